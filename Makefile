@@ -1,0 +1,76 @@
+# One command for people and for CI alike. `make` alone says what there is.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SETUP  := $(VENV)/.ready
+
+# Telemetry of every library is off in what we start.
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo loop up deploy retrain revert adopt history verify data bench lock clean
+
+help: ## what can be done here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+setup: $(SETUP) ## .venv with the locked versions
+
+$(SETUP): requirements.lock .bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Perennial needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}. Choose another: make setup PYTHON=python3.12")'
+	@echo "setting up $(VENV) with the versions in requirements.lock"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: $(SETUP) ## lint, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+test: $(SETUP) ## every test (PERENNIAL_DATA=folder adds the real tables)
+	@$(BIN)/python -m pytest $(ARGS)
+
+demo: $(SETUP) ## a compressed year of card payments through the real loop
+	@$(BIN)/python -m deployments demo $(ARGS)
+
+loop: $(SETUP) ## replay history: PROBLEM=electricity DATA=path/to/table
+	@$(BIN)/python -m deployments loop $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+up: $(SETUP) ## Prefect, MLflow and the deployments, until Ctrl-C
+	@exec $(BIN)/python -m deployments up $(ARGS)
+
+deploy: $(SETUP) ## register deployments, schedules and automations on the Prefect server
+	@$(BIN)/python -m deployments deploy $(ARGS)
+
+retrain: $(SETUP) ## ask for a retrain: PROBLEM=fraud REASON="..."
+	@$(BIN)/python -m flows retrain $(PROBLEM) --reason "$(REASON)" $(ARGS)
+
+revert: $(SETUP) ## restore the previous champion: PROBLEM=fraud REASON="..."
+	@$(BIN)/python -m flows revert $(PROBLEM) --reason "$(REASON)" $(ARGS)
+
+adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/models:/uri
+	@$(BIN)/python -m flows adopt $(PROBLEM) "$(MODEL)" $(ARGS)
+
+history: $(SETUP) ## what served when, and why: PROBLEM=fraud
+	@$(BIN)/python -m flows history $(PROBLEM) $(ARGS)
+
+verify: $(SETUP) ## prove that the ledger is whole
+	@$(BIN)/python -m flows verify $(ARGS)
+
+data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
+	@$(BIN)/python -m flows data $(PROBLEM)
+
+bench: $(SETUP) ## what a turn costs, against a bare script
+	@$(BIN)/python -m tests.benchmarks.turn_cost $(ARGS)
+
+lock: $(SETUP) ## resolve every version anew, with hashes and without host names
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock $(ARGS)
+	@echo "uv" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .bootstrap.lock
+
+clean: ## forget all runs, models and state (.perennial)
+	@$(PYTHON) -c 'import os, shutil; shutil.rmtree(os.environ.get("PERENNIAL_HOME", ".perennial"), ignore_errors=True)'

@@ -1,0 +1,3 @@
+"""Where and when does it run?"""
+
+__all__ = ["deploy", "servers"]

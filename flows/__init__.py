@@ -1,0 +1,3 @@
+"""What happens next? The loop, its stages, and what people start by hand."""
+
+__all__ = ["lifecycle", "operations", "replay"]

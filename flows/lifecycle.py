@@ -1,0 +1,50 @@
+"""The loop. One run takes one step: read the stage, gather evidence, decide, write it down."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.guard import one_turn_at_a_time
+from flows.monitoring import watch
+from flows.rollout import ab_test, canary, probation, shadow
+from flows.story import tell
+from flows.training import first_champion, make_challenger
+from flows.turn import Turn, begin, conclude, judged_by_old_rules
+from schemas.stage import Stage
+from tasks.transitions import Decision
+
+__all__ = ["STEP", "lifecycle"]
+
+STEP: dict[Stage, Callable[[Turn], Decision]] = {
+    Stage.COLD: first_champion,  # PASS: the heuristic serves
+    Stage.HEALTHY: watch,  # FAIL: a challenger is wanted
+    Stage.RETRAIN: make_challenger,  # PASS: it scores in the champion's shadow
+    Stage.SHADOW: shadow,  # PASS: it answers a share
+    Stage.CANARY: canary,  # PASS: half and half
+    Stage.AB: ab_test,  # PASS: it is the champion
+    Stage.PROBATION: probation,  # FAIL: the previous champion is restored
+}
+
+
+@flow(name="lifecycle", flow_run_name="{problem}")
+def lifecycle(problem: str, now: datetime | None = None) -> str:
+    """Turn the crank once for `problem` at `now` (the present moment by default), and return the stage it leads to."""
+    with one_turn_at_a_time(problem):
+        turn = open_turn(problem, now)
+        step = task(take_step, name=turn.state.stage.lower(), cache_policy=NO_CACHE)
+        decision = step(turn)
+        entry = close_turn(turn, decision)
+    tell(entry, live=now is None)
+    return str(entry.state.stage)
+
+
+# A database that is away for a moment comes back; a verdict would only be the same again.
+open_turn = task(begin, name="open turn", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
+close_turn = task(conclude, name="close turn", cache_policy=NO_CACHE)
+
+
+def take_step(turn: Turn) -> Decision:
+    """The stage's own decision, unless the rules it was judged by have changed meanwhile."""
+    return judged_by_old_rules(turn) or STEP[turn.state.stage](turn)

@@ -1,0 +1,121 @@
+"""What do people start by hand? Retrain, revert, adopt; and reading the ledger."""
+
+import getpass
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from prefect import flow
+from pydantic import BaseModel, Field
+
+from flows.lifecycle import lifecycle
+from schemas.errors import PerennialError
+from schemas.plans import Reason
+from schemas.problem import load_problem
+from schemas.rows import Request, State
+from schemas.stage import Stage
+from tasks import ledger, registry, windows
+from tasks.transitions import adopted, asked
+
+__all__ = ["TrainingWindow", "adopt", "ask", "history", "retrain", "verify"]
+
+
+class TrainingWindow(BaseModel):
+    """How far back the challenger is trained."""
+
+    days: float | None = Field(
+        default=None, gt=0, le=3650, title="Training window (days)", description="Empty: as far back as the problem's recipe says."
+    )
+
+
+@flow(name="retrain", flow_run_name="retrain {problem}")
+def retrain(
+    problem: str,
+    reason: str = "a person asked",
+    training_window: TrainingWindow = TrainingWindow(),  # noqa: B008  (frozen default that the form shows)
+    cause: Literal["person", "drift", "decay", "schedule", "forced replacement"] = "person",
+    actor: str = "",
+) -> str:
+    """Ask for a retrain and turn the crank: HEALTHY turns to RETRAIN, and the next turn trains.
+
+    During a rollout the request waits, one deep; the latest reason wins. `cause` decides which test promotes.
+    """
+    state = ledger.state_of(problem)
+    if state.stage is not Stage.RETRAIN:
+        ask(problem, kind="retrain", note=reason, actor=actor, window_days=training_window.days, reason=Reason(cause))
+        stage = lifecycle(problem)
+        if stage != Stage.RETRAIN:
+            return stage
+    return lifecycle(problem)
+
+
+def ask(
+    problem: str,
+    *,
+    kind: Literal["retrain", "revert"],
+    note: str,
+    actor: str = "",
+    reason: Reason = Reason.PERSON,
+    window_days: float | None = None,
+    recipe: dict[str, Any] | None = None,
+    now: datetime | None = None,
+) -> State:
+    """Queue a request in the ledger, one deep: the latest wins. The next HEALTHY turn acts on it."""
+    load_problem(problem)
+    state = ledger.state_of(problem)
+    if state.champion is None:
+        raise PerennialError(f"{problem!r} has not begun: nothing serves yet. Take its first turn: make retrain follows the first lifecycle run.")
+    if kind == "revert" and state.previous is None:
+        raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
+    request = Request(kind, reason, note, actor or _user(), window_days, recipe)
+    moment = max(windows.aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
+    return ledger.update(problem, lambda state: asked(state, request, now=moment))
+
+
+def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = None) -> State:
+    """Register a model of the team as version 1, in place of the heuristic."""
+    known = load_problem(problem)
+    if ledger.state_of(problem).champion is not None:
+        raise PerennialError(f"{problem!r} has begun already; a model is adopted before its first turn. Ask for a retrain instead.")
+    model = registry.adopt(known, uri)
+    moment = windows.aware(now or datetime.now(UTC), "now")
+    rows = windows.read_window(known, moment - known.monitoring.reference, moment, as_of=moment)
+    features = list(getattr(model, "feature_names_in_", known.recipe.features))
+    missing = sorted(set(features) - set(known.contract.columns))
+    if missing:
+        raise PerennialError(f"the model wants columns that the contract of {problem!r} lacks: {', '.join(missing)}.")
+    with registry.training_run(known, key=f"{problem}/adopt") as run:
+        registered = registry.register(known, model, name="adopted", example=rows[features].head(5), run_id=run)
+    # Nobody told us what it was trained on, so every row up to now counts as seen.
+    registered = replace(registered, trained_until=moment)
+    state = ledger.update(problem, lambda state: adopted(state, registered, actor=actor or _user(), now=moment))
+    registry.project(known, state)
+    return state
+
+
+def history(problem: str) -> Iterator[str]:
+    """What served when, and why: one line a row that changed something."""
+    load_problem(problem)
+    for row in ledger.rows(problem):
+        facts, notes = row.facts, row.notes
+        moved = facts["before"] != facts["stage"] or facts["arrow"] != "WAIT" or facts["kind"] != "turn"
+        if not moved:
+            continue
+        serving = f"v{notes['versions']['champion']}" if "champion" in notes["versions"] else "–"
+        yield (
+            f"{facts['at'][:16]}  #{facts['sequence']:<4} {facts['before']:>9} → {facts['stage']:<9} {facts['arrow']:<6} "
+            f"serving {serving:<4} {notes['reason']}"
+        )
+
+
+def verify(problems: list[str] | None = None) -> dict[str, int]:
+    """Rows verified, by problem; an error names the first row that does not follow from the one before it."""
+    return {name: ledger.verify(name) for name in problems or ledger.problems()}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"

@@ -1,0 +1,215 @@
+"""SHADOW, CANARY, AB and PROBATION: may the challenger come one step closer to serving?"""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from flows.turn import Turn
+from schemas.plans import Promotion
+from schemas.verdict import Outcome, Verdict, combine
+from tasks import gates, predictions, scoring
+from tasks.stats import smallest_difference
+from tasks.transitions import Decision
+
+__all__ = ["ab_test", "canary", "probation", "shadow"]
+
+_DAY = timedelta(days=1)
+
+
+def shadow(turn: Turn) -> Decision:
+    """SHADOW: both score the same requests. Guardrails may stop it today; only matured labels let it pass."""
+    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    assert state.since is not None
+    assert state.challenger is not None
+    since, maturity = state.since, problem.framing.maturity
+    rows = predictions.cohort(problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",), matured=False)
+    matured = rows[(rows["event_time"] < turn.now - maturity) & rows["label"].notna()]
+    verdicts = [
+        _errors_side_by_side(turn, rows),
+        gates.paired_sequential(
+            _loss(turn, matured, "champion"),
+            _loss(turn, matured, "rival"),
+            promotion=state.promotion or Promotion.SUPERIORITY,
+            margin=problem.framing.margin,
+            alpha=plan.alpha,
+            enough=turn.now - since >= plan.shadow_at_least + maturity,
+        ),
+    ]
+    if problem.framing.task == "binary":
+        positives = int((rows["rival_decision"] >= 0.5).sum())
+        scored = int(rows["rival_decision"].notna().sum())
+        held_out = state.challenger.held_out.get("positives", 0.0)
+        verdicts.append(gates.prediction_shift(positives, scored, held_out=held_out, factor=plan.prediction_shift, alpha=plan.alpha))
+    verdict = gates.at_deadline(combine("shadow", verdicts), now=turn.now, deadline=since + plan.shadow_at_most + maturity)
+    if verdict.outcome is Outcome.PASS:
+        verdict = Verdict("shadow", Outcome.PASS, verdicts[1].reason + _money(turn, matured), verdict.evidence)
+    return Decision(verdict)
+
+
+def canary(turn: Turn) -> Decision:
+    """CANARY: the challenger answers a share. Operations are judged here: errors, assignment, traffic."""
+    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    assert state.since is not None
+    assert state.share_since is not None
+    rows = predictions.cohort(
+        problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("CANARY",), matured=False, with_labels=False
+    )
+    here = rows[rows["event_time"] >= pd.Timestamp(state.share_since)]
+    firsts = here.drop_duplicates("entity")
+    answered = here[here["role"] == "challenger"]
+    traffic = gates.enough_traffic(
+        requests=len(answered),
+        entities=answered["entity"].nunique(),
+        elapsed=turn.now - state.share_since,
+        at_least=plan.share_at_least,
+        requests_needed=plan.share_requests,
+        entities_needed=plan.share_entities,
+    )
+    guards = [_errors_by_arm(turn, rows), gates.shares_held(firsts["role"] == "challenger", firsts["probability"], alpha=plan.alpha)]
+    verdict = combine("canary", [*guards, traffic])
+    larger = [share for share in plan.shares if share > state.share]
+    if combine("guards", guards).outcome is Outcome.PASS and larger:
+        if traffic.outcome is Outcome.PASS:
+            said = f"{state.share:.0%} is sound ({traffic.reason}); on to {larger[0]:.0%}"
+            return Decision(Verdict("canary", Outcome.WAIT, said, verdict.evidence), share=larger[0])
+        if _too_thin(turn, here):
+            said = f"{state.share:.0%} is skipped: its expected requests fall short of {plan.share_requests}; on to {larger[0]:.0%}"
+            return Decision(Verdict("canary", Outcome.WAIT, said, verdict.evidence), share=larger[0])
+    verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.canary_at_most)
+    if verdict.outcome is Outcome.PASS:
+        verdict = Verdict("canary", Outcome.PASS, f"{state.share:.0%} is sound: {traffic.reason}, {guards[0].reason}", verdict.evidence)
+    return Decision(verdict)
+
+
+def ab_test(turn: Turn) -> Decision:
+    """AB: half and half, for the business effect; skipped where the plan waives it or the traffic cannot show it."""
+    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    assert state.since is not None
+    if plan.ab_at_least is None:
+        return Decision(Verdict("business effect", Outcome.PASS, f"no A/B, by the plan: {plan.ab_waiver}"))
+    thin = _cannot_resolve(turn)
+    if thin:
+        return Decision(thin)
+    rows = predictions.cohort(problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("AB",))
+    rows = rows[rows["label"].notna()]
+    mine = rows["role"] == "challenger"
+    deadline = state.since + plan.ab_at_most
+    effect = gates.business_effect(
+        _loss(turn, rows[~mine], "champion"),
+        _loss(turn, rows[mine], "rival"),
+        tolerated_harm=problem.framing.tolerated_harm,
+        alpha=plan.alpha,
+        enough=turn.now - state.since >= plan.ab_at_least,
+        last_look=turn.now >= deadline,
+        no_harm_suffices=plan.ab_no_harm_suffices,
+    )
+    fresh = predictions.cohort(
+        problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("AB",), matured=False, with_labels=False
+    )
+    verdict = combine("business effect", [_errors_by_arm(turn, fresh), effect])
+    return Decision(gates.at_deadline(verdict, now=turn.now, deadline=deadline))
+
+
+def probation(turn: Turn) -> Decision:
+    """PROBATION: the new champion serves all; the previous one scores in its shadow and comes back if it was better."""
+    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    assert state.since is not None
+    assert state.champion is not None
+    # Rows it answered since its first canary share: their labels mature while it is on probation.
+    since = state.since - plan.canary_at_most - plan.ab_at_most - plan.shadow_at_most
+    stages = ("CANARY", "AB", "PROBATION")
+    rows = predictions.cohort(problem, since=since, now=turn.now, rollout=state.rollout, stages=stages)
+    rows = rows[rows["label"].notna()]
+    serving = rows["champion"] == state.champion.sha256
+    own = pd.concat([_sides(rows[serving], "champion", "rival"), _sides(rows[~serving & (rows["role"] == "challenger")], "rival", "champion")])
+    own = own.sort_values("event_time", kind="stable")
+    slow = gates.no_worse_live(
+        _loss(turn, own, "other"),
+        _loss(turn, own, "own"),
+        margin=problem.framing.margin,
+        alpha=plan.alpha,
+        enough=turn.now - state.since >= plan.probation,
+    )
+    fresh = predictions.cohort(
+        problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("PROBATION",), matured=False, with_labels=False
+    )
+    errors = _errors_side_by_side(turn, _sides(fresh, "champion", "rival").rename(columns=_AS_CHALLENGER))
+    verdict = combine("probation", [errors, slow])
+    verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.probation_at_most)
+    if verdict.outcome is Outcome.PASS:
+        verdict = Verdict("probation", Outcome.PASS, slow.reason, verdict.evidence)
+    return Decision(verdict)
+
+
+# In probation the new champion is the one on trial, so it takes the challenger's side of the guardrail.
+_AS_CHALLENGER = {"own_error": "rival_error", "other_error": "champion_error"}
+
+
+def _sides(rows: pd.DataFrame, own: str, other: str) -> pd.DataFrame:
+    """The columns of one side as `own_*`, of the other as `other_*`."""
+    parts = ("score", "decision", "error")
+    names = {f"{own}_{p}": f"own_{p}" for p in parts} | {f"{other}_{p}": f"other_{p}" for p in parts}
+    return rows[["event_time", "entity", "label", *names] if "label" in rows else ["event_time", "entity", *names]].rename(columns=names)
+
+
+def _errors_side_by_side(turn: Turn, rows: pd.DataFrame) -> Verdict:
+    """Both scored every row: of the entities that met an error from one alone, which one was it?"""
+    one_alone = rows["rival_error"].notna() ^ rows["champion_error"].notna()
+    firsts = rows[one_alone].drop_duplicates("entity")
+    hits = firsts["rival_error"].notna().astype(float)
+    plan = turn.problem.rollout
+    return gates.error_guardrail(hits, np.full(len(hits), 0.5), ratio=plan.error_ratio, alpha=plan.alpha, arms="scoring side by side")
+
+
+def _errors_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict:
+    """Each request had one answerer: given an error, which arm was it, and with which probability?"""
+    challengers = rows["role"] == "challenger"
+    erred = np.where(challengers, rows["rival_error"].notna(), rows["champion_error"].notna())
+    firsts = rows[erred.astype(bool)].drop_duplicates("entity")
+    plan = turn.problem.rollout
+    hits = (firsts["role"] == "challenger").astype(float)
+    return gates.error_guardrail(
+        hits, firsts["probability"], ratio=plan.error_ratio, alpha=plan.alpha, arms=f"which answered {challengers.mean() if len(rows) else 0:.1%} of requests"
+    )
+
+
+def _loss(turn: Turn, rows: pd.DataFrame, side: str) -> np.ndarray:
+    """Loss a row of one side. Where a model raised there is no score: that row counts as wholly wrong."""
+    said = scoring.Scores(rows[f"{side}_score"].to_numpy(dtype=float), rows[f"{side}_decision"].to_numpy(dtype=float))
+    loss = scoring.row_loss(said, rows["label"].to_numpy(dtype=float), turn.problem.framing)
+    return np.where(np.isnan(said.score), 1.0, loss)
+
+
+def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:
+    """Would this share, at the traffic seen so far, fall short of its requests even at the canary's deadline?"""
+    state, plan = turn.state, turn.problem.rollout
+    assert state.share_since is not None
+    elapsed = turn.now - state.share_since
+    if elapsed < _DAY:
+        return False
+    expected = len(here) / (elapsed / _DAY) * (plan.canary_at_most / _DAY) * state.share
+    return expected < plan.share_requests
+
+
+def _cannot_resolve(turn: Turn) -> Verdict | None:
+    """Skip the A/B where the smallest difference its traffic can show exceeds the harm the framing tolerates."""
+    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    since = turn.now - problem.framing.maturity - plan.shadow_at_most
+    rows = predictions.cohort(problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",))
+    rows = rows[rows["label"].notna()]
+    if len(rows) < 2 or plan.ab_at_least is None:
+        return None
+    days = max((rows["event_time"].max() - rows["event_time"].min()) / _DAY, 1.0)
+    n_per_arm = len(rows) / days * (plan.ab_at_most / _DAY) / 2
+    shown = smallest_difference(float(np.var(_loss(turn, rows, "rival"))), n_per_arm=n_per_arm, alpha=plan.alpha)
+    if shown <= problem.framing.tolerated_harm:
+        return None
+    said = f"A/B skipped: {n_per_arm:,.0f} rows an arm by its deadline show differences from {shown:.4f} on, the harm tolerated is {problem.framing.tolerated_harm}"
+    return Verdict("business effect", Outcome.PASS, said, {"smallest_difference": shown, "tolerated_harm": problem.framing.tolerated_harm})
+
+
+def _money(turn: Turn, matured: pd.DataFrame) -> str:
+    gain = float(np.mean(_loss(turn, matured, "champion") - _loss(turn, matured, "rival")))
+    priced = turn.problem.framing.in_money(gain, rows=1_000_000)
+    return f", {priced}" if priced else ""

@@ -1,0 +1,65 @@
+"""What do people see of a turn? One line for the timeline, one artifact for the Prefect UI, one event when something happened."""
+
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+
+from schemas.problem import load_problem
+from schemas.rows import Entry
+from schemas.stage import Stage
+from schemas.verdict import Outcome
+
+__all__ = ["headline", "markdown", "tell"]
+
+
+def headline(entry: Entry) -> str:
+    """One line: when, from where to where, why."""
+    state = entry.state
+    assert state.at is not None
+    arrow = f"{entry.before} → {state.stage}" if entry.before is not state.stage else str(state.stage)
+    share = f" {state.share:.0%}" if state.stage is Stage.CANARY else ""
+    return f"{state.at:%Y-%m-%d}  {arrow + share:<22} {entry.verdict.outcome:<4}  {entry.verdict.reason}"
+
+
+def markdown(entry: Entry) -> str:
+    """The turn on one screen: stage, verdict, reason, who holds which role, the evidence, links."""
+    state, notes, problem = entry.state, entry.notes, load_problem(entry.state.problem)
+    assert state.at is not None
+    lines = [
+        f"## {state.problem}: {entry.before} → {state.stage}, {entry.verdict.outcome}",
+        f"{entry.verdict.reason}.",
+        "",
+        f"*{problem.statement}* Turn {state.sequence} at {state.at:%Y-%m-%d %H:%M} UTC, rollout {state.rollout}"
+        + (f", because of: {state.why}" if state.why else ""),
+        "",
+        "| role | model |",
+        "|---|---|",
+        *(f"| {role} | {getattr(state, role) or '–'} |" for role in ("champion", "challenger", "previous")),
+        "",
+        f"{notes.get('answered', 0):,} requests answered and logged, {notes.get('labelled', 0):,} labels came in.",
+    ]
+    lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
+    if entry.verdict.evidence:
+        lines += ["", "| evidence | value |", "|---|---:|"]
+        lines += [f"| {name} | {_shown(value)} |" for name, value in entry.verdict.evidence.items()]
+    links = [f"[MLflow run]({notes['link']})"] if "link" in notes else []
+    if "report" in notes:
+        links += [f"[Evidently report]({Path(notes['report']).as_uri()})", f"[its copy in MLflow]({notes['report_run']})"]
+    return "\n".join([*lines, "", " · ".join(links)]) + "\n"
+
+
+def tell(entry: Entry, *, live: bool) -> None:
+    """Leave the artifact; and, for a turn that is not a replay, emit what happened, so that automations can act on it."""
+    name = entry.state.problem
+    create_markdown_artifact(key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry))
+    if live and entry.before is Stage.HEALTHY and entry.verdict.outcome is Outcome.FAIL:
+        emit_event(
+            event=f"perennial.{entry.state.why}".replace(" ", "-"),
+            resource={"prefect.resource.id": f"perennial.problem.{name}", "prefect.resource.name": name},
+            payload={"problem": name, "reason": entry.verdict.reason, "report": entry.notes.get("report", "")},
+        )
+
+
+def _shown(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

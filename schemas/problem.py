@@ -1,0 +1,93 @@
+"""What is a prediction problem, and which ones does this team have?"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pandera.pandas as pa
+
+from schemas.errors import PerennialError
+from schemas.framing import Framing
+from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
+from schemas.recipe import Recipe
+from schemas.source import Source
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+__all__ = ["Problem", "UnknownProblemError", "known_problems", "load_problem"]
+
+
+class UnknownProblemError(PerennialError, LookupError):
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"no problem named {name!r}; known problems: {', '.join(known) or 'none'}. "
+            f"To add one, create schemas/problems/{name}.py with a PROBLEM."
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One file says all of it; everything else is the same for every problem."""
+
+    name: str
+    statement: str
+    contract: pa.DataFrameSchema
+    source: Source
+    framing: Framing
+    recipe: Recipe
+    rollout: RolloutPlan = field(default_factory=RolloutPlan)
+    monitoring: MonitoringPlan = field(default_factory=MonitoringPlan)
+    retraining: RetrainingPlan = field(default_factory=RetrainingPlan)
+    heuristic: "BaseEstimator | None" = None  # serves first; without one the naive baseline does
+    schedule: str = "0 6 * * *"  # cron, UTC: when production turns the crank
+
+    def __post_init__(self) -> None:
+        framing = self.framing
+        named = [
+            framing.key,
+            framing.event_time,
+            framing.target,
+            framing.label_time,
+            *framing.slices,
+            *self.recipe.features,
+        ]
+        named += [framing.entity] if framing.entity else []
+        missing = sorted(set(named) - set(self.contract.columns))
+        if missing:
+            raise ValueError(f"problem {self.name!r} names columns its contract lacks: {', '.join(missing)}")
+
+    def rules(self) -> str:
+        """Hash of contract and framing: a rollout judged by one set of rules never ends under another."""
+        columns = {
+            name: (
+                str(column.dtype),
+                column.nullable,
+                column.required,
+                [(check.name, str(check.statistics)) for check in column.checks],
+            )
+            for name, column in sorted(self.contract.columns.items())
+        }
+        return sha256(repr((columns, self.framing.model_dump_json())).encode()).hexdigest()
+
+
+def known_problems() -> list[str]:
+    """Names of the files in schemas/problems, in order; a leading underscore hides a file."""
+    return sorted(m.name for m in pkgutil.iter_modules(_problems().__path__) if not m.name.startswith("_"))
+
+
+def load_problem(name: str) -> Problem:
+    """The PROBLEM of schemas/problems/NAME.py."""
+    if name not in known_problems():
+        raise UnknownProblemError(name, known_problems())
+    problem: Any = getattr(importlib.import_module(f"schemas.problems.{name}"), "PROBLEM", None)
+    if not isinstance(problem, Problem) or problem.name != name:
+        raise PerennialError(f"schemas/problems/{name}.py must define PROBLEM = Problem(name={name!r}, ...)")
+    return problem
+
+
+def _problems() -> ModuleType:
+    return importlib.import_module("schemas.problems")

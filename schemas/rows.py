@@ -1,0 +1,178 @@
+"""What does one row of the ledger hold, and what is the state of a problem after it?"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Literal
+
+from schemas.plans import Promotion, Reason
+from schemas.stage import Stage
+from schemas.verdict import Verdict
+
+__all__ = ["Entry", "Model", "Request", "State", "canonical", "chained", "facts_of", "state_from"]
+
+Kind = Literal["turn", "request", "adopt", "rules"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model by what it is (sha256 of its content), and by MLflow's number for it."""
+
+    sha256: str
+    version: str
+    name: str  # what people call it: heuristic, naive baseline, boosting, adopted
+    why: str = ""  # the reason it was made for
+    trained_from: datetime | None = None
+    trained_until: datetime | None = None  # no row from here on was trained on; None: trained on nothing
+    held_out: dict[str, float] = field(
+        default_factory=dict
+    )  # what the offline gate measured; what decay is held against
+
+    def __str__(self) -> str:
+        return f"version {self.version} ({self.name})"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A retrain (or a revert) that somebody asked for."""
+
+    kind: Literal["retrain", "revert"]
+    reason: Reason
+    note: str
+    actor: str
+    window_days: float | None = None
+    recipe: dict[str, Any] | None = None  # Recipe as JSON; None takes the problem's own
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the next turn needs to know. The newest ledger row carries it, so nothing is replayed to read it."""
+
+    problem: str
+    sequence: int = 0
+    at: datetime | None = None
+    scored: datetime | None = None  # requests up to here are answered and logged
+    stage: Stage = Stage.COLD
+    since: datetime | None = None  # when the stage began
+    share: float = 0.0  # of requests that the challenger answers
+    share_since: datetime | None = None
+    rollout: int = 0  # ordinal of the newest rollout
+    epoch: int = 0  # changes whenever the route does
+    champion: Model | None = None
+    challenger: Model | None = None
+    previous: Model | None = None
+    snapshot: str | None = None  # what the challenger was trained on
+    why: Reason | None = None
+    promotion: Promotion | None = None
+    request: Request | None = None  # waiting, one deep: the latest wins
+    order: Request | None = None  # the request that the rollout under way answers
+    judged_by: str = ""  # the rules this rollout began under
+    ended: datetime | None = None  # when the last rollout ended: the cooldown counts from here
+    tried: datetime | None = None  # when the last retrain began: the schedule counts from here
+    rules: str = ""
+    hash: str = "0" * 64
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ledger row: the state after it, how it came about, and what stands beside it under the second hash."""
+
+    state: State
+    kind: Kind
+    before: Stage
+    arrow: str  # PASS, FAIL, WAIT or REVERT
+    verdict: Verdict
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def facts_of(entry: Entry) -> dict[str, Any]:
+    """What the inputs determine, ready for the chained hash: no run ids, version numbers, wall time or links."""
+    facts = _plain(asdict(replace(entry.state, hash="")))
+    del facts["hash"]
+    for role in ("champion", "challenger", "previous"):
+        if facts[role]:
+            del facts[role]["version"]
+    return facts | {
+        "kind": entry.kind,
+        "before": str(entry.before),
+        "arrow": entry.arrow,
+        "gate": entry.verdict.gate,
+        "outcome": str(entry.verdict.outcome),
+        "statistics": entry.verdict.statistics(),
+    }
+
+
+def chained(prior: str, content: dict[str, Any]) -> str:
+    """sha256 of the row before and this row's content in canonical JSON."""
+    return sha256(f"{prior}\n{canonical(content)}".encode()).hexdigest()
+
+
+def canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> State:
+    """The state that a stored row carries."""
+
+    def moment(value: str | None) -> datetime | None:
+        return datetime.fromisoformat(value) if value else None
+
+    def model(role: str) -> Model | None:
+        known = facts[role]
+        if not known:
+            return None
+        version = notes["versions"][role]
+        return Model(
+            known["sha256"],
+            version,
+            known["name"],
+            known["why"],
+            moment(known["trained_from"]),
+            moment(known["trained_until"]),
+            known["held_out"],
+        )
+
+    def request(name: str) -> Request | None:
+        asked = facts[name]
+        return Request(**(asked | {"reason": Reason(asked["reason"])})) if asked else None
+
+    return State(
+        problem=facts["problem"],
+        sequence=facts["sequence"],
+        at=moment(facts["at"]),
+        scored=moment(facts["scored"]),
+        stage=Stage(facts["stage"]),
+        since=moment(facts["since"]),
+        share=facts["share"],
+        share_since=moment(facts["share_since"]),
+        rollout=facts["rollout"],
+        epoch=facts["epoch"],
+        champion=model("champion"),
+        challenger=model("challenger"),
+        previous=model("previous"),
+        snapshot=facts["snapshot"],
+        why=Reason(facts["why"]) if facts["why"] else None,
+        promotion=Promotion(facts["promotion"]) if facts["promotion"] else None,
+        request=request("request"),
+        order=request("order"),
+        judged_by=facts["judged_by"],
+        ended=moment(facts["ended"]),
+        tried=moment(facts["tried"]),
+        rules=facts["rules"],
+        hash=row_hash,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return str(value) if isinstance(value, Stage | Reason | Promotion) else value

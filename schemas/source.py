@@ -1,0 +1,35 @@
+"""Where do a problem's rows come from, and what did the table look like at a given moment?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+__all__ = ["Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table behind an Ibis connection.
+
+    `location` is a Parquet or CSV file or glob (relative to the data folder), read by DuckDB. `derive` adds columns in the
+    engine, point in time: a row may only use what was known at its event time. `filled_at` names, for each column that
+    is filled in after the event, the column holding the time it was filled: before that time, readers see null.
+    """
+
+    location: str
+    derive: "Callable[[ibis.Table], ibis.Table] | None" = None
+    filled_at: Mapping[str, str] = field(default_factory=dict)
+    starts: datetime | None = None  # the first event, where a replay may begin to count its history
+    history: timedelta = timedelta(
+        days=56
+    )  # what a replay treats as the team's past before the loop goes live
+    simulate: "Callable[[int], pd.DataFrame] | None" = (
+        None  # makes the table from a seed, when there is no file
+    )
+    fetch: "Callable[[], pd.DataFrame] | None" = None  # gets the public table, where there is internet
+    hint: str = ""  # how to get the file, in the error that says it is missing

@@ -1,0 +1,61 @@
+"""How are our two databases opened? One engine a URL, durable SQLite, tables migrated by Alembic on first touch."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from schemas.errors import PerennialError
+
+__all__ = ["open_database"]
+
+
+@cache
+def open_database(url: str, which: Literal["ledger", "log"]) -> sa.Engine:
+    """The engine of `url` with the newest tables. One engine a process: connections are pooled and thread-safe."""
+    made = sa.make_url(url)
+    if made.get_backend_name() == "sqlite" and made.database:
+        Path(made.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+    if made.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _durable)
+    try:
+        _migrate(engine, which)
+    except sa.exc.OperationalError as error:
+        raise PerennialError(
+            f"the {which} database at {made.render_as_string(hide_password=True)} cannot be opened "
+            f"({type(error.orig).__name__}). Start it, or unset PERENNIAL_{which.upper()}_URL for SQLite."
+        ) from None
+    return engine
+
+
+def _durable(connection: Any, _: Any) -> None:
+    """WAL lets readers read while a turn writes; FULL makes an acknowledged row survive a power cut."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.close()
+
+
+def _migrate(engine: sa.Engine, which: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(files("tasks.migrations")))
+    config.set_main_option("version_locations", str(files("tasks.migrations") / which))
+    config.set_main_option("path_separator", "newline")
+    table = f"perennial_{which}_version"
+    with engine.begin() as connection:
+        head = ScriptDirectory.from_config(config).get_current_head()
+        if (
+            MigrationContext.configure(connection, opts={"version_table": table}).get_current_revision()
+            == head
+        ):
+            return
+        config.attributes |= {"connection": connection, "version_table": table}
+        command.upgrade(config, "head")

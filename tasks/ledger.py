@@ -1,0 +1,174 @@
+"""What stage is a problem in, and how did it get there? Append-only, hash-chained, one insert a turn."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from schemas.errors import PerennialError
+from schemas.rows import Entry, State, canonical, chained, facts_of, state_from
+from schemas.settings import Settings
+from schemas.stage import NEXT
+from tasks.database import open_database
+
+__all__ = ["BrokenLedgerError", "LostRaceError", "Row", "append", "problems", "rows", "state_of", "verify"]
+
+_TABLE = sa.table(
+    "ledger",
+    *(
+        sa.column(c)
+        for c in (
+            "problem",
+            "sequence",
+            "at",
+            "kind",
+            "stage",
+            "arrow",
+            "facts",
+            "hash",
+            "notes",
+            "notes_hash",
+        )
+    ),
+)
+
+
+class LostRaceError(PerennialError):
+    """Somebody else wrote the next row first. Nothing was changed; reading again mends it."""
+
+    def __init__(self, problem: str, sequence: int) -> None:
+        super().__init__(
+            f"row {sequence} of {problem!r} was written by another turn meanwhile; this turn changed nothing. "
+            "The next turn reads the ledger anew."
+        )
+
+
+class BrokenLedgerError(PerennialError):
+    """The ledger does not verify."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stored row: what it says, and what stands beside it."""
+
+    facts: dict[str, Any]
+    hash: str
+    notes: dict[str, Any]
+    notes_hash: str
+
+    @property
+    def state(self) -> State:
+        return state_from(self.facts, self.notes, self.hash)
+
+
+def state_of(problem: str) -> State:
+    """The newest row's state; COLD where there is no row."""
+    newest = sa.select(_TABLE).where(_TABLE.c.problem == problem).order_by(_TABLE.c.sequence.desc()).limit(1)
+    with _engine().connect() as connection:
+        found = connection.execute(newest).mappings().first()
+    return _row(found).state if found else State(problem)
+
+
+def append(prior: State, entry: Entry) -> State:
+    """Insert the row that follows `prior`. The unique (problem, sequence) makes the insert the compare-and-set."""
+    facts = facts_of(entry)
+    row_hash = chained(prior.hash, facts)
+    versions = {
+        role: model.version
+        for role in ("champion", "challenger", "previous")
+        if (model := getattr(entry.state, role)) is not None
+    }
+    notes = entry.notes | {"reason": entry.verdict.reason, "versions": versions}
+    values = {
+        "problem": entry.state.problem,
+        "sequence": entry.state.sequence,
+        "at": facts["at"],
+        "kind": entry.kind,
+        "stage": str(entry.state.stage),
+        "arrow": entry.arrow,
+        "facts": canonical(facts),
+        "hash": row_hash,
+        "notes": canonical(notes),
+        "notes_hash": chained(row_hash, notes),
+    }
+    try:
+        with _engine().begin() as connection:
+            connection.execute(sa.insert(_TABLE).values(values))
+    except sa.exc.IntegrityError:
+        raise LostRaceError(entry.state.problem, entry.state.sequence) from None
+    return state_from(facts, notes, row_hash)
+
+
+def rows(problem: str, *, since: int = 0) -> Iterator[Row]:
+    """All rows after sequence `since`, oldest first."""
+    query = (
+        sa.select(_TABLE)
+        .where(_TABLE.c.problem == problem, _TABLE.c.sequence > since)
+        .order_by(_TABLE.c.sequence)
+    )
+    with _engine().connect() as connection:
+        for found in connection.execute(query).mappings():
+            yield _row(found)
+
+
+def problems() -> list[str]:
+    """Every problem that has a row."""
+    with _engine().connect() as connection:
+        return sorted(connection.execute(sa.select(_TABLE.c.problem).distinct()).scalars())
+
+
+def verify(problem: str) -> int:
+    """Number of rows, when each follows from the one before; else one error that names the first that does not."""
+    prior, count, stage = "0" * 64, 0, None
+    for row in rows(problem):
+        count += 1
+        facts = row.facts
+        for broken, what in _faults(row, prior, count, stage):
+            if broken:
+                raise BrokenLedgerError(
+                    f"row {facts['sequence']} of {problem!r} {what}. The ledger was changed after it was written; "
+                    "restore it from a backup, and do not promote until then."
+                )
+        prior, stage = row.hash, facts["stage"]
+    return count
+
+
+def _faults(row: Row, prior: str, count: int, stage: str | None) -> list[tuple[bool, str]]:
+    facts = row.facts
+    arrows: dict[Any, Any] = NEXT.get(facts["before"], {})
+    legal = facts["kind"] != "turn" or arrows.get(facts["arrow"]) == facts["stage"]
+    return [
+        (facts["sequence"] != count, f"stands where row {count} should"),
+        (chained(prior, facts) != row.hash, "does not hash to what it says"),
+        (chained(row.hash, row.notes) != row.notes_hash, "has notes that were changed"),
+        (
+            stage is not None and facts["before"] != stage,
+            f"begins in {facts['before']}, but the row before ended in {stage}",
+        ),
+        (
+            not legal,
+            f"goes from {facts['before']} to {facts['stage']} on {facts['arrow']}, which is no arrow",
+        ),
+        (facts["stage"] != "COLD" and not facts["champion"], "has no champion"),
+    ]
+
+
+def update(problem: str, change: Callable[[State], Entry]) -> State:
+    """Append what `change` makes of the newest state, and read again when somebody was faster."""
+    for _ in range(20):
+        state = state_of(problem)
+        try:
+            return append(state, change(state))
+        except LostRaceError:
+            continue
+    raise LostRaceError(problem, state.sequence + 1)
+
+
+def _engine() -> sa.Engine:
+    return open_database(Settings().ledger, "ledger")
+
+
+def _row(found: Any) -> Row:
+    return Row(json.loads(found["facts"]), found["hash"], json.loads(found["notes"]), found["notes_hash"])

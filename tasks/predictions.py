@@ -1,0 +1,192 @@
+"""What was answered to each request, by whom, and what turned out to be true? Both append-only."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from schemas.problem import Problem
+from schemas.rows import State
+from schemas.settings import Settings
+from tasks.database import open_database
+from tasks.scoring import Answers
+
+__all__ = ["cohort", "log", "log_labels", "served"]
+
+_COLUMNS = [
+    "problem",
+    "key",
+    "event_time",
+    "entity",
+    "rollout",
+    "epoch",
+    "stage",
+    "role",
+    "probability",
+    "champion",
+    "rival",
+    "champion_score",
+    "champion_decision",
+    "champion_error",
+    "rival_score",
+    "rival_decision",
+    "rival_error",
+    "answer_score",
+    "answer_decision",
+    "latency_ms",
+]
+# What verdicts are made of; the rest is for people.
+_JUDGED = (
+    "key event_time entity stage role probability champion champion_score champion_decision champion_error "
+    "rival_score rival_decision rival_error"
+).split()
+_PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in _COLUMNS))
+_LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
+
+
+def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -> int:
+    """Log one scored batch in one transaction; a row that is there already stays as it is. Returns rows given."""
+    rival = state.challenger or (state.previous if answers.rival is not None else None)
+    framing, n = problem.framing, len(frame)
+    columns: dict[str, Any] = {
+        "problem": [problem.name] * n,
+        "key": frame[framing.key].astype(str).tolist(),
+        "event_time": _microseconds(frame[framing.event_time]),
+        "entity": frame[framing.entity or framing.key].astype(str).tolist(),
+        "rollout": [state.rollout] * n,
+        "epoch": [state.epoch] * n,
+        "stage": [str(state.stage)] * n,
+        "role": np.where(answers.by_rival, "challenger", "champion").tolist(),
+        "probability": [answers.probability] * n,
+        "champion": [state.champion.sha256 if state.champion else ""] * n,
+        "rival": [rival.sha256 if rival else None] * n,
+        "champion_score": _nullable(answers.champion.score),
+        "champion_decision": _nullable(answers.champion.decision),
+        "champion_error": answers.champion.errors.tolist(),
+        "rival_score": _nullable(answers.rival.score) if answers.rival else [None] * n,
+        "rival_decision": _nullable(answers.rival.decision) if answers.rival else [None] * n,
+        "rival_error": answers.rival.errors.tolist() if answers.rival else [None] * n,
+        "answer_score": _nullable(answers.score),
+        "answer_decision": _nullable(answers.decision),
+        "latency_ms": [None] * n,
+    }
+    rows = [
+        dict(zip(_COLUMNS, values, strict=True))
+        for values in zip(*(columns[c] for c in _COLUMNS), strict=True)
+    ]
+    return _insert(_PREDICTIONS, rows)
+
+
+def log_labels(problem: Problem, labels: pd.DataFrame) -> int:
+    """Log labels (columns key, label, known_at) with the time each became known. Returns rows given."""
+    values = zip(
+        labels["key"].astype(str),
+        labels["label"].astype(float),
+        _microseconds(labels["known_at"]),
+        strict=True,
+    )
+    return _insert(
+        _LABELS, [{"problem": problem.name, "key": k, "label": y, "known_at": t} for k, y, t in values]
+    )
+
+
+def cohort(
+    problem: Problem,
+    *,
+    since: datetime,
+    now: datetime,
+    rollout: int | None = None,
+    stages: tuple[str, ...] = (),
+    matured: bool = True,
+    with_labels: bool = True,
+) -> pd.DataFrame:
+    """Logged rows from `since` on, in prediction order, with the label known at `now` (nan where none is).
+
+    `matured` keeps rows older than the maturity window only: rows labelled so far are a biased sample, since which
+    labels come early depends on what they are.
+    """
+    until = now - problem.framing.maturity if matured else now
+    wanted = sa.select(*(_PREDICTIONS.c[name] for name in _JUDGED)).where(
+        _PREDICTIONS.c.problem == problem.name,
+        _PREDICTIONS.c.event_time >= _moment(since),
+        _PREDICTIONS.c.event_time < _moment(until),
+    )
+    if rollout is not None:
+        wanted = wanted.where(_PREDICTIONS.c.rollout == rollout)
+    if stages:
+        wanted = wanted.where(_PREDICTIONS.c.stage.in_(stages))
+    wanted = wanted.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key)
+    with _engine().connect() as connection:
+        rows = pd.DataFrame(connection.execute(wanted).all(), columns=_JUDGED)
+    rows = rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True))
+    if not with_labels:
+        return rows
+    return rows.assign(label=rows["key"].map(_labels(problem, since=since, now=now)).astype(float))
+
+
+def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
+    """Every answered row of the time: columns key, event_time, champion, answer_score, answer_decision."""
+    columns = [
+        _PREDICTIONS.c[name] for name in ("key", "event_time", "champion", "answer_score", "answer_decision")
+    ]
+    query = sa.select(*columns).where(
+        _PREDICTIONS.c.problem == problem.name,
+        _PREDICTIONS.c.event_time >= _moment(since),
+        _PREDICTIONS.c.event_time < _moment(until),
+    )
+    with _engine().connect() as connection:
+        rows = pd.DataFrame(connection.execute(query.order_by(_PREDICTIONS.c.event_time)).all())
+    return (
+        rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True)) if len(rows) else rows
+    )
+
+
+def _labels(problem: Problem, *, since: datetime, now: datetime) -> pd.Series:
+    """The newest label of each key that was known before `now`."""
+    # A label is known after its event, so none of the wanted rows was labelled before `since`.
+    query = (
+        sa.select(_LABELS.c.key, _LABELS.c.label)
+        .where(
+            _LABELS.c.problem == problem.name,
+            _LABELS.c.known_at >= _moment(since),
+            _LABELS.c.known_at < _moment(now),
+        )
+        .order_by(_LABELS.c.known_at)
+    )
+    with _engine().connect() as connection:
+        found = connection.execute(query).all()
+    return pd.Series(dict((key, label) for key, label in found), dtype=float)
+
+
+def _insert(table: sa.TableClause, rows: list[dict[str, Any]]) -> int:
+    if not rows:
+        return 0
+    engine = _engine()
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        statement: Any = pg_insert(table).on_conflict_do_nothing()
+    else:
+        statement = sa.insert(table).prefix_with("OR IGNORE")
+    with engine.begin() as connection:
+        connection.execute(statement, rows)
+    return len(rows)
+
+
+def _engine() -> sa.Engine:
+    return open_database(Settings().log, "log")
+
+
+def _moment(value: datetime) -> int:
+    return round(value.timestamp() * 1_000_000)
+
+
+def _microseconds(times: pd.Series) -> list[int]:
+    naive = times.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+    return [int(value) for value in naive.astype("int64")]
+
+
+def _nullable(values: np.ndarray) -> list[float | None]:
+    return [None if v != v else v for v in values.tolist()]

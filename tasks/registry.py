@@ -1,0 +1,266 @@
+"""Which models are there, and which roles do they hold? The only module that speaks to MLflow."""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache, lru_cache
+from hashlib import sha256
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from schemas.errors import PerennialError
+from schemas.problem import Problem
+from schemas.rows import Model, State
+from schemas.settings import Settings
+from schemas.trusted import trusted_for
+
+__all__ = ["AlteredModelError", "digest", "load", "log_report", "project", "register", "run_link", "training_run"]
+
+_ROLES = ("champion", "challenger", "previous")
+# Inferring the environment starts a subprocess and takes 6 to 10 s; we know what a model of ours needs.
+_REQUIREMENTS = [f"{name}=={installed(name)}" for name in ("scikit-learn", "pandas", "numpy", "skops")]
+_LIBRARIES = ("scikit-learn", "pandas", "numpy", "scipy", "skops", "mlflow", "prefect", "pandera", "evidently", "ibis-framework")
+
+
+class AlteredModelError(PerennialError):
+    """A model file is not the one that was registered, or holds types nobody trusts."""
+
+
+@contextmanager
+def training_run(problem: Problem, *, key: str) -> Iterator[str]:
+    """An MLflow run for one try at training; the same `key` (after a crash) takes up the same run."""
+    mlflow, experiment = _mlflow(), _experiment(problem.name)
+    found = mlflow.search_runs([experiment], f"tags.`perennial.key` = '{key}'", max_results=1, output_format="list")
+    tags = {"perennial.key": key, "git_commit": _commit(), "problem": problem.name}
+    resumed = found[0].info.run_id if found else None
+    with mlflow.start_run(run_id=resumed, experiment_id=experiment, run_name=key, tags=tags) as run:
+        mlflow.log_params({f"version.{name}": installed(name) for name in _LIBRARIES})
+        yield run.info.run_id
+
+
+def describe(params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path]) -> None:
+    """Log to the run under way. Undefined metrics are left out: MLflow would draw them as numbers."""
+    mlflow = _mlflow()
+    mlflow.log_params({name: str(value)[:500] for name, value in params.items()})
+    mlflow.log_metrics({name: float(value) for name, value in metrics.items() if value == value})
+    mlflow.set_tags(dict(tags))
+    for file in files:
+        mlflow.log_artifact(str(file), artifact_path="data")
+
+
+def register(
+    problem: Problem,
+    model: Any,
+    *,
+    name: str,
+    example: pd.DataFrame,
+    run_id: str,
+    why: str = "",
+    trained_from: datetime | None = None,
+    trained_until: datetime | None = None,
+    held_out: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Model:
+    """A version for `model`: the one that holds the same content already, or a new one logged to the run."""
+    mlflow, client = _mlflow(), _client()
+    content = _dumped(problem, model)
+    _ensure_registered(problem)
+    found = client.search_model_versions(f"name = '{problem.name}' and tags.sha256 = '{content}'")
+    if found:
+        number = str(min(int(v.version) for v in found))
+    else:
+        kind = "predict_proba" if problem.framing.task == "binary" else "predict"
+        from mlflow.models import infer_signature
+
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=infer_signature(example, getattr(model, kind)(example)),
+            pip_requirements=_REQUIREMENTS,
+            serialization_format="skops",
+            skops_trusted_types=trusted_for(problem.heuristic),
+            pyfunc_predict_fn=kind,
+        )
+        made = client.create_model_version(
+            problem.name, info.model_uri, run_id=run_id, model_id=info.model_id, tags={"sha256": content, "kind": name, **(tags or {})}
+        )
+        number = str(made.version)
+    return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}))
+
+
+def load(problem: Problem, model: Model) -> Any:
+    """The estimator of a registered version, after its content was held against the ledger's sha256."""
+    return _loaded(problem.name, model.sha256, model.version, Settings().mlflow)
+
+
+def adopt(problem: Problem, uri: str) -> Any:
+    """The scikit-learn estimator at an MLflow URI, a folder or a .skops file; only trusted types are brought to life."""
+    path = Path(uri)
+    if not path.exists():
+        path = Path(_mlflow().artifacts.download_artifacts(artifact_uri=uri))
+    if path.is_dir():
+        path = path / "model.skops"
+    if not path.exists():
+        raise PerennialError(f"{uri!r} holds no skops model; save it with skops.io.dump(model, 'model.skops') and name that file.")
+    return _trusted_load(path, problem)
+
+
+def project(problem: Problem, state: State) -> list[str]:
+    """Make aliases and the `route` tag say what the ledger says. Returns the foreign edits it found, in sentences."""
+    client = _client()
+    _ensure_registered(problem)
+    wanted = {role: model.version for role in _ROLES if (model := getattr(state, role)) is not None}
+    registered = client.get_registered_model(problem.name)
+    actual = {role: str(number) for role, number in registered.aliases.items() if role in _ROLES}
+    route = {"stage": str(state.stage), "share": state.share, "epoch": state.epoch, **wanted}
+    written = json.loads(registered.tags.get("route", "{}"))
+    foreign = [
+        f"alias {role} was set to version {actual.get(role, 'none')} by somebody else; the ledger says {written.get(role, 'none')}"
+        for role in _ROLES
+        if written and actual.get(role) != written.get(role)
+    ]
+    for role in _ROLES:
+        if role in wanted and actual.get(role) != wanted[role]:
+            client.set_registered_model_alias(problem.name, role, wanted[role])
+        elif role in actual and role not in wanted:
+            client.delete_registered_model_alias(problem.name, role)
+    if written != route:
+        client.set_registered_model_tag(problem.name, "route", json.dumps(route, sort_keys=True))
+    for sentence in foreign:
+        logging.getLogger("perennial").warning("%s: %s", problem.name, sentence)
+    return foreign
+
+
+def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str) -> str:
+    """Log report files to the run that made `model`, and return the run's id."""
+    client = _client()
+    run_id = client.get_model_version(problem.name, model.version).run_id
+    for file in files:
+        client.log_artifact(run_id, str(file), artifact_path=f"reports/{folder}")
+    return str(run_id)
+
+
+def run_link(problem: Problem, run_id: str) -> str:
+    """Where a person opens the run."""
+    return f"{Settings().ui_url}/#/experiments/{_experiment(problem.name)}/runs/{run_id}"
+
+
+def digest(path: Path) -> str:
+    """sha256 of a skops file's content: its schema with object ids renumbered, and its arrays. Two dumps of one model
+    differ in memory addresses and dates; their digests do not."""
+    with zipfile.ZipFile(path) as archive:
+        schema = archive.read("schema.json").decode()
+        order: dict[str, str] = {}
+        schema = re.sub(
+            r'(?<="__id__": )\d+|(?<="file": ")\d+(?=\.)',
+            lambda match: order.setdefault(match.group(), str(len(order))),
+            schema,
+        )
+        whole = sha256(schema.encode())
+        names = [name for name in archive.namelist() if name != "schema.json"]
+        for name in sorted(names, key=lambda n: int(order.get(n.split(".")[0], "-1"))):
+            whole.update(sha256(archive.read(name)).digest())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _loaded(name: str, content: str, number: str, uri: str) -> Any:
+    from schemas.problem import load_problem
+
+    path = Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}")) / "model.skops"
+    found = digest(path)
+    if found != content:
+        raise AlteredModelError(
+            f"version {number} of {name!r} hashes to {found[:12]}, the ledger says {content[:12]}: its file was changed. "
+            "It is not served; restore the file, or revert to the previous champion."
+        )
+    return _trusted_load(path, load_problem(name))
+
+
+def _trusted_load(path: Path, problem: Problem) -> Any:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(path, trusted=trusted_for(problem.heuristic))
+    except UntrustedTypesFoundException as error:
+        raise AlteredModelError(
+            f"{path} holds types that nobody trusts: {error}. Review them, and add them to schemas/trusted.py."
+        ) from None
+
+
+def _dumped(problem: Problem, model: Any) -> str:
+    import skops.io
+
+    folder = Settings().root / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{os.getpid()}.skops"
+    skops.io.dump(model, path)
+    untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted_for(problem.heuristic)))
+    try:
+        if untrusted:
+            raise AlteredModelError(
+                f"the model holds types that are not on our list: {', '.join(untrusted)}. Review them, and add them to schemas/trusted.py."
+            )
+        return digest(path)
+    finally:
+        path.unlink()
+
+
+def _ensure_registered(problem: Problem) -> None:
+    client = _client()
+    try:
+        client.get_registered_model(problem.name)
+    except Exception as error:
+        if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        client.create_registered_model(problem.name, description=problem.statement)
+
+
+def _experiment(name: str) -> str:
+    return _experiment_at(name, Settings().mlflow)
+
+
+@cache
+def _experiment_at(name: str, uri: str) -> str:
+    mlflow = _mlflow()
+    found = mlflow.get_experiment_by_name(name)
+    if found:
+        return str(found.experiment_id)
+    # An MLflow server keeps artifacts where it was told to; beside our own database, they go under our folder.
+    location = (Settings().artifacts / name).as_uri() if uri.startswith("sqlite") else None
+    return str(mlflow.create_experiment(name, artifact_location=location))
+
+
+def _mlflow() -> Any:
+    uri = Settings().mlflow
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    import mlflow
+    import mlflow.sklearn
+
+    if mlflow.get_tracking_uri() != uri:
+        mlflow.set_tracking_uri(uri)
+    return mlflow
+
+
+def _client() -> Any:
+    return _mlflow().MlflowClient()
+
+
+@cache
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "no git"

@@ -1,0 +1,52 @@
+"""On which rows, exactly, was a model trained? A Parquet file named by the hash of its content."""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+
+from schemas.errors import PerennialError
+from schemas.settings import Settings
+
+__all__ = ["Snapshot", "freeze", "load"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A small reference to frozen rows."""
+
+    path: Path
+    sha256: str
+    rows: int
+
+
+def freeze(problem: str, frame: pd.DataFrame) -> Snapshot:
+    """Write `frame` once under the name of its content; equal frames share a file."""
+    folder = Settings().root / "snapshots" / problem
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".partial-{os.getpid()}.parquet"
+    frame.to_parquet(partial, index=False)
+    digest = _digest(partial)
+    target = folder / f"{digest}.parquet"
+    partial.replace(target)
+    return Snapshot(target, digest, len(frame))
+
+
+def load(snapshot: Snapshot) -> pd.DataFrame:
+    """The frozen rows; refused when the file is no longer what its name says."""
+    if _digest(snapshot.path) != snapshot.sha256:
+        raise PerennialError(
+            f"snapshot {snapshot.path} no longer hashes to its name: it was changed after it was frozen. "
+            "Restore it from a backup, or retrain."
+        )
+    return pd.read_parquet(snapshot.path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

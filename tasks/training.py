@@ -1,0 +1,177 @@
+"""How is a recipe fitted, and how well does a model score rows it has not seen?"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import average_precision_score, mean_absolute_error, roc_auc_score
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
+
+from schemas.errors import PerennialError
+from schemas.framing import CostLoss, Framing
+from schemas.plans import RetrainingPlan
+from schemas.recipe import Recipe
+from tasks.scoring import Scores, row_loss
+
+__all__ = ["Split", "best_threshold", "fit", "measure", "naive_baseline", "split", "with_threshold"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows in time order: trained on, threshold chosen on, judged on. No row is in two of them."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+
+
+def split(framing: Framing, rows: pd.DataFrame, *, until: datetime, plan: RetrainingPlan, window: timedelta | None, disjoint_from: datetime | None) -> Split:
+    """Labelled rows before `until`, by time: the newest are the test, those before them the validation.
+
+    `disjoint_from`: the champion was trained on rows before it, so the test begins there at the earliest.
+    """
+    time = rows[framing.event_time]
+    test_from = max(until - plan.test, disjoint_from or until - plan.test)
+    validation_from = test_from - plan.validation
+    train_from = validation_from - window if window else time.min()
+    return Split(
+        rows[(time >= train_from) & (time < validation_from)],
+        rows[(time >= validation_from) & (time < test_from)],
+        rows[(time >= test_from) & (time < until)],
+    )
+
+
+def fit(
+    recipe: Recipe,
+    framing: Framing,
+    rows: pd.DataFrame,
+    *,
+    seed: int,
+    threads: int = 1,
+    threshold: float | None = None,
+) -> Any:
+    """The recipe fitted on `rows`. A classifier carries its frozen threshold; equal arguments give equal models."""
+    X, y = rows[list(recipe.features)], rows[framing.target]
+    if y.isna().any():
+        raise PerennialError(
+            f"{int(y.isna().sum())} of {len(y)} training rows have no label; train on matured rows only."
+        )
+    if framing.task == "binary" and y.nunique() < 2 and recipe.family != "constant":
+        raise PerennialError(
+            f"all {len(y)} training rows have one label; a classifier needs both. Train on a longer window."
+        )
+    pipeline = _pipeline(recipe, framing, X, seed=seed)
+    y = y.astype(int) if framing.task == "binary" else y.astype(float)
+    # One thread by default: sums in another order give another model in its last digits, and so another hash.
+    with threadpool_limits(limits=threads), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
+        pipeline.fit(X, y)
+    return pipeline if threshold is None else with_threshold(pipeline, threshold, X, y)
+
+
+def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) -> Any:
+    """`model` with its operating point frozen into it."""
+    return FixedThresholdClassifier(
+        FrozenEstimator(model), threshold=threshold, response_method="predict_proba"
+    ).fit(X, y)
+
+
+def naive_baseline(framing: Framing, rows: pd.DataFrame, features: Sequence[str]) -> Any:
+    """What needs no thought: the base rate, or the median."""
+    X, y = rows[list(features)], rows[framing.target]
+    if framing.task == "binary":
+        return with_threshold(DummyClassifier(strategy="prior").fit(X, y.astype(int)), 0.5, X, y.astype(int))
+    return DummyRegressor(strategy="median").fit(X, y)
+
+
+def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> float:
+    """The threshold with the least cost on validation rows; ties go to the higher one, which reviews less.
+
+    >>> best_threshold(np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1]), CostLoss(false_alarm=0.1))
+    0.55
+    """
+    order = np.argsort(scores, kind="stable")
+    s, y = np.asarray(scores, dtype=float)[order], np.asarray(labels, dtype=float)[order]
+    # Acting on everything from position i on: misses lie before i, false alarms from i on.
+    missed = np.concatenate([[0.0], np.cumsum(y)]) * loss.miss
+    alarms = np.concatenate([np.cumsum((1 - y)[::-1])[::-1], [0.0]]) * loss.false_alarm
+    cost = missed + alarms
+    cuts = np.concatenate([[s[0]], (s[1:] + s[:-1]) / 2, [np.nextafter(s[-1], np.inf)]])
+    between = np.concatenate([[True], s[1:] > s[:-1], [True]])
+    cost = np.where(between, cost, np.inf)
+    best = len(cost) - 1 - int(np.argmin(cost[::-1]))
+    return float(cuts[best])
+
+
+def measure(scores: Scores, labels: np.ndarray, framing: Framing) -> dict[str, float]:
+    """Metrics on labelled rows. A metric that these labels cannot give is nan, which every gate reads as missing."""
+    y = np.asarray(labels, dtype=float)
+    result = {"loss": float(np.mean(row_loss(scores, y, framing))), "rows": float(y.size)}
+    if framing.task == "regression":
+        return result | {"mae": float(mean_absolute_error(y, scores.score))}
+    both = 0 < y.mean() < 1
+    result |= {"positives": float(np.mean(scores.decision >= 0.5))}
+    result["roc_auc"] = float(roc_auc_score(y, scores.score)) if both else float("nan")
+    result["average_precision"] = float(average_precision_score(y, scores.score)) if both else float("nan")
+    return result
+
+
+def _pipeline(recipe: Recipe, framing: Framing, X: pd.DataFrame, *, seed: int) -> Pipeline:
+    text = [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
+    numeric = [name for name in X.columns if name not in text]
+    match recipe.family:
+        case "boosting":
+            steps: list[tuple[str, Any, list[str]]] = [
+                ("text", _ordinal(recipe), text),
+                ("numeric", "passthrough", numeric),
+            ]
+        case "linear":
+            onehot = OneHotEncoder(
+                handle_unknown="ignore" if recipe.unseen_categories == "accept" else "error"
+            )
+            steps = [
+                ("text", onehot, text),
+                ("numeric", make_pipeline(SimpleImputer(), StandardScaler()), numeric),
+            ]
+        case "constant":
+            steps = [("numeric", "passthrough", numeric[:1])]
+    return Pipeline(
+        [
+            ("columns", ColumnTransformer([s for s in steps if s[2]])),
+            ("model", _estimator(recipe, framing, seed)),
+        ]
+    )
+
+
+def _ordinal(recipe: Recipe) -> OrdinalEncoder:
+    if recipe.unseen_categories == "raise":
+        return OrdinalEncoder(handle_unknown="error")
+    return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
+
+
+def _estimator(recipe: Recipe, framing: Framing, seed: int) -> BaseEstimator:
+    binary, given = framing.task == "binary", dict(recipe.parameters)
+    kinds: Mapping[str, Any] = {
+        "boosting": HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor,
+        "linear": LogisticRegression if binary else Ridge,
+        "constant": DummyClassifier if binary else DummyRegressor,
+    }
+    if recipe.family != "constant":
+        given = {"random_state": seed} | given
+    if recipe.family == "boosting":
+        given = {"early_stopping": False} | given  # its random split would spend rows we hold out by time
+    return kinds[recipe.family](**given)

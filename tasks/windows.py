@@ -1,0 +1,174 @@
+"""Which rows does a window hold, as the table stood at a given moment? Half-open, ordered, and the same twice."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+
+from schemas.errors import PerennialError
+from schemas.problem import Problem
+from schemas.settings import Settings
+
+__all__ = [
+    "MissingColumnError",
+    "MissingDataError",
+    "NaiveTimestampError",
+    "bounds",
+    "link",
+    "locate",
+    "materialise",
+    "read_labels",
+    "read_window",
+]
+
+
+class MissingDataError(PerennialError, FileNotFoundError):
+    def __init__(self, problem: Problem, path: Path) -> None:
+        hint = (
+            problem.source.hint
+            or f"Put the table there, or say where it is: make loop PROBLEM={problem.name} DATA=path"
+        )
+        super().__init__(f"problem {problem.name!r} reads {path}, and there is no such file. {hint}")
+
+
+class MissingColumnError(PerennialError, KeyError):
+    def __init__(self, problem: Problem, missing: Sequence[str], found: Sequence[str]) -> None:
+        self.says = (
+            f"the table of {problem.name!r} lacks the columns {', '.join(missing)} that its contract or framing names; "
+            f"it has {', '.join(found)}. Correct schemas/problems/{problem.name}.py or the table."
+        )
+        super().__init__(self.says)
+
+    def __str__(self) -> str:
+        return self.says
+
+
+class NaiveTimestampError(PerennialError, ValueError):
+    def __init__(self, what: str, value: Any) -> None:
+        super().__init__(
+            f"{what} is {value}, a time without a zone; it could mean any of 24 moments. "
+            "Give it one: datetime(..., tzinfo=UTC), or a column of type TIMESTAMP WITH TIME ZONE."
+        )
+
+
+def read_window(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> pd.DataFrame:
+    """Rows with `start <= event time < end`, ordered by event time and key, as the table stood at `as_of`.
+
+    A label, or another column filled in later, is null where it was filled after `as_of`. RangeIndex, UTC.
+    """
+    for what, value in (("start", start), ("end", end), ("as_of", as_of)):
+        aware(value, what)
+    table, framing = _table(problem), problem.framing
+    time = table[framing.event_time]
+    rows = table.filter((time >= ibis.literal(start)) & (time < ibis.literal(end)))
+    return _frame(problem, rows, as_of)
+
+
+def read_requests(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
+    """The window's rows as each stood when it was requested: nothing that is filled in after the event is there."""
+    return read_window(problem, start, end, as_of=start)
+
+
+def read_labels(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
+    """Labels that became known in `start <= label time < end`: columns key, label, known_at."""
+    table, framing = _table(problem), problem.framing
+    known = table[framing.label_time]
+    rows = table.filter((known >= ibis.literal(start)) & (known < ibis.literal(end)))
+    rows = rows.select(key=rows[framing.key], label=rows[framing.target], known_at=rows[framing.label_time])
+    return rows.order_by(["known_at", "key"]).to_pandas()
+
+
+def bounds(problem: Problem) -> tuple[datetime, datetime]:
+    """The first and the last event time there is."""
+    time = _table(problem)[problem.framing.event_time]
+    first, last = time.min().to_pandas(), time.max().to_pandas()
+    if pd.isna(first):
+        raise PerennialError(
+            f"the table of {problem.name!r} at {locate(problem)} has no rows. Put rows there first."
+        )
+    return first.to_pydatetime().astimezone(UTC), last.to_pydatetime().astimezone(UTC)
+
+
+def locate(problem: Problem) -> Path:
+    """Where the table is; absolute locations are taken as they are."""
+    return Settings().data / problem.source.location
+
+
+def link(problem: Problem, data: Path) -> None:
+    """Let the problem read the table at `data` from now on: a link, no copy."""
+    if not data.exists():
+        raise MissingDataError(problem, data)
+    target = locate(problem)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink() or target.exists():
+        if target.resolve() == data.resolve():
+            return
+        target.unlink()
+    target.symlink_to(data.resolve())
+
+
+def materialise(problem: Problem, frame: pd.DataFrame) -> Path:
+    """Write a made or fetched table to where the problem reads it; whole or not at all."""
+    target = locate(problem)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    if target.suffix == ".csv":
+        frame.to_csv(partial, index=False)
+    else:
+        frame.to_parquet(partial, index=False)
+    partial.replace(target)
+    return target
+
+
+def aware(value: datetime, what: str) -> datetime:
+    """`value` in UTC; a naive time is refused."""
+    if value.tzinfo is None:
+        raise NaiveTimestampError(what, value)
+    return value.astimezone(UTC)
+
+
+def _table(problem: Problem) -> ibis.Table:
+    path = locate(problem)
+    if not path.exists() and not any(path.parent.glob(path.name)):
+        raise MissingDataError(problem, path)
+    table = _open(str(path), path.stat().st_mtime_ns if path.exists() else 0)
+    if problem.source.derive is not None:
+        table = problem.source.derive(table)
+    _check(problem, table)
+    return table
+
+
+@lru_cache(maxsize=16)
+def _open(path: str, modified: int) -> ibis.Table:
+    connection = ibis.duckdb.connect(threads=2)
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    return connection.read_csv(path) if path.endswith(".csv") else connection.read_parquet(path)
+
+
+def _check(problem: Problem, table: ibis.Table) -> None:
+    missing = sorted(set(problem.contract.columns) - set(table.columns))
+    if missing:
+        raise MissingColumnError(problem, missing, table.columns)
+    for column in (problem.framing.event_time, problem.framing.label_time):
+        kind = table[column].type()
+        if not kind.is_timestamp() or kind.timezone is None:
+            raise NaiveTimestampError(f"column {column!r} of {problem.name!r}", f"of type {kind}")
+
+
+def _frame(problem: Problem, rows: ibis.Table, as_of: datetime) -> pd.DataFrame:
+    framing = problem.framing
+    moment = ibis.literal(as_of)
+    hidden = {column: rows[time] for column, time in problem.source.filled_at.items()}
+    # When a label came tells what it is (frauds come later), so the time is hidden with the label.
+    hidden |= dict.fromkeys((framing.target, framing.label_time), rows[framing.label_time])
+    masks = {
+        c: ibis.ifelse(known < moment, rows[c], ibis.null(rows[c].type())) for c, known in hidden.items()
+    }
+    masks[framing.target] = masks[framing.target].cast("float64")  # whole numbers have no null in pandas
+    rows = rows.select(*problem.contract.columns).mutate(**masks)
+    return rows.order_by([framing.event_time, framing.key]).to_pandas().reset_index(drop=True)
