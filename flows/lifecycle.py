@@ -33,7 +33,7 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
     """Turn the crank once for `problem` at `now` (the present moment by default), and return the stage it leads to."""
     with one_turn_at_a_time(problem):
         turn = open_turn(problem, now)
-        step = task(take_step, name=turn.state.stage.lower(), cache_policy=NO_CACHE)
+        step = task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)
         decision = step(turn)
         entry = close_turn(turn, decision)
     tell(entry, live=now is None)
@@ -41,8 +41,8 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
 
 
 # A database that is away for a moment comes back; a verdict would only be the same again.
-open_turn = task(begin, name="open turn", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
-close_turn = task(conclude, name="close turn", cache_policy=NO_CACHE)
+open_turn = task(name="open turn", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)(begin)
+close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 
 
 def take_step(turn: Turn) -> Decision:

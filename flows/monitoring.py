@@ -36,15 +36,17 @@ def watch(turn: Turn) -> Decision:
     if resting:
         return Decision(combine("healthy", [resting]), notes=notes)
     if _champion(turn).trained_until is None and _champion(turn).name != "adopted":
-        return _wanted(Reason.FIRST_MODEL, turn, Verdict("first model", Outcome.FAIL, "nothing trained serves yet"), notes)
+        return _wanted(
+            Reason.FIRST_MODEL, turn, Verdict("first model", Outcome.FAIL, "nothing trained serves yet"), notes
+        )
     for reason, verdict in ((Reason.DRIFT, drift), (Reason.DECAY, decay), (Reason.SCHEDULE, _schedule(turn))):
         if verdict and verdict.outcome is Outcome.FAIL:
             both = [v for v in (drift, decay) if v and v.outcome is Outcome.FAIL] or [verdict]
             return _wanted(reason, turn, combine(str(reason), both), notes)
     spoken = [v for v in (drift, decay) if v]
-    reason = "; ".join(v.reason for v in spoken) or "no window has closed since the last turn"
+    said = "; ".join(v.reason for v in spoken) or "no window has closed since the last turn"
     evidence = {f"{v.gate}.{key}": value for v in spoken for key, value in v.evidence.items()}
-    return Decision(Verdict("healthy", Outcome.PASS, reason, evidence), notes=notes)
+    return Decision(Verdict("healthy", Outcome.PASS, said, evidence), notes=notes)
 
 
 def _request(turn: Turn) -> Decision | None:
@@ -74,7 +76,12 @@ def _fault(turn: Turn) -> Verdict | None:
         return None
     broken = ", ".join(f"{what} ({n:,})" for what, n in sorted(turn.faults.items(), key=lambda item: -item[1])[:3])
     evidence: dict[str, float | int | str | None] = {"bad_share": turn.bad_share}
-    return Verdict("contract", Outcome.WAIT, f"data fault, holding: {turn.bad_share:.1%} of requests are in quarantine: {broken}", evidence)
+    return Verdict(
+        "contract",
+        Outcome.WAIT,
+        f"data fault, holding: {turn.bad_share:.1%} of requests are in quarantine: {broken}",
+        evidence,
+    )
 
 
 def _resting(turn: Turn) -> Verdict | None:
@@ -88,7 +95,11 @@ def _schedule(turn: Turn) -> Verdict | None:
     every, tried = turn.problem.retraining.every, turn.state.tried or turn.state.since
     if every is None or tried is None or turn.now < tried + every:
         return None
-    return Verdict("schedule", Outcome.FAIL, f"{(turn.now - tried) / _DAY:.0f} days since the last retrain, the plan says {every / _DAY:.0f}")
+    return Verdict(
+        "schedule",
+        Outcome.FAIL,
+        f"{(turn.now - tried) / _DAY:.0f} days since the last retrain, the plan says {every / _DAY:.0f}",
+    )
 
 
 def closed_window(turn: Turn) -> tuple[datetime, datetime] | None:
@@ -120,14 +131,18 @@ def _drift(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
         limits = dict.fromkeys(names, 1.0)
         rate = smallest_rate(len(past))
         verdict = Verdict(
-            "drift", Outcome.PASS, f"blind: {len(past)} calibration windows support no false-alarm rate under {rate:.0%}, the plan asks for {plan.false_alarms:.0%}"
+            "drift",
+            Outcome.PASS,
+            f"blind: {len(past)} calibration windows support no false-alarm rate under {rate:.0%}, the plan asks for {plan.false_alarms:.0%}",
         )
     else:
         found = window_limits([[row[name] for name in names] for row in past], alpha=plan.false_alarms)
         limits = {name: max(float(limit), plan.effect_floor) for name, limit in zip(names, found, strict=True)}
         verdict = gates.drift(now_at, limits, floor=plan.effect_floor, rate=plan.false_alarms)
     name = f"{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}"
-    report = monitoring.make_report(problem.name, name, current, reference, distances=now_at, limits=limits, seed=seed_of(turn))
+    report = monitoring.make_report(
+        problem.name, name, current, reference, distances=now_at, limits=limits, seed=seed_of(turn)
+    )
     run = registry.log_report(problem, _champion(turn), [report.html, report.json], folder=name)
     return verdict, {"report": str(report.html), "report_run": registry.run_link(problem, run)}
 
@@ -176,7 +191,11 @@ def _decay(turn: Turn) -> Verdict | None:
     loss = np.nan_to_num(scoring.row_loss(said, rows["label"].to_numpy(dtype=float), problem.framing), nan=1.0)
     daily = pd.Series(loss).groupby(rows["event_time"].dt.floor("D").to_numpy()).mean()
     return gates.decay(
-        daily.to_list(), held_out=champion.held_out["loss"], tolerance=plan.decay_tolerance, alpha=plan.decay_alpha, at_least=plan.decay_blocks
+        daily.to_list(),
+        held_out=champion.held_out["loss"],
+        tolerance=plan.decay_tolerance,
+        alpha=plan.decay_alpha,
+        at_least=plan.decay_blocks,
     )
 
 

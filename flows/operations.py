@@ -4,7 +4,7 @@ import getpass
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from prefect import flow
 from pydantic import BaseModel, Field
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from flows.lifecycle import lifecycle
 from schemas.errors import PerennialError
 from schemas.plans import Reason
-from schemas.problem import load_problem
+from schemas.problem import known_problems, load_problem
 from schemas.rows import Request, State
 from schemas.stage import Stage
 from tasks import ledger, registry, windows
@@ -25,13 +25,21 @@ class TrainingWindow(BaseModel):
     """How far back the challenger is trained."""
 
     days: float | None = Field(
-        default=None, gt=0, le=3650, title="Training window (days)", description="Empty: as far back as the problem's recipe says."
+        default=None,
+        gt=0,
+        le=3650,
+        title="Training window (days)",
+        description="Empty: as far back as the problem's recipe says.",
     )
+
+
+# The form in the Prefect UI offers the problems there are.
+ProblemName = Annotated[str, Field(title="Problem", json_schema_extra={"enum": list(known_problems())})]
 
 
 @flow(name="retrain", flow_run_name="retrain {problem}")
 def retrain(
-    problem: str,
+    problem: ProblemName,
     reason: str = "a person asked",
     training_window: TrainingWindow = TrainingWindow(),  # noqa: B008  (frozen default that the form shows)
     cause: Literal["person", "drift", "decay", "schedule", "forced replacement"] = "person",
@@ -65,7 +73,9 @@ def ask(
     load_problem(problem)
     state = ledger.state_of(problem)
     if state.champion is None:
-        raise PerennialError(f"{problem!r} has not begun: nothing serves yet. Take its first turn: make retrain follows the first lifecycle run.")
+        raise PerennialError(
+            f"{problem!r} has not begun: nothing serves yet. Take its first turn: make retrain follows the first lifecycle run."
+        )
     if kind == "revert" and state.previous is None:
         raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
     request = Request(kind, reason, note, actor or _user(), window_days, recipe)
@@ -77,7 +87,9 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
     """Register a model of the team as version 1, in place of the heuristic."""
     known = load_problem(problem)
     if ledger.state_of(problem).champion is not None:
-        raise PerennialError(f"{problem!r} has begun already; a model is adopted before its first turn. Ask for a retrain instead.")
+        raise PerennialError(
+            f"{problem!r} has begun already; a model is adopted before its first turn. Ask for a retrain instead."
+        )
     model = registry.adopt(known, uri)
     moment = windows.aware(now or datetime.now(UTC), "now")
     rows = windows.read_window(known, moment - known.monitoring.reference, moment, as_of=moment)

@@ -8,6 +8,7 @@ from typing import Any
 from flows.lifecycle import take_step
 from flows.operations import ask
 from flows.turn import begin, conclude
+from schemas.plans import Reason
 from schemas.problem import Problem
 from schemas.rows import State
 from schemas.stage import Stage
@@ -27,6 +28,7 @@ class Planned:
     note: str
     actor: str
     recipe: dict[str, Any]
+    reason: Reason = Reason.PERSON
 
 
 def next_turn(problem: Problem, state: State, start: datetime) -> datetime:
@@ -44,7 +46,13 @@ def plain_turn(name: str, now: datetime) -> None:
 
 
 def replay(
-    problem: Problem, *, start: datetime, end: datetime, crank: Crank, planned: Sequence[Planned] = (), at_most: int = 10_000
+    problem: Problem,
+    *,
+    start: datetime,
+    end: datetime,
+    crank: Crank,
+    planned: Sequence[Planned] = (),
+    at_most: int = 10_000,
 ) -> Iterator[ledger.Row]:
     """Turn the crank from where the ledger stands until `end`, and yield each ledger row as it is written.
 
@@ -58,7 +66,15 @@ def replay(
             return
         for plan in planned:
             if plan.at <= now and state.champion and not _asked(problem, plan):
-                ask(problem.name, kind="retrain", note=plan.note, actor=plan.actor, recipe=plan.recipe, now=now)
+                ask(
+                    problem.name,
+                    kind="retrain",
+                    note=plan.note,
+                    actor=plan.actor,
+                    recipe=plan.recipe,
+                    reason=plan.reason,
+                    now=now,
+                )
         crank(problem.name, now)
         for row in ledger.rows(problem.name, since=seen):
             seen = row.facts["sequence"]
@@ -67,13 +83,18 @@ def replay(
 
 def _asked(problem: Problem, plan: Planned) -> bool:
     return any(
-        row.facts["kind"] == "request" and row.facts["request"]["note"] == plan.note for row in ledger.rows(problem.name)
+        row.facts["kind"] == "request" and row.facts["request"]["note"] == plan.note
+        for row in ledger.rows(problem.name)
     )
 
 
 def promotions(problem: Problem) -> list[ledger.Row]:
     """The rows in which a challenger became champion."""
-    return [row for row in ledger.rows(problem.name) if row.facts["before"] == Stage.AB and row.facts["stage"] == Stage.PROBATION]
+    return [
+        row
+        for row in ledger.rows(problem.name)
+        if row.facts["before"] == Stage.AB and row.facts["stage"] == Stage.PROBATION
+    ]
 
 
 def retrains(problem: Problem) -> list[ledger.Row]:

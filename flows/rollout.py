@@ -23,7 +23,9 @@ def shadow(turn: Turn) -> Decision:
     assert state.since is not None
     assert state.challenger is not None
     since, maturity = state.since, problem.framing.maturity
-    rows = predictions.cohort(problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",), matured=False)
+    rows = predictions.cohort(
+        problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",), matured=False
+    )
     matured = rows[(rows["event_time"] < turn.now - maturity) & rows["label"].notna()]
     verdicts = [
         _errors_side_by_side(turn, rows),
@@ -40,8 +42,12 @@ def shadow(turn: Turn) -> Decision:
         positives = int((rows["rival_decision"] >= 0.5).sum())
         scored = int(rows["rival_decision"].notna().sum())
         held_out = state.challenger.held_out.get("positives", 0.0)
-        verdicts.append(gates.prediction_shift(positives, scored, held_out=held_out, factor=plan.prediction_shift, alpha=plan.alpha))
-    verdict = gates.at_deadline(combine("shadow", verdicts), now=turn.now, deadline=since + plan.shadow_at_most + maturity)
+        verdicts.append(
+            gates.prediction_shift(positives, scored, held_out=held_out, factor=plan.prediction_shift, alpha=plan.alpha)
+        )
+    verdict = gates.at_deadline(
+        combine("shadow", verdicts), now=turn.now, deadline=since + plan.shadow_at_most + maturity
+    )
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("shadow", Outcome.PASS, verdicts[1].reason + _money(turn, matured), verdict.evidence)
     return Decision(verdict)
@@ -53,7 +59,13 @@ def canary(turn: Turn) -> Decision:
     assert state.since is not None
     assert state.share_since is not None
     rows = predictions.cohort(
-        problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("CANARY",), matured=False, with_labels=False
+        problem,
+        since=state.since,
+        now=turn.now,
+        rollout=state.rollout,
+        stages=("CANARY",),
+        matured=False,
+        with_labels=False,
     )
     here = rows[rows["event_time"] >= pd.Timestamp(state.share_since)]
     firsts = here.drop_duplicates("entity")
@@ -66,7 +78,10 @@ def canary(turn: Turn) -> Decision:
         requests_needed=plan.share_requests,
         entities_needed=plan.share_entities,
     )
-    guards = [_errors_by_arm(turn, rows), gates.shares_held(firsts["role"] == "challenger", firsts["probability"], alpha=plan.alpha)]
+    guards = [
+        _errors_by_arm(turn, rows),
+        gates.shares_held(firsts["role"] == "challenger", firsts["probability"], alpha=plan.alpha),
+    ]
     verdict = combine("canary", [*guards, traffic])
     larger = [share for share in plan.shares if share > state.share]
     if combine("guards", guards).outcome is Outcome.PASS and larger:
@@ -78,7 +93,12 @@ def canary(turn: Turn) -> Decision:
             return Decision(Verdict("canary", Outcome.WAIT, said, verdict.evidence), share=larger[0])
     verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.canary_at_most)
     if verdict.outcome is Outcome.PASS:
-        verdict = Verdict("canary", Outcome.PASS, f"{state.share:.0%} is sound: {traffic.reason}, {guards[0].reason}", verdict.evidence)
+        verdict = Verdict(
+            "canary",
+            Outcome.PASS,
+            f"{state.share:.0%} is sound: {traffic.reason}, {guards[0].reason}",
+            verdict.evidence,
+        )
     return Decision(verdict)
 
 
@@ -105,7 +125,13 @@ def ab_test(turn: Turn) -> Decision:
         no_harm_suffices=plan.ab_no_harm_suffices,
     )
     fresh = predictions.cohort(
-        problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("AB",), matured=False, with_labels=False
+        problem,
+        since=state.since,
+        now=turn.now,
+        rollout=state.rollout,
+        stages=("AB",),
+        matured=False,
+        with_labels=False,
     )
     verdict = combine("business effect", [_errors_by_arm(turn, fresh), effect])
     return Decision(gates.at_deadline(verdict, now=turn.now, deadline=deadline))
@@ -117,12 +143,17 @@ def probation(turn: Turn) -> Decision:
     assert state.since is not None
     assert state.champion is not None
     # Rows it answered since its first canary share: their labels mature while it is on probation.
-    since = state.since - plan.canary_at_most - plan.ab_at_most - plan.shadow_at_most
+    assert state.tried is not None
     stages = ("CANARY", "AB", "PROBATION")
-    rows = predictions.cohort(problem, since=since, now=turn.now, rollout=state.rollout, stages=stages)
+    rows = predictions.cohort(problem, since=state.tried, now=turn.now, rollout=state.rollout, stages=stages)
     rows = rows[rows["label"].notna()]
     serving = rows["champion"] == state.champion.sha256
-    own = pd.concat([_sides(rows[serving], "champion", "rival"), _sides(rows[~serving & (rows["role"] == "challenger")], "rival", "champion")])
+    own = pd.concat(
+        [
+            _sides(rows[serving], "champion", "rival"),
+            _sides(rows[~serving & (rows["role"] == "challenger")], "rival", "champion"),
+        ]
+    )
     own = own.sort_values("event_time", kind="stable")
     slow = gates.no_worse_live(
         _loss(turn, own, "other"),
@@ -132,7 +163,13 @@ def probation(turn: Turn) -> Decision:
         enough=turn.now - state.since >= plan.probation,
     )
     fresh = predictions.cohort(
-        problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("PROBATION",), matured=False, with_labels=False
+        problem,
+        since=state.since,
+        now=turn.now,
+        rollout=state.rollout,
+        stages=("PROBATION",),
+        matured=False,
+        with_labels=False,
     )
     errors = _errors_side_by_side(turn, _sides(fresh, "champion", "rival").rename(columns=_AS_CHALLENGER))
     verdict = combine("probation", [errors, slow])
@@ -150,7 +187,9 @@ def _sides(rows: pd.DataFrame, own: str, other: str) -> pd.DataFrame:
     """The columns of one side as `own_*`, of the other as `other_*`."""
     parts = ("score", "decision", "error")
     names = {f"{own}_{p}": f"own_{p}" for p in parts} | {f"{other}_{p}": f"other_{p}" for p in parts}
-    return rows[["event_time", "entity", "label", *names] if "label" in rows else ["event_time", "entity", *names]].rename(columns=names)
+    return rows[
+        ["event_time", "entity", "label", *names] if "label" in rows else ["event_time", "entity", *names]
+    ].rename(columns=names)
 
 
 def _errors_side_by_side(turn: Turn, rows: pd.DataFrame) -> Verdict:
@@ -159,7 +198,9 @@ def _errors_side_by_side(turn: Turn, rows: pd.DataFrame) -> Verdict:
     firsts = rows[one_alone].drop_duplicates("entity")
     hits = firsts["rival_error"].notna().astype(float)
     plan = turn.problem.rollout
-    return gates.error_guardrail(hits, np.full(len(hits), 0.5), ratio=plan.error_ratio, alpha=plan.alpha, arms="scoring side by side")
+    return gates.error_guardrail(
+        hits, np.full(len(hits), 0.5), ratio=plan.error_ratio, alpha=plan.alpha, arms="scoring side by side"
+    )
 
 
 def _errors_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict:
@@ -170,7 +211,11 @@ def _errors_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict:
     plan = turn.problem.rollout
     hits = (firsts["role"] == "challenger").astype(float)
     return gates.error_guardrail(
-        hits, firsts["probability"], ratio=plan.error_ratio, alpha=plan.alpha, arms=f"which answered {challengers.mean() if len(rows) else 0:.1%} of requests"
+        hits,
+        firsts["probability"],
+        ratio=plan.error_ratio,
+        alpha=plan.alpha,
+        arms=f"which answered {challengers.mean() if len(rows) else 0:.1%} of requests",
     )
 
 
@@ -195,8 +240,10 @@ def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:
 def _cannot_resolve(turn: Turn) -> Verdict | None:
     """Skip the A/B where the smallest difference its traffic can show exceeds the harm the framing tolerates."""
     problem, plan, state = turn.problem, turn.problem.rollout, turn.state
-    since = turn.now - problem.framing.maturity - plan.shadow_at_most
-    rows = predictions.cohort(problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",))
+    assert state.tried is not None
+    assert state.since is not None
+    # As of the stage's beginning: whether the stage makes sense is asked once, and answered the same each turn.
+    rows = predictions.cohort(problem, since=state.tried, now=state.since, rollout=state.rollout, stages=("SHADOW",))
     rows = rows[rows["label"].notna()]
     if len(rows) < 2 or plan.ab_at_least is None:
         return None
@@ -206,7 +253,12 @@ def _cannot_resolve(turn: Turn) -> Verdict | None:
     if shown <= problem.framing.tolerated_harm:
         return None
     said = f"A/B skipped: {n_per_arm:,.0f} rows an arm by its deadline show differences from {shown:.4f} on, the harm tolerated is {problem.framing.tolerated_harm}"
-    return Verdict("business effect", Outcome.PASS, said, {"smallest_difference": shown, "tolerated_harm": problem.framing.tolerated_harm})
+    return Verdict(
+        "business effect",
+        Outcome.PASS,
+        said,
+        {"smallest_difference": shown, "tolerated_harm": problem.framing.tolerated_harm},
+    )
 
 
 def _money(turn: Turn, matured: pd.DataFrame) -> str:

@@ -45,14 +45,19 @@ def markdown(entry: Entry) -> str:
         lines += [f"| {name} | {_shown(value)} |" for name, value in entry.verdict.evidence.items()]
     links = [f"[MLflow run]({notes['link']})"] if "link" in notes else []
     if "report" in notes:
-        links += [f"[Evidently report]({Path(notes['report']).as_uri()})", f"[its copy in MLflow]({notes['report_run']})"]
+        links += [
+            f"[Evidently report]({Path(notes['report']).as_uri()})",
+            f"[its copy in MLflow]({notes['report_run']})",
+        ]
     return "\n".join([*lines, "", " · ".join(links)]) + "\n"
 
 
 def tell(entry: Entry, *, live: bool) -> None:
     """Leave the artifact; and, for a turn that is not a replay, emit what happened, so that automations can act on it."""
     name = entry.state.problem
-    create_markdown_artifact(key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry))
+    create_markdown_artifact(
+        key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry)
+    )
     if live and entry.before is Stage.HEALTHY and entry.verdict.outcome is Outcome.FAIL:
         emit_event(
             event=f"perennial.{entry.state.why}".replace(" ", "-"),

@@ -28,7 +28,13 @@ def first_champion(turn: Turn) -> Decision:
     problem, now = turn.problem, turn.now
     rows = windows.read_window(problem, now - problem.monitoring.reference, now, as_of=now)
     if rows.empty:
-        return Decision(Verdict("first champion", Outcome.FAIL, f"no rows in the {_days(problem.monitoring.reference)} before {now:%Y-%m-%d}"))
+        return Decision(
+            Verdict(
+                "first champion",
+                Outcome.FAIL,
+                f"no rows in the {_days(problem.monitoring.reference)} before {now:%Y-%m-%d}",
+            )
+        )
     checked = contracts.check(problem, rows)
     fault = _data_fault(problem, checked)
     if fault:
@@ -42,7 +48,9 @@ def first_champion(turn: Turn) -> Decision:
     with registry.training_run(problem, key=f"{problem.name}/{turn.state.sequence + 1}") as run:
         registry.describe({"family": name}, {}, {}, [])
         registered = registry.register(problem, model, name=name, example=example, run_id=run)
-    verdict = Verdict("first champion", Outcome.PASS, f"the {name} serves until a trained model beats it", {"rows": len(rows)})
+    verdict = Verdict(
+        "first champion", Outcome.PASS, f"the {name} serves until a trained model beats it", {"rows": len(rows)}
+    )
     return Decision(verdict, model=registered, notes={"run": run})
 
 
@@ -58,11 +66,18 @@ def make_challenger(turn: Turn) -> Decision:
         return Decision(fault)
     labelled = checked.valid.dropna(subset=[problem.framing.target])
     parts = training.split(
-        problem.framing, labelled, until=until, plan=problem.retraining, window=recipe.window, disjoint_from=_champion(turn).trained_until
+        problem.framing,
+        labelled,
+        until=until,
+        plan=problem.retraining,
+        window=recipe.window,
+        disjoint_from=_champion(turn).trained_until,
     )
     short = _too_few(problem, parts)
     if short:
-        return Decision(gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience))
+        return Decision(
+            gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
+        )
     with registry.training_run(problem, key=f"{problem.name}/{state.sequence + 1}") as run:
         return _judged(turn, recipe, parts, labelled, until, run)
 
@@ -76,22 +91,37 @@ def recipe_for(turn: Turn) -> Recipe:
     return recipe
 
 
-def _judged(turn: Turn, recipe: Recipe, parts: training.Split, labelled: pd.DataFrame, until: datetime, run: str) -> Decision:
+def _judged(
+    turn: Turn, recipe: Recipe, parts: training.Split, labelled: pd.DataFrame, until: datetime, run: str
+) -> Decision:
     problem, framing = turn.problem, turn.problem.framing
     seed, threads = seed_of(turn), Settings().threads
     model = training.fit(recipe, framing, parts.train, seed=seed, threads=threads)
     threshold = _threshold(problem, model, parts.validation)
     if threshold is not None:
-        model = training.with_threshold(model, threshold, parts.train[list(recipe.features)], parts.train[framing.target].astype(int))
+        model = training.with_threshold(
+            model, threshold, parts.train[list(recipe.features)], parts.train[framing.target].astype(int)
+        )
     measured = {
         name: training.measure(scoring.score(model, part, framing), part[framing.target].to_numpy(), framing)
         for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
     }
     verdict = _offline(turn, recipe, model, parts, measured["test"])
     snapshot = snapshots.freeze(problem.name, labelled)
-    params = {"family": recipe.family, "features": ",".join(recipe.features), "seed": seed, "threshold": threshold, **recipe.parameters}
+    params = {
+        "family": recipe.family,
+        "features": ",".join(recipe.features),
+        "seed": seed,
+        "threshold": threshold,
+        **recipe.parameters,
+    }
     metrics = {f"{part}_{name}": value for part, values in measured.items() for name, value in values.items()}
-    tags = {"snapshot": snapshot.sha256, "why": str(turn.state.why), "outcome": str(verdict.outcome), "reason": verdict.reason[:4000]}
+    tags = {
+        "snapshot": snapshot.sha256,
+        "why": str(turn.state.why),
+        "outcome": str(verdict.outcome),
+        "reason": verdict.reason[:4000],
+    }
     tags |= {"recipe": recipe.model_dump_json(), "recipe_change": str(difference(problem.recipe, recipe))[:4000]}
     registry.describe(params, metrics, tags, [snapshot.path])
     notes = {"run": run, "link": registry.run_link(problem, run), "snapshot": str(snapshot.path), "metrics": measured}
@@ -129,14 +159,22 @@ def _offline(turn: Turn, recipe: Recipe, model: Any, parts: training.Split, meas
 
     def paired(rival: Any, against: str, promotion: Promotion) -> Verdict:
         return gates.paired_offline(
-            loss(rival), loss(model), promotion=promotion, margin=framing.margin, alpha=plan.alpha, at_least=plan.test_rows, against=against
+            loss(rival),
+            loss(model),
+            promotion=promotion,
+            margin=framing.margin,
+            alpha=plan.alpha,
+            at_least=plan.test_rows,
+            against=against,
         )
 
     promotion = turn.state.promotion or Promotion.SUPERIORITY
     checks = {
         "numerical health": lambda: gates.finite(scoring.score(model, parts.test, framing).score),
         "offline superiority to constant": lambda: paired(naive, "constant", Promotion.SUPERIORITY),
-        f"offline {promotion} to champion": lambda: paired(registry.load(problem, _champion(turn)), "champion", promotion),
+        f"offline {promotion} to champion": lambda: paired(
+            registry.load(problem, _champion(turn)), "champion", promotion
+        ),
     }
     verdicts = [gates.closed(name, check) for name, check in checks.items()]
     verdicts += [gates.requirement(wanted, measured) for wanted in framing.requirements]
@@ -164,10 +202,19 @@ def _threshold(problem: Problem, model: Any, validation: pd.DataFrame) -> float 
 
 def _too_few(problem: Problem, parts: training.Split) -> Verdict | None:
     plan = problem.retraining
-    for name, part, needed in (("training", parts.train, plan.train_rows), ("validation", parts.validation, 1), ("held-out", parts.test, plan.test_rows)):
+    for name, part, needed in (
+        ("training", parts.train, plan.train_rows),
+        ("validation", parts.validation, 1),
+        ("held-out", parts.test, plan.test_rows),
+    ):
         if len(part) < needed:
             evidence: dict[str, float | int | str | None] = {"rows": len(part), "needed": needed}
-            return Verdict("enough rows", Outcome.WAIT, f"{len(part)} {name} rows that are matured and new to both models, {needed} are needed", evidence)
+            return Verdict(
+                "enough rows",
+                Outcome.WAIT,
+                f"{len(part)} {name} rows that are matured and new to both models, {needed} are needed",
+                evidence,
+            )
     return None
 
 
@@ -209,4 +256,3 @@ def _inputs(problem: Problem) -> list[str]:
 
 def _days(span: timedelta) -> str:
     return f"{span / timedelta(days=1):.0f} days"
-

@@ -126,7 +126,9 @@ def _written(turn: Turn, entry: Entry) -> State:
         newest = ledger.state_of(turn.name)
         # A person's request may have slipped in while the turn worked. It changes nothing the turn rested on, and a
         # retrain of minutes is too dear to throw away for it: write after it, and keep it waiting.
-        same = replace(newest, sequence=turn.state.sequence, at=turn.state.at, hash=turn.state.hash, request=turn.state.request)
+        same = replace(
+            newest, sequence=turn.state.sequence, at=turn.state.at, hash=turn.state.hash, request=turn.state.request
+        )
         if same != turn.state:
             raise
         state = replace(entry.state, sequence=newest.sequence + 1, request=newest.request)

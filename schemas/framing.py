@@ -62,22 +62,16 @@ class Framing(_Frozen):
     task: Literal["binary", "regression"]
     objective: str = Field(description="The business objective, and by how much it should move.")
     key: str = Field(description="The column that identifies a row.")
-    entity: str | None = Field(
-        description="Who repeats: routing keeps an entity in its arm. None routes by row key."
-    )
+    entity: str | None = Field(description="Who repeats: routing keeps an entity in its arm. None routes by row key.")
     event_time: str
     target: str
     label_time: str = Field(description="The column that says when a row's label became known.")
     maturity: timedelta = Field(description="After this long all labels of a row's cohort are known.")
     loss: Loss = Field(discriminator="kind")
     margin: float = Field(gt=0, description="Non-inferiority margin: how much loss a row newer may cost.")
-    tolerated_harm: float = Field(
-        gt=0, description="The loss a row that an A/B test has to be able to exclude."
-    )
+    tolerated_harm: float = Field(gt=0, description="The loss a row that an A/B test has to be able to exclude.")
     metric: Metric = Field(description="Reported beside the loss, never gated against the champion.")
-    money_per_loss: float | None = Field(
-        default=None, description="What one unit of loss costs, in `currency`."
-    )
+    money_per_loss: float | None = Field(default=None, description="What one unit of loss costs, in `currency`.")
     currency: str = "EUR"
     requirements: tuple[Requirement, ...] = ()
     slices: tuple[str, ...] = ()
@@ -87,9 +81,7 @@ class Framing(_Frozen):
     def _loss_fits_task(self) -> "Framing":
         fits = {"binary": {"cost", "brier"}, "regression": {"absolute"}}[self.task]
         if self.loss.kind not in fits:
-            raise ValueError(
-                f"a {self.task} problem takes a loss of kind {sorted(fits)}, not {self.loss.kind!r}"
-            )
+            raise ValueError(f"a {self.task} problem takes a loss of kind {sorted(fits)}, not {self.loss.kind!r}")
         return self
 
     def in_money(self, loss: float, *, rows: int) -> str:

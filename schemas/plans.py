@@ -56,9 +56,7 @@ class RolloutPlan(_Plan):
     share_at_least: timedelta = Field(
         default=timedelta(days=2), description="Two days see a night and a working day twice."
     )
-    share_requests: int = Field(
-        default=100, ge=1, description="Requests the challenger must answer at a share."
-    )
+    share_requests: int = Field(default=100, ge=1, description="Requests the challenger must answer at a share.")
     share_entities: int = Field(
         default=50, ge=1, description="Distinct entities among them: errors of one customer are one error."
     )
@@ -79,9 +77,7 @@ class RolloutPlan(_Plan):
     )
     ab_at_most: timedelta = Field(default=timedelta(days=42), description="Three times the minimum.")
     ab_waiver: str = Field(default="", description="Why there is no A/B stage, when there is none.")
-    ab_no_harm_suffices: bool = Field(
-        default=False, description="At the deadline, promote if no harm was shown."
-    )
+    ab_no_harm_suffices: bool = Field(default=False, description="At the deadline, promote if no harm was shown.")
     probation: timedelta = Field(
         default=timedelta(days=14),
         description="The previous champion stays loaded this long: labels mature meanwhile.",
@@ -92,11 +88,7 @@ class RolloutPlan(_Plan):
 
     @model_validator(mode="after")
     def _is_sound(self) -> "RolloutPlan":
-        if (
-            not self.shares
-            or any(not 0 < s < 1 for s in self.shares)
-            or list(self.shares) != sorted(set(self.shares))
-        ):
+        if not self.shares or any(not 0 < s < 1 for s in self.shares) or list(self.shares) != sorted(set(self.shares)):
             raise ValueError(f"canary shares must rise between 0 and 1, got {self.shares}")
         if self.ab_at_least is None and not self.ab_waiver:
             raise ValueError("a plan without an A/B stage says why in `ab_waiver`")
@@ -170,12 +162,8 @@ class RetrainingPlan(_Plan):
         default=timedelta(days=7),
         description="Rest after a rollout ended, so that one incident calls one retrain.",
     )
-    test: timedelta = Field(
-        default=timedelta(days=7), description="The newest matured rows, held out for the gate."
-    )
-    validation: timedelta = Field(
-        default=timedelta(days=7), description="The rows before them, for the threshold."
-    )
+    test: timedelta = Field(default=timedelta(days=7), description="The newest matured rows, held out for the gate.")
+    validation: timedelta = Field(default=timedelta(days=7), description="The rows before them, for the threshold.")
     test_rows: int = Field(default=500, ge=1, description="Fewer held-out rows decide nothing.")
     train_rows: int = Field(default=500, ge=1, description="Fewer training rows train nothing.")
     alpha: float = Field(
@@ -189,13 +177,11 @@ class RetrainingPlan(_Plan):
         },
         description="Superiority unless newer is worth having in itself: the champion is known to be out of date.",
     )
-    patience: timedelta = Field(default=timedelta(days=14), description="How long RETRAIN waits for held-out rows that nobody trained on.")
-    healthy_turn: timedelta = Field(
-        default=timedelta(days=7), description="A turn of the loop while HEALTHY."
+    patience: timedelta = Field(
+        default=timedelta(days=14), description="How long RETRAIN waits for held-out rows that nobody trained on."
     )
-    rollout_turn: timedelta = Field(
-        default=timedelta(days=1), description="A turn of the loop during a rollout."
-    )
+    healthy_turn: timedelta = Field(default=timedelta(days=7), description="A turn of the loop while HEALTHY.")
+    rollout_turn: timedelta = Field(default=timedelta(days=1), description="A turn of the loop during a rollout.")
 
     def promotes_by(self, reason: Reason) -> Promotion:
         """Superiority is the default: an equal model passes a non-inferiority test by design."""

@@ -19,9 +19,7 @@ class Recipe(BaseModel):
         default=None,
         description="How far back training rows reach from the newest matured row; None takes all of them.",
     )
-    parameters: dict[str, Any] = Field(
-        default_factory=dict, description="Passed to the estimator as they are."
-    )
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Passed to the estimator as they are.")
     unseen_categories: Literal["accept", "raise"] = Field(
         default="accept", description="What the encoder does with a category that training never saw."
     )

@@ -22,13 +22,9 @@ class Settings(BaseSettings):
     )
     log_url: str | None = Field(default=None, description="SQLAlchemy URL of the prediction log and labels.")
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
-    ui_url: str = Field(
-        default="http://127.0.0.1:5000", description="Where people open MLflow; used for links only."
-    )
+    ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow; used for links only.")
     seed: int = Field(default=7, description="Every random choice derives from it.")
-    threads: int = Field(
-        default=1, ge=1, description="Threads of a fit. One makes it the same on every machine."
-    )
+    threads: int = Field(default=1, ge=1, description="Threads of a fit. One makes it the same on every machine.")
 
     @property
     def root(self) -> Path:

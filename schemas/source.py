@@ -25,11 +25,7 @@ class Source:
     derive: "Callable[[ibis.Table], ibis.Table] | None" = None
     filled_at: Mapping[str, str] = field(default_factory=dict)
     starts: datetime | None = None  # the first event, where a replay may begin to count its history
-    history: timedelta = timedelta(
-        days=56
-    )  # what a replay treats as the team's past before the loop goes live
-    simulate: "Callable[[int], pd.DataFrame] | None" = (
-        None  # makes the table from a seed, when there is no file
-    )
+    history: timedelta = timedelta(days=56)  # what a replay treats as the team's past before the loop goes live
+    simulate: "Callable[[int], pd.DataFrame] | None" = None  # makes the table from a seed, when there is no file
     fetch: "Callable[[], pd.DataFrame] | None" = None  # gets the public table, where there is internet
     hint: str = ""  # how to get the file, in the error that says it is missing

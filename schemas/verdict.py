@@ -32,9 +32,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         if not self.low <= self.estimate <= self.high:
-            raise ValueError(
-                f"an interval needs low <= estimate <= high, got {self.low}, {self.estimate}, {self.high}"
-            )
+            raise ValueError(f"an interval needs low <= estimate <= high, got {self.low}, {self.estimate}, {self.high}")
 
     def __str__(self) -> str:
         return f"{self.estimate:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"

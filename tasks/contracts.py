@@ -40,9 +40,7 @@ class Checked:
 def check(problem: Problem, frame: pd.DataFrame) -> Checked:
     """Hold every row to the contract. A rule that names no row (a missing column, a wrong type) refuses the batch."""
     if os.environ.get("PANDERA_VALIDATION_ENABLED", "true").lower() in {"false", "0", "no"}:
-        raise BrokenContractError(
-            "PANDERA_VALIDATION_ENABLED switches every contract off; unset it and run again."
-        )
+        raise BrokenContractError("PANDERA_VALIDATION_ENABLED switches every contract off; unset it and run again.")
     # pandera's own drop_invalid_rows drops good rows under duplicate index labels: positions are ours.
     frame = frame.reset_index(drop=True)
     reasons = np.full(len(frame), "", dtype=object)

@@ -52,10 +52,7 @@ def _migrate(engine: sa.Engine, which: str) -> None:
     table = f"perennial_{which}_version"
     with engine.begin() as connection:
         head = ScriptDirectory.from_config(config).get_current_head()
-        if (
-            MigrationContext.configure(connection, opts={"version_table": table}).get_current_revision()
-            == head
-        ):
+        if MigrationContext.configure(connection, opts={"version_table": table}).get_current_revision() == head:
             return
         config.attributes |= {"connection": connection, "version_table": table}
         command.upgrade(config, "head")

@@ -35,9 +35,7 @@ def closed(name: str, gate: Callable[[], Verdict]) -> Verdict:
     try:
         return gate()
     except Exception as error:
-        return Verdict(
-            name, Outcome.FAIL, f"{name} could not be judged: {type(error).__name__}: {str(error)[:200]}"
-        )
+        return Verdict(name, Outcome.FAIL, f"{name} could not be judged: {type(error).__name__}: {str(error)[:200]}")
 
 
 def requirement(wanted: Requirement, measured: Mapping[str, float]) -> Verdict:
@@ -176,9 +174,7 @@ def no_worse_live(
     )
 
 
-def error_guardrail(
-    hits: ArrayLike, probability: ArrayLike, *, ratio: float, alpha: float, arms: str
-) -> Verdict:
+def error_guardrail(hits: ArrayLike, probability: ArrayLike, *, ratio: float, alpha: float, arms: str) -> Verdict:
     """The fast clock: does the challenger fail more often? `hits` and `probability` as in `coin_flip`; only holds or stops."""
     log_e = coin_flip(hits, probability, ratio=ratio)
     in_challenger, n = int(np.sum(hits)), int(np.size(hits))
@@ -204,9 +200,7 @@ def prediction_shift(positives: int, rows: int, *, held_out: float, factor: floa
         )
     log_e = max(rate_below(positives, rows, rate=low), rate_above(positives, rows, rate=high))
     evidence = {"rows": rows, "share": positives / rows, "held_out": held_out, "log_e": log_e}
-    says = (
-        f"it acts on {positives / rows:.2%} of {rows:,} live requests, on held-out rows it was {held_out:.2%}"
-    )
+    says = f"it acts on {positives / rows:.2%} of {rows:,} live requests, on held-out rows it was {held_out:.2%}"
     # Two one-sided tests share alpha.
     if log_e >= math.log(2 / alpha):
         return Verdict(name, Outcome.FAIL, f"{says}: not the model that was judged offline", evidence)
@@ -265,17 +259,13 @@ def business_effect(
     """A/B: the difference of mean losses between the arms (unpaired), against the harm that the framing tolerates."""
     a, b = np.asarray(champion_loss, dtype=float), np.asarray(challenger_loss, dtype=float)
     if min(a.size, b.size) == 0:
-        return Verdict(
-            "business effect", Outcome.WAIT, "an arm has no matured row yet", {"rows": int(a.size + b.size)}
-        )
+        return Verdict("business effect", Outcome.WAIT, "an arm has no matured row yet", {"rows": int(a.size + b.size)})
     a_low, a_mean, a_high = confidence_sequence(a, alpha=alpha / 2)
     b_low, b_mean, b_high = confidence_sequence(b, alpha=alpha / 2)
     interval = Interval(a_low - b_high, a_mean - b_mean, a_high - b_low)
     evidence = _numbers(interval, int(a.size + b.size), -tolerated_harm)
     if interval.high < -tolerated_harm:
-        return Verdict(
-            "business effect", Outcome.FAIL, f"the challenger's arm loses {interval} a row", evidence
-        )
+        return Verdict("business effect", Outcome.FAIL, f"the challenger's arm loses {interval} a row", evidence)
     if enough and interval.low > -tolerated_harm:
         return Verdict(
             "business effect",
@@ -298,17 +288,13 @@ def business_effect(
     )
 
 
-def drift(
-    distances: Mapping[str, float], limits: Mapping[str, float], *, floor: float, rate: float
-) -> Verdict:
+def drift(distances: Mapping[str, float], limits: Mapping[str, float], *, floor: float, rate: float) -> Verdict:
     """Which columns moved further than this problem's own windows ever do, and far enough to matter?"""
     undefined = sorted(name for name in limits if not math.isfinite(distances.get(name, math.nan)))
     if undefined:
         return Verdict("drift", Outcome.WAIT, f"no distance for {', '.join(undefined)}")
     moved = sorted((n for n in limits if distances[n] > max(limits[n], floor)), key=lambda n: -distances[n])
-    evidence: dict[str, float | int | str | None] = {
-        f"distance {name}": distances[name] for name in sorted(limits)
-    }
+    evidence: dict[str, float | int | str | None] = {f"distance {name}": distances[name] for name in sorted(limits)}
     evidence |= {"rate": rate}
     stated = f"calibrated on its own windows to at most {rate:.1%} false alarms a window"
     if moved:
@@ -317,9 +303,7 @@ def drift(
     return Verdict("drift", Outcome.PASS, f"no column moved; {stated}", evidence)
 
 
-def decay(
-    daily_loss: Sequence[float], *, held_out: float, tolerance: float, alpha: float, at_least: int
-) -> Verdict:
+def decay(daily_loss: Sequence[float], *, held_out: float, tolerance: float, alpha: float, at_least: int) -> Verdict:
     """Is the champion's live loss above what it showed on held-out rows? One value a day, since rows of a day move together."""
     n = len(daily_loss)
     if n < at_least:

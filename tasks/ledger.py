@@ -103,11 +103,7 @@ def append(prior: State, entry: Entry) -> State:
 
 def rows(problem: str, *, since: int = 0) -> Iterator[Row]:
     """All rows after sequence `since`, oldest first."""
-    query = (
-        sa.select(_TABLE)
-        .where(_TABLE.c.problem == problem, _TABLE.c.sequence > since)
-        .order_by(_TABLE.c.sequence)
-    )
+    query = sa.select(_TABLE).where(_TABLE.c.problem == problem, _TABLE.c.sequence > since).order_by(_TABLE.c.sequence)
     with _engine().connect() as connection:
         for found in connection.execute(query).mappings():
             yield _row(found)

@@ -28,7 +28,14 @@ class Report:
 
 
 def make_report(
-    problem: str, name: str, current: pd.DataFrame, reference: pd.DataFrame, *, distances: Mapping[str, float], limits: Mapping[str, float], seed: int
+    problem: str,
+    name: str,
+    current: pd.DataFrame,
+    reference: pd.DataFrame,
+    *,
+    distances: Mapping[str, float],
+    limits: Mapping[str, float],
+    seed: int,
 ) -> Report:
     """Save one Evidently report of `current` against `reference`, whose tests carry our own distances and limits.
 
@@ -50,7 +57,11 @@ def make_report(
         snapshot.save_html(str(html))
         snapshot.save_json(str(as_json))
         tests = snapshot.dict()["tests"]
-    failed = [c for c, test in zip(usable, tests, strict=True) if str(getattr(test["status"], "value", test["status"])) == "FAIL"]
+    failed = [
+        c
+        for c, test in zip(usable, tests, strict=True)
+        if str(getattr(test["status"], "value", test["status"])) == "FAIL"
+    ]
     return Report(html, as_json, failed)
 
 
@@ -78,7 +89,14 @@ def _bounded(frame: pd.DataFrame, columns: list[str], text: list[str], seed: int
     return part.astype(dict.fromkeys(text, object))
 
 
-def _run(current: pd.DataFrame, reference: pd.DataFrame, numeric: list[str], text: list[str], distances: Mapping[str, float], limits: Mapping[str, float]) -> Any:
+def _run(
+    current: pd.DataFrame,
+    reference: pd.DataFrame,
+    numeric: list[str],
+    text: list[str],
+    distances: Mapping[str, float],
+    limits: Mapping[str, float],
+) -> Any:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from evidently import DataDefinition, Dataset
     from evidently import Report as EvidentlyReport
@@ -99,5 +117,6 @@ def _run(current: pd.DataFrame, reference: pd.DataFrame, numeric: list[str], tex
     definition = DataDefinition(numerical_columns=numeric, categorical_columns=text)
     metrics = [ValueDrift(column=c, method=_METHOD, threshold=limits[c]) for c in limits if c in {*numeric, *text}]
     return EvidentlyReport(metrics, include_tests=True).run(
-        Dataset.from_pandas(current, data_definition=definition), Dataset.from_pandas(reference, data_definition=definition)
+        Dataset.from_pandas(current, data_definition=definition),
+        Dataset.from_pandas(reference, data_definition=definition),
     )

@@ -38,10 +38,21 @@ _COLUMNS = [
     "latency_ms",
 ]
 # What verdicts are made of; the rest is for people.
-_JUDGED = (
-    "key event_time entity stage role probability champion champion_score champion_decision champion_error "
-    "rival_score rival_decision rival_error"
-).split()
+_JUDGED = [
+    "key",
+    "event_time",
+    "entity",
+    "stage",
+    "role",
+    "probability",
+    "champion",
+    "champion_score",
+    "champion_decision",
+    "champion_error",
+    "rival_score",
+    "rival_decision",
+    "rival_error",
+]
 _PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in _COLUMNS))
 _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
 
@@ -72,10 +83,7 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
         "answer_decision": _nullable(answers.decision),
         "latency_ms": [None] * n,
     }
-    rows = [
-        dict(zip(_COLUMNS, values, strict=True))
-        for values in zip(*(columns[c] for c in _COLUMNS), strict=True)
-    ]
+    rows = [dict(zip(_COLUMNS, values, strict=True)) for values in zip(*(columns[c] for c in _COLUMNS), strict=True)]
     return _insert(_PREDICTIONS, rows)
 
 
@@ -87,9 +95,7 @@ def log_labels(problem: Problem, labels: pd.DataFrame) -> int:
         _microseconds(labels["known_at"]),
         strict=True,
     )
-    return _insert(
-        _LABELS, [{"problem": problem.name, "key": k, "label": y, "known_at": t} for k, y, t in values]
-    )
+    return _insert(_LABELS, [{"problem": problem.name, "key": k, "label": y, "known_at": t} for k, y, t in values])
 
 
 def cohort(
@@ -128,9 +134,7 @@ def cohort(
 
 def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
     """Every answered row of the time: columns key, event_time, champion, answer_score, answer_decision."""
-    columns = [
-        _PREDICTIONS.c[name] for name in ("key", "event_time", "champion", "answer_score", "answer_decision")
-    ]
+    columns = [_PREDICTIONS.c[name] for name in ("key", "event_time", "champion", "answer_score", "answer_decision")]
     query = sa.select(*columns).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),
@@ -138,9 +142,7 @@ def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFram
     )
     with _engine().connect() as connection:
         rows = pd.DataFrame(connection.execute(query.order_by(_PREDICTIONS.c.event_time)).all())
-    return (
-        rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True)) if len(rows) else rows
-    )
+    return rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True)) if len(rows) else rows
 
 
 def _labels(problem: Problem, *, since: datetime, now: datetime) -> pd.Series:
@@ -156,8 +158,8 @@ def _labels(problem: Problem, *, since: datetime, now: datetime) -> pd.Series:
         .order_by(_LABELS.c.known_at)
     )
     with _engine().connect() as connection:
-        found = connection.execute(query).all()
-    return pd.Series(dict((key, label) for key, label in found), dtype=float)
+        found = connection.execute(query).tuples().all()
+    return pd.Series(dict(found), dtype=float)
 
 
 def _insert(table: sa.TableClause, rows: list[dict[str, Any]]) -> int:

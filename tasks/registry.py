@@ -28,7 +28,18 @@ __all__ = ["AlteredModelError", "digest", "load", "log_report", "project", "regi
 _ROLES = ("champion", "challenger", "previous")
 # Inferring the environment starts a subprocess and takes 6 to 10 s; we know what a model of ours needs.
 _REQUIREMENTS = [f"{name}=={installed(name)}" for name in ("scikit-learn", "pandas", "numpy", "skops")]
-_LIBRARIES = ("scikit-learn", "pandas", "numpy", "scipy", "skops", "mlflow", "prefect", "pandera", "evidently", "ibis-framework")
+_LIBRARIES = (
+    "scikit-learn",
+    "pandas",
+    "numpy",
+    "scipy",
+    "skops",
+    "mlflow",
+    "prefect",
+    "pandera",
+    "evidently",
+    "ibis-framework",
+)
 
 
 class AlteredModelError(PerennialError):
@@ -47,7 +58,9 @@ def training_run(problem: Problem, *, key: str) -> Iterator[str]:
         yield run.info.run_id
 
 
-def describe(params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path]) -> None:
+def describe(
+    params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path]
+) -> None:
     """Log to the run under way. Undefined metrics are left out: MLflow would draw them as numbers."""
     mlflow = _mlflow()
     mlflow.log_params({name: str(value)[:500] for name, value in params.items()})
@@ -91,7 +104,11 @@ def register(
             pyfunc_predict_fn=kind,
         )
         made = client.create_model_version(
-            problem.name, info.model_uri, run_id=run_id, model_id=info.model_id, tags={"sha256": content, "kind": name, **(tags or {})}
+            problem.name,
+            info.model_uri,
+            run_id=run_id,
+            model_id=info.model_id,
+            tags={"sha256": content, "kind": name, **(tags or {})},
         )
         number = str(made.version)
     return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}))
@@ -110,7 +127,9 @@ def adopt(problem: Problem, uri: str) -> Any:
     if path.is_dir():
         path = path / "model.skops"
     if not path.exists():
-        raise PerennialError(f"{uri!r} holds no skops model; save it with skops.io.dump(model, 'model.skops') and name that file.")
+        raise PerennialError(
+            f"{uri!r} holds no skops model; save it with skops.io.dump(model, 'model.skops') and name that file."
+        )
     return _trusted_load(path, problem)
 
 

@@ -79,9 +79,7 @@ def outputs(model: Any, frame: pd.DataFrame, framing: Framing) -> Outputs:
         try:
             scores = score(model, frame.iloc[start:end], framing)
             result.score[start:end], result.decision[start:end] = scores.score, scores.decision
-        except (
-            Exception
-        ) as error:  # whatever a model raises is evidence against it, and no reason to stop answering
+        except Exception as error:  # whatever a model raises is evidence against it, and no reason to stop answering
             if end - start == 1:
                 result.errors[start] = type(error).__name__
             else:

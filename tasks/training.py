@@ -39,7 +39,15 @@ class Split:
     test: pd.DataFrame
 
 
-def split(framing: Framing, rows: pd.DataFrame, *, until: datetime, plan: RetrainingPlan, window: timedelta | None, disjoint_from: datetime | None) -> Split:
+def split(
+    framing: Framing,
+    rows: pd.DataFrame,
+    *,
+    until: datetime,
+    plan: RetrainingPlan,
+    window: timedelta | None,
+    disjoint_from: datetime | None,
+) -> Split:
     """Labelled rows before `until`, by time: the newest are the test, those before them the validation.
 
     `disjoint_from`: the champion was trained on rows before it, so the test begins there at the earliest.
@@ -85,9 +93,9 @@ def fit(
 
 def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) -> Any:
     """`model` with its operating point frozen into it."""
-    return FixedThresholdClassifier(
-        FrozenEstimator(model), threshold=threshold, response_method="predict_proba"
-    ).fit(X, y)
+    return FixedThresholdClassifier(FrozenEstimator(model), threshold=threshold, response_method="predict_proba").fit(
+        X, y
+    )
 
 
 def naive_baseline(framing: Framing, rows: pd.DataFrame, features: Sequence[str]) -> Any:
@@ -140,9 +148,7 @@ def _pipeline(recipe: Recipe, framing: Framing, X: pd.DataFrame, *, seed: int) -
                 ("numeric", "passthrough", numeric),
             ]
         case "linear":
-            onehot = OneHotEncoder(
-                handle_unknown="ignore" if recipe.unseen_categories == "accept" else "error"
-            )
+            onehot = OneHotEncoder(handle_unknown="ignore" if recipe.unseen_categories == "accept" else "error")
             steps = [
                 ("text", onehot, text),
                 ("numeric", make_pipeline(SimpleImputer(), StandardScaler()), numeric),

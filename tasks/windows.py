@@ -18,6 +18,7 @@ __all__ = [
     "MissingColumnError",
     "MissingDataError",
     "NaiveTimestampError",
+    "available",
     "bounds",
     "link",
     "locate",
@@ -88,15 +89,19 @@ def bounds(problem: Problem) -> tuple[datetime, datetime]:
     time = _table(problem)[problem.framing.event_time]
     first, last = time.min().to_pandas(), time.max().to_pandas()
     if pd.isna(first):
-        raise PerennialError(
-            f"the table of {problem.name!r} at {locate(problem)} has no rows. Put rows there first."
-        )
+        raise PerennialError(f"the table of {problem.name!r} at {locate(problem)} has no rows. Put rows there first.")
     return first.to_pydatetime().astimezone(UTC), last.to_pydatetime().astimezone(UTC)
 
 
 def locate(problem: Problem) -> Path:
     """Where the table is; absolute locations are taken as they are."""
     return Settings().data / problem.source.location
+
+
+def available(problem: Problem) -> bool:
+    """Is there a table to read?"""
+    path = locate(problem)
+    return path.exists() or any(path.parent.glob(path.name))
 
 
 def link(problem: Problem, data: Path) -> None:
@@ -134,7 +139,7 @@ def aware(value: datetime, what: str) -> datetime:
 
 def _table(problem: Problem) -> ibis.Table:
     path = locate(problem)
-    if not path.exists() and not any(path.parent.glob(path.name)):
+    if not available(problem):
         raise MissingDataError(problem, path)
     table = _open(str(path), path.stat().st_mtime_ns if path.exists() else 0)
     if problem.source.derive is not None:
@@ -166,9 +171,7 @@ def _frame(problem: Problem, rows: ibis.Table, as_of: datetime) -> pd.DataFrame:
     hidden = {column: rows[time] for column, time in problem.source.filled_at.items()}
     # When a label came tells what it is (frauds come later), so the time is hidden with the label.
     hidden |= dict.fromkeys((framing.target, framing.label_time), rows[framing.label_time])
-    masks = {
-        c: ibis.ifelse(known < moment, rows[c], ibis.null(rows[c].type())) for c, known in hidden.items()
-    }
+    masks = {c: ibis.ifelse(known < moment, rows[c], ibis.null(rows[c].type())) for c, known in hidden.items()}
     masks[framing.target] = masks[framing.target].cast("float64")  # whole numbers have no null in pandas
     rows = rows.select(*problem.contract.columns).mutate(**masks)
     return rows.order_by([framing.event_time, framing.key]).to_pandas().reset_index(drop=True)

@@ -100,9 +100,7 @@ def _world(*, seed: int, days: int) -> _World:
     rng = np.random.default_rng([seed, 0])
     return _World(
         log_taste=rng.normal(0, 0.2, N_CUSTOMERS),
-        card_type=rng.choice(
-            np.array(["debit", "credit", "prepaid"], dtype=object), N_CUSTOMERS, p=[0.6, 0.32, 0.08]
-        ),
+        card_type=rng.choice(np.array(["debit", "credit", "prepaid"], dtype=object), N_CUSTOMERS, p=[0.6, 0.32, 0.08]),
         customer_cdf=_cdf(rng.gamma(4.0, size=N_CUSTOMERS)),
         terminal_cdf=_cdf(rng.gamma(12.0, size=N_TERMINALS)),
         card_compromised=_compromised(

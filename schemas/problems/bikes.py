@@ -75,9 +75,7 @@ PROBLEM = Problem(
         margin=0.005,  # five bikes an hour
         tolerated_harm=0.005,
         metric="mae",
-        requirements=(
-            Requirement(metric="mae", at_most=250.0, reason="worse than guessing the overall level"),
-        ),
+        requirements=(Requirement(metric="mae", at_most=250.0, reason="worse than guessing the overall level"),),
         risks=(
             Risk(name="demand grows", detector="decay"),
             Risk(name="weather out of season", detector="drift"),
@@ -100,9 +98,7 @@ PROBLEM = Problem(
         probation=timedelta(days=7),
         probation_at_most=timedelta(days=14),
     ),
-    monitoring=MonitoringPlan(
-        history=timedelta(days=364), decay_window=timedelta(days=28), decay_tolerance=0.02
-    ),
+    monitoring=MonitoringPlan(history=timedelta(days=364), decay_window=timedelta(days=28), decay_tolerance=0.02),
     retraining=RetrainingPlan(
         # Renewing hardly pays here (MAE 89.7 frozen, 89.1 renewed), so a newer model has to be shown better, always.
         every=timedelta(days=91),

@@ -33,9 +33,7 @@ class SameAsYesterday(HeuristicClassifier):
 def derive(table: ibis.Table) -> ibis.Table:
     """Adds the row's key, when its label became known, and the label of the same half-hour yesterday (known by now)."""
     table = table.mutate(time=table.time.cast("timestamp('UTC')"), price_up=table.price_up.cast("float64"))
-    yesterday = table.select(
-        yesterday_at=table.time + ibis.interval(days=1), price_up_yesterday=table.price_up
-    )
+    yesterday = table.select(yesterday_at=table.time + ibis.interval(days=1), price_up_yesterday=table.price_up)
     joined = table.left_join(yesterday, table.time == yesterday.yesterday_at).drop("yesterday_at")
     return joined.mutate(
         half_hour=joined.time.epoch_seconds().cast("int64") // 1800,
@@ -94,9 +92,7 @@ PROBLEM = Problem(
         ),
     ),
     # A trailing 12 weeks scores .837 where all history scores .828: the market of last year is another one.
-    recipe=Recipe(
-        family="boosting", features=MEASURED, window=timedelta(weeks=12), parameters={"max_iter": 100}
-    ),
+    recipe=Recipe(family="boosting", features=MEASURED, window=timedelta(weeks=12), parameters={"max_iter": 100}),
     rollout=RolloutPlan(
         # The market drifts within weeks and labels come in a day, so caution has to be counted in days as well: with
         # shadow 7, A/B 14 and probation 28 days, half of what renewing is worth is lost in waiting.

@@ -3,8 +3,6 @@
 from alembic import context
 
 options = context.config.attributes
-context.configure(
-    connection=options["connection"], version_table=options["version_table"], render_as_batch=True
-)
+context.configure(connection=options["connection"], version_table=options["version_table"], render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

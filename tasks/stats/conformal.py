@@ -31,15 +31,11 @@ def window_limits(calibration: ArrayLike, *, alpha: float) -> np.ndarray:
     """
     distances = np.asarray(calibration, dtype=float)
     if distances.ndim != 2 or not np.isfinite(distances).all():
-        raise ValueError(
-            f"calibration needs finite distances of shape (n_windows, n_features), got {distances.shape}"
-        )
+        raise ValueError(f"calibration needs finite distances of shape (n_windows, n_features), got {distances.shape}")
     n = len(distances)
     rank = int(np.ceil((1 - alpha) * (n + 1)))
     if rank > n:
-        raise ValueError(
-            f"{n} calibration windows support no rate under {smallest_rate(n):.3f}, asked for {alpha}"
-        )
+        raise ValueError(f"{n} calibration windows support no rate under {smallest_rate(n):.3f}, asked for {alpha}")
     centre, spread = distances.mean(axis=0), np.maximum(distances.std(axis=0), _LEAST_SPREAD)
     others = np.array([np.delete(distances, i, axis=0) for i in range(n)])
     spread_of_others = np.maximum(others.std(axis=1), _LEAST_SPREAD)

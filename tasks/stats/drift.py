@@ -40,9 +40,7 @@ def category_counts(values: ArrayLike, categories: list[str]) -> np.ndarray:
     index = {name: position for position, name in enumerate(categories)}
     unseen, missing = len(categories), len(categories) + 1
     x = np.asarray(values, dtype=object)
-    names, counts = np.unique(
-        np.array(["" if v is None or v != v else f"={v}" for v in x]), return_counts=True
-    )
+    names, counts = np.unique(np.array(["" if v is None or v != v else f"={v}" for v in x]), return_counts=True)
     result = np.zeros(len(categories) + 2, dtype=int)
     for name, count in zip(names, counts, strict=True):
         result[missing if name == "" else index.get(str(name)[1:], unseen)] += count

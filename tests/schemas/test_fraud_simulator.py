@@ -117,9 +117,7 @@ def test_no_virtual_card_is_used_before_its_day(frame):
     assert virtual[new].mean() == pytest.approx(0.03, abs=0.008)
 
 
-@pytest.mark.parametrize(
-    "since, until", [(0, CONCEPT_DAY), (CONCEPT_DAY, COVARIATE_DAY), (COVARIATE_DAY, 365)]
-)
+@pytest.mark.parametrize("since, until", [(0, CONCEPT_DAY), (CONCEPT_DAY, COVARIATE_DAY), (COVARIATE_DAY, 365)])
 def test_about_one_payment_in_a_hundred_is_fraud(frame, since, until):
     rate = frame.loc[_day(frame).between(since, until - 1), "fraud"].mean()
     assert 0.007 < rate < 0.014

@@ -1,0 +1,132 @@
+"""What runs on the Prefect server, and when? One call registers all of it; running it again changes only what changed."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from prefect.automations import Automation
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events import EventTrigger, Posture
+from prefect.events.actions import RunDeployment
+from prefect.schedules import Cron
+
+from flows.guard import limit_name
+from flows.lifecycle import lifecycle
+from flows.operations import retrain
+from schemas.problem import known_problems, load_problem
+from tasks import windows
+
+__all__ = ["declared", "deploy"]
+
+_TAG = "perennial"
+
+
+async def declared() -> list[RunnerDeployment]:
+    """A `lifecycle` per problem on its schedule, and `retrain` for people and events."""
+    # A dotted entrypoint: a path would load a second copy of the module, and register a broken one silently.
+    dotted: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
+    one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    deployments = []
+    for name in known_problems():
+        problem = load_problem(name)
+        ready = windows.available(problem)
+        about = (
+            problem.statement
+            if ready
+            else f"{problem.statement}\n\nPaused: its table is not there yet. {problem.source.hint}"
+        )
+        deployments.append(
+            await lifecycle.ato_deployment(
+                name=name,
+                parameters={"problem": name},
+                schedule=Cron(problem.schedule, timezone="UTC"),
+                paused=not ready,
+                concurrency_limit=one,
+                description=about,
+                tags=[_TAG, name],
+                **dotted,
+            )
+        )
+    deployments.append(
+        await retrain.ato_deployment(
+            name="retrain", description="Ask for a retrain by hand; drift events start it too.", tags=[_TAG], **dotted
+        )
+    )
+    return deployments
+
+
+def deploy() -> dict[str, UUID]:
+    """Apply what is declared, prune what is not, and upsert limits and automations. Returns ids by deployment name."""
+    return asyncio.run(_deploy())
+
+
+async def _deploy() -> dict[str, UUID]:
+    ids = {}
+    for deployment in await declared():
+        ids[f"{deployment.flow_name}/{deployment.name}"] = await deployment.aapply()
+    async with get_client() as client:
+        await _prune(client, set(ids.values()))
+        for name in known_problems():
+            await client.upsert_global_concurrency_limit_by_name(limit_name(name), 1)
+    for automation in _automations(ids["retrain/retrain"]):
+        await _upsert(automation)
+    return ids
+
+
+async def _prune(client: PrefectClient, keep: set[UUID]) -> None:
+    """A deployment whose problem was removed would stay for ever: what carries our tag and is not declared goes."""
+    found = await client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG])))
+    for deployment in found:
+        if deployment.id not in keep:
+            await client.delete_deployment(deployment.id)
+
+
+def _automations(retrain_id: UUID) -> list[Automation]:
+    """Drift and decay start a retrain at once, with what was found as its reason."""
+    return [
+        Automation(
+            name=f"perennial: {cause} starts a retrain",
+            description=f"A perennial.{cause} event of a problem runs the retrain deployment.",
+            trigger=EventTrigger(
+                expect={f"perennial.{cause}"},
+                match={"prefect.resource.id": "perennial.problem.*"},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Reactive,
+                threshold=1,
+            ),
+            actions=[
+                RunDeployment(
+                    source="selected",
+                    deployment_id=retrain_id,
+                    job_variables=None,
+                    parameters={
+                        "problem": _from_event("event.payload.problem"),
+                        "reason": _from_event("event.payload.reason"),
+                        "cause": cause,
+                        "actor": cause,
+                    },
+                )
+            ],
+        )
+        for cause in ("drift", "decay")
+    ]
+
+
+def _from_event(field: str) -> dict[str, Any]:
+    """A parameter filled from the event with its type kept."""
+    return {"__prefect_kind": "json", "value": {"__prefect_kind": "jinja", "template": f"{{{{ {field} | tojson }}}}"}}
+
+
+async def _upsert(automation: Automation) -> None:
+    """Automation.create duplicates by name; update the one that is there, and delete further ones."""
+    async with get_client() as client:
+        same = await client.read_automations_by_name(automation.name)
+        for extra in same[1:]:
+            await client.delete_automation(extra.id)
+        if same:
+            await client.update_automation(same[0].id, automation)
+        else:
+            await client.create_automation(automation)
