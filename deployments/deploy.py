@@ -1,16 +1,18 @@
 """What runs on the Prefect server, and when? One call registers all of it; running it again changes only what changed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from prefect.automations import Automation
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events import EventTrigger, Posture
-from prefect.events.actions import RunDeployment
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
+from prefect.events.schemas.automations import AutomationCore
 from prefect.schedules import Cron
 
 from flows.guard import limit_name
@@ -19,9 +21,10 @@ from flows.operations import retrain
 from schemas.problem import known_problems, load_problem
 from tasks import windows
 
-__all__ = ["declared", "deploy"]
+__all__ = ["declared", "deploy", "register"]
 
 _TAG = "perennial"
+_SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
 
 
 async def declared() -> list[RunnerDeployment]:
@@ -42,8 +45,8 @@ async def declared() -> list[RunnerDeployment]:
             await lifecycle.ato_deployment(
                 name=name,
                 parameters={"problem": name},
-                schedule=Cron(problem.schedule, timezone="UTC"),
-                paused=not ready,
+                # With a slug, deploying again updates the schedule in place; without one it makes another.
+                schedule=Cron(problem.schedule, timezone="UTC", active=ready, slug="turn"),
                 concurrency_limit=one,
                 description=about,
                 tags=[_TAG, name],
@@ -60,19 +63,22 @@ async def declared() -> list[RunnerDeployment]:
 
 def deploy() -> dict[str, UUID]:
     """Apply what is declared, prune what is not, and upsert limits and automations. Returns ids by deployment name."""
-    return asyncio.run(_deploy())
+    return asyncio.run(register(lambda deployment: deployment.aapply()))
 
 
-async def _deploy() -> dict[str, UUID]:
+async def register(apply: Callable[[RunnerDeployment], Awaitable[UUID]]) -> dict[str, UUID]:
+    """`deploy`, with the way a deployment is applied given: a runner serves those that it applied itself."""
     ids = {}
     for deployment in await declared():
-        ids[f"{deployment.flow_name}/{deployment.name}"] = await deployment.aapply()
+        # Left unsaid, a deployment that a person paused stays paused.
+        deployment.model_fields_set.discard("paused")
+        ids[f"{deployment.flow_name}/{deployment.name}"] = await apply(deployment)
     async with get_client() as client:
         await _prune(client, set(ids.values()))
         for name in known_problems():
             await client.upsert_global_concurrency_limit_by_name(limit_name(name), 1)
-    for automation in _automations(ids["retrain/retrain"]):
-        await _upsert(automation)
+        for automation in [*_automations(ids["retrain/retrain"]), _crash_without_heartbeat()]:
+            await _upsert(client, automation)
     return ids
 
 
@@ -84,10 +90,10 @@ async def _prune(client: PrefectClient, keep: set[UUID]) -> None:
             await client.delete_deployment(deployment.id)
 
 
-def _automations(retrain_id: UUID) -> list[Automation]:
+def _automations(retrain_id: UUID) -> list[AutomationCore]:
     """Drift and decay start a retrain at once, with what was found as its reason."""
     return [
-        Automation(
+        AutomationCore(
             name=f"perennial: {cause} starts a retrain",
             description=f"A perennial.{cause} event of a problem runs the retrain deployment.",
             trigger=EventTrigger(
@@ -115,18 +121,42 @@ def _automations(retrain_id: UUID) -> list[Automation]:
     ]
 
 
+def _crash_without_heartbeat() -> AutomationCore:
+    """A run whose process was killed says nothing more, and would stay Running for ever."""
+    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    return AutomationCore(
+        name="perennial: a run without a heartbeat has crashed",
+        description="The next turn mends what a killed one left behind.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *ended},
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related={"prefect.resource.id": f"prefect.tag.{_TAG}", "prefect.resource.role": "tag"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=_SILENCE,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
+            )
+        ],
+    )
+
+
 def _from_event(field: str) -> dict[str, Any]:
     """A parameter filled from the event with its type kept."""
     return {"__prefect_kind": "json", "value": {"__prefect_kind": "jinja", "template": f"{{{{ {field} | tojson }}}}"}}
 
 
-async def _upsert(automation: Automation) -> None:
+async def _upsert(client: PrefectClient, automation: AutomationCore) -> None:
     """Automation.create duplicates by name; update the one that is there, and delete further ones."""
-    async with get_client() as client:
-        same = await client.read_automations_by_name(automation.name)
-        for extra in same[1:]:
-            await client.delete_automation(extra.id)
-        if same:
-            await client.update_automation(same[0].id, automation)
-        else:
-            await client.create_automation(automation)
+    same = await client.read_automations_by_name(automation.name)
+    for extra in same[1:]:
+        await client.delete_automation(extra.id)
+    if same:
+        await client.update_automation(same[0].id, automation)
+    else:
+        await client.create_automation(automation)

@@ -11,7 +11,7 @@ from prefect.settings import get_current_settings
 __all__ = ["limit_name", "make_limit", "one_turn_at_a_time"]
 
 _WAIT = 600.0  # seconds a turn waits for the one before it; a retrain takes minutes
-_LEASE = 30.0  # seconds after which a killed turn's slot is free again
+_LEASE = 60.0  # seconds after which a killed turn's slot is free again; the server takes no less
 
 
 def limit_name(problem: str) -> str:

@@ -14,11 +14,12 @@ from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
 from schemas.rows import Request, State
+from schemas.settings import Settings
 from schemas.stage import Stage
 from tasks import ledger, registry, windows
 from tasks.transitions import adopted, asked
 
-__all__ = ["TrainingWindow", "adopt", "ask", "history", "retrain", "verify"]
+__all__ = ["TrainingWindow", "adopt", "ask", "fetch", "history", "retrain", "turn_once", "verify"]
 
 
 class TrainingWindow(BaseModel):
@@ -74,7 +75,7 @@ def ask(
     state = ledger.state_of(problem)
     if state.champion is None:
         raise PerennialError(
-            f"{problem!r} has not begun: nothing serves yet. Take its first turn: make retrain follows the first lifecycle run."
+            f"{problem!r} has not begun: nothing serves yet. Let it take its first turn (python -m flows turn {problem}), then ask."
         )
     if kind == "revert" and state.previous is None:
         raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
@@ -124,6 +125,28 @@ def history(problem: str) -> Iterator[str]:
 def verify(problems: list[str] | None = None) -> dict[str, int]:
     """Rows verified, by problem; an error names the first row that does not follow from the one before it."""
     return {name: ledger.verify(name) for name in problems or ledger.problems()}
+
+
+def turn_once(problem: str) -> str:
+    """One turn now, and the stage it leads to; on the Prefect server of PREFECT_API_URL."""
+    return str(lifecycle(load_problem(problem).name))
+
+
+def fetch(problem: str) -> str:
+    """Get a problem's public table (or simulate it) and write it where the problem reads it."""
+    known = load_problem(problem)
+    if known.source.simulate is not None:
+        frame = known.source.simulate(Settings().seed)
+    elif known.source.fetch is not None:
+        try:
+            frame = known.source.fetch()
+        except OSError as error:
+            raise PerennialError(
+                f"the table of {problem!r} could not be fetched ({type(error).__name__}). {known.source.hint}"
+            ) from None
+    else:
+        raise PerennialError(f"{problem!r} has no public table to fetch. {known.source.hint}")
+    return str(windows.materialise(known, frame))
 
 
 def _user() -> str:

@@ -1,9 +1,12 @@
 """How would the loop have fared over history? The same turns, with `now` taken from the past."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.lifecycle import take_step
 from flows.operations import ask
@@ -15,7 +18,7 @@ from schemas.stage import Stage
 from schemas.verdict import Outcome
 from tasks import ledger
 
-__all__ = ["Planned", "next_turn", "plain_turn", "replay"]
+__all__ = ["Planned", "next_turn", "plain_turn", "promotions", "quick_flows", "replay", "retrains", "span"]
 
 Crank = Callable[[str, datetime], Any]
 
@@ -37,6 +40,13 @@ def next_turn(problem: Problem, state: State, start: datetime) -> datetime:
         return start
     calm = state.stage in (Stage.COLD, Stage.HEALTHY)
     return state.scored + (problem.retraining.healthy_turn if calm else problem.retraining.rollout_turn)
+
+
+@contextmanager
+def quick_flows() -> Iterator[None]:
+    """No heartbeat: its thread is joined in whole seconds, and nobody watches a replay's runs for a crash."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def plain_turn(name: str, now: datetime) -> None:

@@ -38,7 +38,7 @@ def shadow(turn: Turn) -> Decision:
             enough=turn.now - since >= plan.shadow_at_least + maturity,
         ),
     ]
-    if problem.framing.task == "binary":
+    if problem.framing.task == "binary" and plan.prediction_shift is not None:
         positives = int((rows["rival_decision"] >= 0.5).sum())
         scored = int(rows["rival_decision"].notna().sum())
         held_out = state.challenger.held_out.get("positives", 0.0)
@@ -114,7 +114,7 @@ def ab_test(turn: Turn) -> Decision:
     rows = predictions.cohort(problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("AB",))
     rows = rows[rows["label"].notna()]
     mine = rows["role"] == "challenger"
-    deadline = state.since + plan.ab_at_most
+    deadline = state.since + plan.ab_at_most + problem.framing.maturity
     effect = gates.business_effect(
         _loss(turn, rows[~mine], "champion"),
         _loss(turn, rows[mine], "rival"),

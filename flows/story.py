@@ -58,7 +58,9 @@ def tell(entry: Entry, *, live: bool) -> None:
     create_markdown_artifact(
         key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry)
     )
-    if live and entry.before is Stage.HEALTHY and entry.verdict.outcome is Outcome.FAIL:
+    # A retrain that was asked for has its run already: an event of its own would start another, and that one another.
+    asked = entry.verdict.gate == "request"
+    if live and not asked and entry.before is Stage.HEALTHY and entry.verdict.outcome is Outcome.FAIL:
         emit_event(
             event=f"perennial.{entry.state.why}".replace(" ", "-"),
             resource={"prefect.resource.id": f"perennial.problem.{name}", "prefect.resource.name": name},

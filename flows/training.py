@@ -168,10 +168,19 @@ def _offline(turn: Turn, recipe: Recipe, model: Any, parts: training.Split, meas
             against=against,
         )
 
+    def constant() -> Verdict:
+        # The first model must beat what needs no thought. A later one replaces a model that did, and which the market may
+        # have made worse than a constant: there, waiting for a significant lead over it would keep the worse one.
+        if _champion(turn).trained_until is None:
+            return paired(naive, "constant", Promotion.SUPERIORITY)
+        return gates.not_shown_worse(
+            loss(naive), loss(model), alpha=plan.alpha, at_least=plan.test_rows, against="constant"
+        )
+
     promotion = turn.state.promotion or Promotion.SUPERIORITY
     checks = {
         "numerical health": lambda: gates.finite(scoring.score(model, parts.test, framing).score),
-        "offline superiority to constant": lambda: paired(naive, "constant", Promotion.SUPERIORITY),
+        "offline sanity against constant": constant,
         f"offline {promotion} to champion": lambda: paired(
             registry.load(problem, _champion(turn)), "champion", promotion
         ),

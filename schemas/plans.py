@@ -66,10 +66,10 @@ class RolloutPlan(_Plan):
     error_ratio: float = Field(
         default=1.0, gt=0, description="The challenger's error rate over the champion's that is still sound."
     )
-    prediction_shift: float = Field(
+    prediction_shift: float | None = Field(
         default=3.0,
         gt=1,
-        description="Live share of positives over the held-out share, either way, that calls for a halt.",
+        description="Live share of positives over the held-out share, either way, that calls for a halt. None where single days swing further by nature.",
     )
     ab_at_least: timedelta | None = Field(
         default=timedelta(days=14),

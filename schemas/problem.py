@@ -56,6 +56,7 @@ class Problem:
             *self.recipe.features,
         ]
         named += [framing.entity] if framing.entity else []
+        named += [*self.source.filled_at, *self.source.filled_at.values()]
         missing = sorted(set(named) - set(self.contract.columns))
         if missing:
             raise ValueError(f"problem {self.name!r} names columns its contract lacks: {', '.join(missing)}")

@@ -1,6 +1,7 @@
 """What does one row of the ledger hold, and what is the state of a problem after it?"""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -10,7 +11,7 @@ from schemas.plans import Promotion, Reason
 from schemas.stage import Stage
 from schemas.verdict import Verdict
 
-__all__ = ["Entry", "Model", "Request", "State", "canonical", "chained", "facts_of", "state_from"]
+__all__ = ["Entry", "Model", "Request", "State", "canonical", "chained", "facts_of", "plain", "state_from"]
 
 Kind = Literal["turn", "request", "adopt", "rules"]
 
@@ -88,7 +89,7 @@ class Entry:
 
 def facts_of(entry: Entry) -> dict[str, Any]:
     """What the inputs determine, ready for the chained hash: no run ids, version numbers, wall time or links."""
-    facts = _plain(asdict(replace(entry.state, hash="")))
+    facts = plain(asdict(replace(entry.state, hash="")))
     del facts["hash"]
     for role in ("champion", "challenger", "previous"):
         if facts[role]:
@@ -164,15 +165,16 @@ def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> S
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """`value` as JSON carries it: times as text, floats to 12 significant digits, undefined ones as text."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, float):
-        return float(f"{value:.12g}")
+        return float(f"{value:.12g}") if math.isfinite(value) else str(value)
     return str(value) if isinstance(value, Stage | Reason | Promotion) else value

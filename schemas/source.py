@@ -18,7 +18,7 @@ class Source:
 
     `location` is a Parquet or CSV file or glob (relative to the data folder), read by DuckDB. `derive` adds columns in the
     engine, point in time: a row may only use what was known at its event time. `filled_at` names, for each column that
-    is filled in after the event, the column holding the time it was filled: before that time, readers see null.
+    is filled in after the event, the column holding the time it was filled: before that time, readers see null in both.
     """
 
     location: str

@@ -22,6 +22,7 @@ __all__ = [
     "error_guardrail",
     "finite",
     "no_worse_live",
+    "not_shown_worse",
     "paired_offline",
     "paired_sequential",
     "prediction_shift",
@@ -106,6 +107,33 @@ def paired_offline(
         outcome,
         _claim(says, promotion, against, interval, margin, gain.size),
         _numbers(interval, gain.size, floor),
+    )
+
+
+def not_shown_worse(
+    rival_loss: ArrayLike, challenger_loss: ArrayLike, *, alpha: float, at_least: int, against: str
+) -> Verdict:
+    """One look at held-out rows: FAIL only where the challenger is shown to lose more than `against`."""
+    name = f"offline sanity against {against}"
+    gain = _gain(rival_loss, challenger_loss)
+    if gain.size < at_least:
+        return Verdict(
+            name, Outcome.WAIT, f"{gain.size} held-out rows, {at_least} are needed", {"rows": int(gain.size)}
+        )
+    interval = Interval(*fixed_interval(gain, alpha=alpha))
+    evidence = _numbers(interval, gain.size, 0.0)
+    if interval.high < 0:
+        return Verdict(
+            name,
+            Outcome.FAIL,
+            f"the challenger is worse than the {against}: gain a row {interval} over these {gain.size:,} rows",
+            evidence,
+        )
+    return Verdict(
+        name,
+        Outcome.PASS,
+        f"the challenger is not shown to be worse than the {against}: gain a row {interval}",
+        evidence,
     )
 
 
@@ -209,6 +237,8 @@ def prediction_shift(positives: int, rows: int, *, held_out: float, factor: floa
 
 def shares_held(in_challenger: ArrayLike, probability: ArrayLike, *, alpha: float) -> Verdict:
     """Do entities fall to the arms as they were assigned? A mismatch makes every comparison of arms void."""
+    if np.size(in_challenger) == 0:
+        return Verdict("sample ratio", Outcome.WAIT, "no entity was assigned to an arm yet", {"entities": 0})
     log_e = sample_ratio(in_challenger, probability)
     n = int(np.size(in_challenger))
     evidence = {"entities": n, "in_challenger": int(np.sum(in_challenger)), "log_e": log_e}
@@ -290,6 +320,8 @@ def business_effect(
 
 def drift(distances: Mapping[str, float], limits: Mapping[str, float], *, floor: float, rate: float) -> Verdict:
     """Which columns moved further than this problem's own windows ever do, and far enough to matter?"""
+    if not limits:
+        return Verdict("drift", Outcome.WAIT, "no column is watched")
     undefined = sorted(name for name in limits if not math.isfinite(distances.get(name, math.nan)))
     if undefined:
         return Verdict("drift", Outcome.WAIT, f"no distance for {', '.join(undefined)}")

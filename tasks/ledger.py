@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.errors import PerennialError
-from schemas.rows import Entry, State, canonical, chained, facts_of, state_from
+from schemas.rows import Entry, State, canonical, chained, facts_of, plain, state_from
 from schemas.settings import Settings
 from schemas.stage import NEXT
 from tasks.database import open_database
@@ -57,6 +57,7 @@ class Row:
     hash: str
     notes: dict[str, Any]
     notes_hash: str
+    columns: dict[str, Any]  # what rows are found by; the facts say it too
 
     @property
     def state(self) -> State:
@@ -80,7 +81,7 @@ def append(prior: State, entry: Entry) -> State:
         for role in ("champion", "challenger", "previous")
         if (model := getattr(entry.state, role)) is not None
     }
-    notes = entry.notes | {"reason": entry.verdict.reason, "versions": versions}
+    notes = plain(entry.notes | {"reason": entry.verdict.reason, "versions": versions})
     values = {
         "problem": entry.state.problem,
         "sequence": entry.state.sequence,
@@ -137,6 +138,10 @@ def _faults(row: Row, prior: str, count: int, stage: str | None) -> list[tuple[b
     legal = facts["kind"] != "turn" or arrows.get(facts["arrow"]) == facts["stage"]
     return [
         (facts["sequence"] != count, f"stands where row {count} should"),
+        (
+            any(facts.get(name) != value for name, value in row.columns.items()),
+            "stands under another problem, number, time or stage than its facts",
+        ),
         (chained(prior, facts) != row.hash, "does not hash to what it says"),
         (chained(row.hash, row.notes) != row.notes_hash, "has notes that were changed"),
         (
@@ -167,4 +172,11 @@ def _engine() -> sa.Engine:
 
 
 def _row(found: Any) -> Row:
-    return Row(json.loads(found["facts"]), found["hash"], json.loads(found["notes"]), found["notes_hash"])
+    columns = {name: found[name] for name in ("problem", "sequence", "at", "kind", "stage", "arrow")}
+    try:
+        return Row(json.loads(found["facts"]), found["hash"], json.loads(found["notes"]), found["notes_hash"], columns)
+    except json.JSONDecodeError:
+        raise BrokenLedgerError(
+            f"row {found['sequence']} of {found['problem']!r} is no JSON. The ledger was changed after it was written; "
+            "restore it from a backup, and do not promote until then."
+        ) from None

@@ -17,7 +17,8 @@ def position(entity: str, *, key: str) -> float:
     True
     """
     # CRC32 with a salt would put the same entities first in every rollout; a keyed blake2b does not.
-    digest = blake2b(entity.encode(), key=key.encode()[:64], digest_size=8).digest()
+    # It takes 64 bytes of key, so the key is hashed: cut off, a long problem's name would swallow the rollout's number.
+    digest = blake2b(entity.encode(), key=blake2b(key.encode()).digest(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / _SPACE
 
 

@@ -57,7 +57,7 @@ def threshold_of(model: Any) -> float:
 
 
 def row_loss(scores: Scores, labels: np.ndarray, framing: Framing) -> np.ndarray:
-    """Loss a row, shape (n,), in [0, 1], lower is better. nan where a label is missing."""
+    """Loss a row, shape (n,), in [0, 1], lower is better. nan where the label or the score is missing."""
     y = np.asarray(labels, dtype=float)
     match framing.loss:
         case CostLoss(miss=miss, false_alarm=false_alarm):
@@ -66,7 +66,8 @@ def row_loss(scores: Scores, labels: np.ndarray, framing: Framing) -> np.ndarray
             loss = np.minimum(np.abs(scores.score - y) / bound, 1.0)
         case _:
             loss = (scores.score - y) ** 2
-    return np.where(np.isnan(y), np.nan, loss)
+    # A decision that was never made is below every threshold: without this it would cost nothing.
+    return np.where(np.isnan(y) | np.isnan(scores.score), np.nan, loss)
 
 
 def outputs(model: Any, frame: pd.DataFrame, framing: Framing) -> Outputs:
@@ -87,6 +88,7 @@ def outputs(model: Any, frame: pd.DataFrame, framing: Framing) -> Outputs:
                 spans += [(start, middle), (middle, end)]
     invalid = ~np.isfinite(result.score) & (result.errors == None)  # noqa: E711  (element by element)
     result.errors[invalid] = "NotFinite"
+    result.score[invalid] = result.decision[invalid] = np.nan  # an infinite score is no score
     return result
 
 

@@ -52,6 +52,7 @@ def split(
 
     `disjoint_from`: the champion was trained on rows before it, so the test begins there at the earliest.
     """
+    rows = rows[rows[framing.event_time] < until]
     time = rows[framing.event_time]
     test_from = max(until - plan.test, disjoint_from or until - plan.test)
     validation_from = test_from - plan.validation
@@ -59,7 +60,7 @@ def split(
     return Split(
         rows[(time >= train_from) & (time < validation_from)],
         rows[(time >= validation_from) & (time < test_from)],
-        rows[(time >= test_from) & (time < until)],
+        rows[time >= test_from],
     )
 
 
@@ -119,6 +120,8 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> fl
     alarms = np.concatenate([np.cumsum((1 - y)[::-1])[::-1], [0.0]]) * loss.false_alarm
     cost = missed + alarms
     cuts = np.concatenate([[s[0]], (s[1:] + s[:-1]) / 2, [np.nextafter(s[-1], np.inf)]])
+    # Halfway between neighbouring floats is the lower one itself: a cut lies above it.
+    cuts[1:-1] = np.maximum(cuts[1:-1], np.nextafter(s[:-1], np.inf))
     between = np.concatenate([[True], s[1:] > s[:-1], [True]])
     cost = np.where(between, cost, np.inf)
     best = len(cost) - 1 - int(np.argmin(cost[::-1]))

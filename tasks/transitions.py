@@ -131,7 +131,9 @@ def rules_changed(state: State, rules: str, *, now: datetime) -> Entry:
 
 
 def adopted(state: State, model: Model, *, actor: str, now: datetime) -> Entry:
-    """A row that makes a team's own model version 1."""
+    """A row that makes a team's own model version 1. Only from COLD: later a model serves after passing every stage."""
+    if state.stage is not Stage.COLD:
+        raise ValueError(f"a model is adopted in COLD, and {state.problem!r} is in {state.stage}: ask for a retrain")
     verdict = Verdict("adopt", Outcome.PASS, f"{actor} brings {model}, which serves first")
     after = replace(
         state,

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,9 @@ __all__ = [
     "read_labels",
     "read_window",
 ]
+
+
+_KEPT_BYTES = 256 * 2**20
 
 
 class MissingDataError(PerennialError, FileNotFoundError):
@@ -77,6 +79,8 @@ def read_requests(problem: Problem, start: datetime, end: datetime) -> pd.DataFr
 
 def read_labels(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
     """Labels that became known in `start <= label time < end`: columns key, label, known_at."""
+    for what, value in (("start", start), ("end", end)):
+        aware(value, what)
     table, framing = _table(problem), problem.framing
     known = table[framing.label_time]
     rows = table.filter((known >= ibis.literal(start)) & (known < ibis.literal(end)))
@@ -141,18 +145,29 @@ def _table(problem: Problem) -> ibis.Table:
     path = locate(problem)
     if not available(problem):
         raise MissingDataError(problem, path)
-    table = _open(str(path), path.stat().st_mtime_ns if path.exists() else 0)
+    key = (str(path), path.stat().st_mtime_ns if path.exists() else 0, id(problem))
+    if key not in _OPENED:
+        if len(_OPENED) >= 16:
+            _OPENED.clear()
+        _OPENED[key] = (_derived(problem, str(path)), problem)
+    return _OPENED[key][0]
+
+
+# Opened once a process, and again when the file has changed. The problem is kept beside its table, so that its id stays its own.
+_OPENED: dict[tuple[str, int, int], tuple[ibis.Table, Problem]] = {}
+
+
+def _derived(problem: Problem, path: str) -> ibis.Table:
+    """The table with its derived columns, checked."""
+    connection = ibis.duckdb.connect(threads=2)
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    table = connection.read_csv(path) if path.endswith(".csv") else connection.read_parquet(path)
     if problem.source.derive is not None:
         table = problem.source.derive(table)
     _check(problem, table)
-    return table
-
-
-@lru_cache(maxsize=16)
-def _open(path: str, modified: int) -> ibis.Table:
-    connection = ibis.duckdb.connect(threads=2)
-    connection.raw_sql("SET TimeZone = 'UTC'")
-    return connection.read_csv(path) if path.endswith(".csv") else connection.read_parquet(path)
+    # Text is parsed and joined anew at each read; a file that fits is kept as columns instead.
+    small = path.endswith(".csv") and Path(path).exists() and Path(path).stat().st_size < _KEPT_BYTES
+    return connection.create_table("kept", table, temp=True) if small else table
 
 
 def _check(problem: Problem, table: ibis.Table) -> None:
@@ -168,7 +183,8 @@ def _check(problem: Problem, table: ibis.Table) -> None:
 def _frame(problem: Problem, rows: ibis.Table, as_of: datetime) -> pd.DataFrame:
     framing = problem.framing
     moment = ibis.literal(as_of)
-    hidden = {column: rows[time] for column, time in problem.source.filled_at.items()}
+    # The time goes with what it times: that a review is to come, and when, is known to nobody yet.
+    hidden = {name: rows[time] for column, time in problem.source.filled_at.items() for name in (column, time)}
     # When a label came tells what it is (frauds come later), so the time is hidden with the label.
     hidden |= dict.fromkeys((framing.target, framing.label_time), rows[framing.label_time])
     masks = {c: ibis.ifelse(known < moment, rows[c], ibis.null(rows[c].type())) for c, known in hidden.items()}

@@ -9,7 +9,7 @@ import pandera.pandas as pa
 
 from schemas.framing import BrierLoss, Framing, Risk
 from schemas.heuristic import HeuristicClassifier
-from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
+from schemas.plans import MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -83,8 +83,8 @@ PROBLEM = Problem(
         label_time="known_at",
         maturity=timedelta(days=1),
         loss=BrierLoss(),
-        margin=0.01,
-        tolerated_harm=0.01,
+        margin=0.02,  # the champion's own loss moves by five times that from one week to the next
+        tolerated_harm=0.02,
         metric="roc_auc",
         risks=(
             Risk(name="the market changes", detector="decay"),
@@ -102,7 +102,8 @@ PROBLEM = Problem(
         share_requests=1,  # 48 half-hours a day, of which 5 % are two or three
         share_entities=1,
         ab_at_least=None,
-        ab_waiver="48 half-hours a day cannot resolve a difference of .01 in months; the paired shadow can in days",
+        ab_waiver="48 half-hours a day cannot resolve a difference of .02 in months; the paired shadow can in days",
+        prediction_shift=None,  # whole days rise or fall together
         probation=timedelta(days=2),
         probation_at_most=timedelta(days=7),
     ),
@@ -112,9 +113,13 @@ PROBLEM = Problem(
     retraining=RetrainingPlan(
         every=timedelta(days=14),
         cooldown=timedelta(days=7),
-        test=timedelta(days=7),
-        validation=timedelta(days=7),
+        test=timedelta(days=14),  # a single week's half-hours cannot show what a heuristic loses
+        validation=timedelta(days=1),  # Brier needs no threshold
         test_rows=200,
+        # Here newer is worth having in itself, whatever called for it: a market drifts, and last month's model with it.
+        promotion=dict.fromkeys(
+            (Reason.SCHEDULE, Reason.DRIFT, Reason.DECAY, Reason.FORCED), Promotion.NON_INFERIORITY
+        ),
         healthy_turn=timedelta(days=1),
     ),
     heuristic=SameAsYesterday(),

@@ -33,6 +33,8 @@ def window_limits(calibration: ArrayLike, *, alpha: float) -> np.ndarray:
     if distances.ndim != 2 or not np.isfinite(distances).all():
         raise ValueError(f"calibration needs finite distances of shape (n_windows, n_features), got {distances.shape}")
     n = len(distances)
+    if n < 2:
+        raise ValueError(f"a spread needs at least 2 calibration windows, got {n}")
     rank = int(np.ceil((1 - alpha) * (n + 1)))
     if rank > n:
         raise ValueError(f"{n} calibration windows support no rate under {smallest_rate(n):.3f}, asked for {alpha}")

@@ -1,0 +1,71 @@
+"""What is started from a shell: the demo, a replay of real data, the servers, the deployments."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from schemas.errors import PerennialError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage."""
+    args = _parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except PerennialError as error:
+        print(f"perennial: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; run it again and it goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    match args.command:
+        case "demo":
+            from deployments import demo
+
+            return demo.run()
+        case "loop":
+            from deployments import loop
+
+            return loop.run(args.problem, data=args.data, plain=args.plain)
+        case "up":
+            from deployments import up
+
+            return up.run(prefect_port=args.prefect_port, mlflow_port=args.mlflow_port)
+        case _:
+            from deployments import servers
+
+            if "PREFECT_API_URL" not in os.environ:
+                raise PerennialError(
+                    "no Prefect server is named: set PREFECT_API_URL, or run `make up`, which deploys too."
+                )
+            servers.use(os.environ["PREFECT_API_URL"])
+            from deployments.deploy import deploy
+
+            for name in deploy():
+                print(f"deployed {name}")
+            return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployments", description="Perennial: where and when it runs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="a compressed year of card payments through the real loop")
+    loop = commands.add_parser("loop", help="replay a problem's history, against a frozen and a monthly model")
+    loop.add_argument("problem")
+    loop.add_argument("--data", type=Path, help="the table; remembered by a link in the data folder")
+    loop.add_argument("--plain", action="store_true", help="turn the crank in plain Python, without flow runs")
+    up = commands.add_parser("up", help="Prefect, MLflow and the deployments, until Ctrl-C")
+    up.add_argument("--prefect-port", type=int, default=int(os.environ.get("PREFECT_PORT", "4200")))
+    up.add_argument("--mlflow-port", type=int, default=int(os.environ.get("MLFLOW_PORT", "5000")))
+    commands.add_parser("deploy", help="register deployments, schedules and automations")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Was renewing worth it? The loop over real history, against a model never renewed and one renewed every four weeks."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deployments import servers
+from deployments.demo import quiet
+from deployments.timeline import Timeline
+from schemas.framing import Framing
+from schemas.problem import Problem, load_problem
+from schemas.settings import Settings
+from tasks import ledger, predictions, scoring, training, windows
+
+__all__ = ["run"]
+
+_MONTH, _TRAILING = timedelta(weeks=4), timedelta(weeks=12)
+
+
+def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
+    """Replay `name` from the end of its history to the end of its table, and print what it was worth."""
+    began = time.monotonic()
+    problem = load_problem(name)
+    quiet()
+    if data:
+        windows.link(problem, data)
+    with ExitStack() as stack:
+        start, end = _replay(problem, stack, plain=plain)
+    figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
+    _show(problem, figures)
+    path = Settings().root / "figures" / f"loop-{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"\nthe same figures: {path}\nwhat served when and why: make history PROBLEM={name}")
+    return 0
+
+
+def _replay(problem: Problem, stack: ExitStack, *, plain: bool) -> tuple[datetime, datetime]:
+    first, last = windows.bounds(problem)
+    if not plain:
+        print("starting the Prefect server ...", flush=True)
+        servers.use(stack.enter_context(servers.prefect_server()))
+    from flows.lifecycle import lifecycle
+    from flows.replay import plain_turn, quick_flows, replay, span
+
+    stack.enter_context(quick_flows())
+    start, end = span(problem, first, last)
+    end = max(end, start) - timedelta(days=1) if end > last else end
+    timeline = Timeline(first, (end - first).days)
+
+    def flow_turn(name: str, now: datetime) -> None:
+        time.sleep(0.25)  # a breath between flows: see deployments.demo
+        lifecycle(name, now=now)
+
+    for row in replay(problem, start=start, end=end, crank=plain_turn if plain else flow_turn):
+        timeline.row(row)
+    timeline.close()
+    return start, end
+
+
+def compare(problem: Problem, start: datetime, end: datetime) -> dict[str, Any]:
+    """The metric of three ways to serve, on the same labelled rows from `start` on, with one recipe."""
+    from flows.replay import promotions, retrains
+
+    framing = problem.framing
+    rows = windows.read_window(problem, start, end, as_of=end + framing.maturity)
+    rows = rows[rows[framing.target].notna()]
+    served = predictions.served(problem, since=start, until=end)
+    served = served.assign(key=served["key"].astype(rows[framing.key].dtype)).set_index("key")
+    rows = rows[rows[framing.key].isin(served.index)].reset_index(drop=True)
+    looped = served.loc[rows[framing.key]]
+    ways = {
+        "loop": scoring.Scores(
+            looped["answer_score"].to_numpy(dtype=float), looped["answer_decision"].to_numpy(dtype=float)
+        ),
+        "frozen": _renewed(problem, rows, start, end, every=None),
+        "monthly": _renewed(problem, rows, start, end, every=_MONTH),
+    }
+    weeks = (rows[framing.event_time] - pd.Timestamp(start)) // pd.Timedelta(weeks=1)
+    figures: dict[str, Any] = {"metric": framing.metric, "rows": len(rows)}
+    figures |= {name: _metric(said, rows, framing) for name, said in ways.items()}
+    figures |= {f"{name}_weekly_mean": _weekly(said, rows, weeks, framing) for name, said in ways.items()}
+    gap = figures["monthly"] - figures["frozen"]
+    figures["share_of_gap_closed"] = (figures["loop"] - figures["frozen"]) / gap if gap else None
+    figures |= {"retrains": len(retrains(problem)), "promotions": len(promotions(problem))}
+    figures["turns"] = sum(row.facts["kind"] == "turn" for row in ledger.rows(problem.name))
+    return figures
+
+
+def _renewed(
+    problem: Problem, rows: pd.DataFrame, start: datetime, end: datetime, *, every: timedelta | None
+) -> scoring.Scores:
+    """Scores of a model put straight into service: trained at `start`, and again `every` so often, on a trailing window."""
+    framing = problem.framing
+    parts: list[scoring.Scores] = []
+    at = start
+    while at < end:
+        until = min(at + every, end) if every else end
+        known = windows.read_window(problem, at - _TRAILING, at - framing.maturity, as_of=at)
+        known = known[known[framing.target].notna()]
+        model = training.fit(problem.recipe, framing, known, seed=Settings().seed)
+        times = rows[framing.event_time]
+        parts.append(scoring.score(model, rows[(times >= at) & (times < until)], framing))
+        at = until
+    return scoring.Scores(np.concatenate([p.score for p in parts]), np.concatenate([p.decision for p in parts]))
+
+
+def _metric(said: scoring.Scores, rows: pd.DataFrame, framing: Framing) -> float:
+    return training.measure(said, rows[framing.target].to_numpy(dtype=float), framing)[framing.metric]
+
+
+def _weekly(said: scoring.Scores, rows: pd.DataFrame, weeks: pd.Series, framing: Framing) -> float:
+    """Mean of the metric week by week; a week in which it is undefined is left out."""
+
+    def of(where: np.ndarray) -> float:
+        return _metric(scoring.Scores(said.score[where], said.decision[where]), rows[where], framing)
+
+    found = [of((weeks == week).to_numpy()) for week in sorted(weeks.unique())]
+    return float(np.nanmean(found))
+
+
+def _show(problem: Problem, figures: dict[str, Any]) -> None:
+    metric = figures["metric"]
+    line: Callable[[str, str], str] = lambda name, about: (  # noqa: E731  (three lines of one table)
+        f"  {name:<8} {figures[name]:>9.4f} {figures[f'{name}_weekly_mean']:>12.4f}   {about}"
+    )
+    print(f"\n{problem.name}: {metric} on {figures['rows']:,} labelled rows")
+    print(f"  {'':<8} {'pooled':>9} {'weekly mean':>12}")
+    print(line("loop", f"{figures['retrains']} retrains, {figures['promotions']} promotions, {figures['turns']} turns"))
+    print(line("frozen", "trained once, never again"))
+    print(line("monthly", "retrained every four weeks on a trailing twelve, straight into service"))
+    if figures["share_of_gap_closed"] is not None:
+        print(f"  the loop closes {figures['share_of_gap_closed']:.0%} of the gap between frozen and monthly")

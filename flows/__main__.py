@@ -1,0 +1,76 @@
+"""What can be asked and done from a shell? Each command is one function of flows.operations."""
+
+import argparse
+import json
+import sys
+
+from schemas.errors import PerennialError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 refused with one clear sentence, 2 wrong usage."""
+    args = _parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except PerennialError as error:
+        print(f"perennial: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    from flows import operations
+
+    match args.command:
+        case "history":
+            for line in operations.history(args.problem):
+                print(line)
+        case "verify":
+            verified = operations.verify([args.problem] if args.problem else None)
+            if args.json:
+                print(json.dumps(verified))
+            else:
+                for name, rows in verified.items():
+                    print(f"{name}: {rows} rows, each follows from the one before")
+                if not verified:
+                    print("no ledger yet: no problem has taken a turn")
+        case "retrain" | "revert":
+            state = operations.ask(args.problem, kind=args.command, note=args.reason or "a person asked")
+            print(
+                f"asked, as row {state.sequence}; {args.problem} is {state.stage}, and its next HEALTHY turn acts on it"
+            )
+        case "adopt":
+            state = operations.adopt(args.problem, args.model)
+            print(f"{state.champion} serves {args.problem}")
+        case "turn":
+            print(operations.turn_once(args.problem))
+        case "data":
+            print(f"written to {operations.fetch(args.problem)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flows", description="Perennial, by hand.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (
+        ("history", "what served when, and why"),
+        ("turn", "turn the crank once, now"),
+        ("data", "fetch a public table"),
+    ):
+        commands.add_parser(name, help=about).add_argument("problem")
+    verify = commands.add_parser("verify", help="prove that the ledger is whole")
+    verify.add_argument("problem", nargs="?")
+    verify.add_argument("--json", action="store_true")
+    for name, about in (("retrain", "ask for a retrain"), ("revert", "restore the previous champion")):
+        asking = commands.add_parser(name, help=about)
+        asking.add_argument("problem")
+        asking.add_argument("--reason", default="")
+    adopt = commands.add_parser("adopt", help="start from a model of yours")
+    adopt.add_argument("problem")
+    adopt.add_argument("model", help="a .skops file, a folder that holds model.skops, or an MLflow URI")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

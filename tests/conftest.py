@@ -1,0 +1,43 @@
+"""Where do tests keep their state? Each under its own temporary folder, with every server and telemetry off."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_SERVERS = ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL", "MLFLOW_TRACKING_URI", "PANDERA_VALIDATION_ENABLED")
+
+
+def _settle(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(folder))
+    for name in _SERVERS:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "true")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh PERENNIAL_HOME for one test; its databases are closed afterwards."""
+    from tasks.database import open_database
+
+    folder = tmp_path / "home"
+    folder.mkdir()
+    _settle(monkeypatch, folder)
+    yield folder
+    for which, name in (("ledger", "ledger.db"), ("log", "predictions.db")):
+        if (folder / name).exists():
+            open_database(f"sqlite:///{folder / name}", which).dispose()
+    open_database.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def _mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow-home")
+
+
+@pytest.fixture
+def mlflow_home(_mlflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One PERENNIAL_HOME for all registry tests of a session: MLflow takes 5 s to make its tables."""
+    _settle(monkeypatch, _mlflow_folder)
+    return _mlflow_folder
