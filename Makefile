@@ -8,6 +8,8 @@ SETUP  := $(VENV)/.ready
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+# Threads that wait for each other cost more than they save on the small batches of a turn, and one thread sums alike everywhere.
+export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo loop up deploy retrain revert adopt history verify data bench lock clean

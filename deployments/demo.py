@@ -17,6 +17,7 @@ from schemas.problems._fraud_simulator import CONCEPT_DAY, COVARIATE_DAY, START,
 from schemas.settings import Settings
 from schemas.stage import Stage
 from tasks import ledger, predictions, windows
+from tasks.figures import keep
 
 if TYPE_CHECKING:
     from flows.replay import Planned
@@ -46,14 +47,28 @@ def run() -> int:
         servers.use(stack.enter_context(servers.prefect_server()))
         turns = _replay(problem, stack)
         verified = ledger.verify(problem.name)
-    failures = _check(problem)
-    print(f"\n{turns} turns in this run, {time.monotonic() - began:.0f} s; the ledger's {verified} rows verify.")
-    for failure in failures:
-        print(f"DID NOT HAPPEN: {failure}")
-    if turns > _AT_MOST:
-        failures.append("too many turns")
+    expected = _expected(problem)
+    seconds = time.monotonic() - began
+    print(f"\n{turns} turns in this run, {seconds:.0f} s; the ledger's {verified} rows verify.")
+    for what, happened in expected.items():
+        print(f"  {'yes' if happened else 'NO '}  {what}")
+    found = _found(problem)
+    if found:
+        print(
+            f"       drift planted on days {CONCEPT_DAY} (concept) and {COVARIATE_DAY} (covariate), found on day {found[0]}; its report:\n       {found[1]}"
+        )
+    keep(
+        "demo",
+        {
+            "turns": turns,
+            "seconds": round(seconds, 1),
+            "ledger_rows": verified,
+            "drift_found_day": found and found[0],
+            "happened": expected,
+        },
+    )
     _where_to_look()
-    return 1 if failures else 0
+    return 0 if all(expected.values()) else 1
 
 
 def _replay(problem: Problem, stack: ExitStack) -> int:
@@ -110,51 +125,59 @@ def _planned(problem: Problem) -> "list[Planned]":
     ]
 
 
-def _check(problem: Problem) -> list[str]:
-    """What should have happened and did not."""
-    rows = [row for row in ledger.rows(problem.name) if row.facts["kind"] == "turn"]
+def _turns(problem: Problem) -> list[ledger.Row]:
+    return [row for row in ledger.rows(problem.name) if row.facts["kind"] == "turn"]
 
-    def seen(before: Stage, after: Stage, **facts: object) -> list[ledger.Row]:
-        return [
-            row
-            for row in rows
-            if row.facts["before"] == before
-            and row.facts["stage"] == after
-            and all(row.facts[k] == v for k, v in facts.items())
-        ]
 
-    first = seen(Stage.COLD, Stage.HEALTHY)
-    drift = [
+def _seen(rows: list[ledger.Row], before: Stage, after: Stage, **facts: object) -> list[ledger.Row]:
+    """The turns that took this arrow, with these facts."""
+    return [
         r
-        for r in seen(Stage.HEALTHY, Stage.RETRAIN, why=Reason.DRIFT)
-        if r.facts["at"] >= (START + timedelta(days=COVARIATE_DAY)).isoformat()
+        for r in rows
+        if (r.facts["before"], r.facts["stage"]) == (before, after) and all(r.facts[k] == v for k, v in facts.items())
     ]
-    leak = [r for r in seen(Stage.SHADOW, Stage.HEALTHY, outcome="FAIL") if _answered(rows, r) == _LEAK_NOTE]
-    brittle = [r for r in seen(Stage.CANARY, Stage.HEALTHY, outcome="FAIL") if _answered(rows, r) == _BRITTLE_NOTE]
-    promoted = seen(Stage.AB, Stage.PROBATION)
-    kept = seen(Stage.PROBATION, Stage.HEALTHY, outcome="PASS")
-    expected = {
-        "the heuristic is registered as version 1": first
-        and first[0].facts["champion"]["name"] == "heuristic"
-        and first[0].notes["versions"]["champion"] == "1",
+
+
+def _drifts(rows: list[ledger.Row]) -> list[ledger.Row]:
+    """The turns that called for a retrain because of drift, once it was planted."""
+    planted = (START + timedelta(days=COVARIATE_DAY)).isoformat()
+    return [row for row in _seen(rows, Stage.HEALTHY, Stage.RETRAIN, why=Reason.DRIFT) if row.facts["at"] >= planted]
+
+
+def _found(problem: Problem) -> tuple[int, str] | None:
+    """On which day the drift was found, and the report that says so."""
+    drifts = _drifts(_turns(problem))
+    return (
+        ((datetime.fromisoformat(drifts[0].facts["at"]) - START).days, drifts[0].notes.get("report", ""))
+        if drifts
+        else None
+    )
+
+
+def _expected(problem: Problem) -> dict[str, bool]:
+    """What the demo promises, and whether the ledger and the log show it."""
+    rows = _turns(problem)
+    first = _seen(rows, Stage.COLD, Stage.HEALTHY, outcome="PASS")
+    promoted = _seen(rows, Stage.AB, Stage.PROBATION)
+    kept = _seen(rows, Stage.PROBATION, Stage.HEALTHY, outcome="PASS")
+    leak = [r for r in _seen(rows, Stage.SHADOW, Stage.HEALTHY, outcome="FAIL") if _answered(rows, r) == _LEAK_NOTE]
+    brittle = [
+        r for r in _seen(rows, Stage.CANARY, Stage.HEALTHY, outcome="FAIL") if _answered(rows, r) == _BRITTLE_NOTE
+    ]
+    return {
+        "the heuristic is registered as version 1": bool(first)
+        and (first[0].facts["champion"]["name"], first[0].notes["versions"]["champion"]) == ("heuristic", "1"),
         "the first model goes through gate, shadow, canary and probation": any(r.facts["rollout"] == 1 for r in kept),
-        "the planted drift is found and starts a retrain": drift,
+        "the planted drift is found and starts a retrain": bool(_drifts(rows)),
         "a new champion comes of it": any(r.facts["champion"]["why"] == Reason.DRIFT for r in promoted)
         and len(kept) == 2,
-        "the leaking challenger is stopped in shadow": leak,
-        "the challenger that raises is sound on every request of its shadow window": brittle
+        "the leaking challenger is stopped in shadow": bool(leak),
+        "the challenger that raises is sound on every request of its shadow window": bool(brittle)
         and not _shadow_errors(problem, brittle[0]),
-        "the challenger that raises is rolled back in canary by the guardrail": brittle
+        "the challenger that raises is rolled back in canary by the guardrail": bool(brittle)
         and "the challenger raises" in brittle[0].notes["reason"],
+        f"all of it within {_AT_MOST} turns": len(rows) <= _AT_MOST,
     }
-    for what, happened in expected.items():
-        print(f"  {'yes' if happened else 'NO '}  {what}")
-    if drift:
-        day = (datetime.fromisoformat(drift[0].facts["at"]) - START).days
-        print(
-            f"       drift planted on days {CONCEPT_DAY} (concept) and {COVARIATE_DAY} (covariate), found on day {day}; its report: {drift[0].notes.get('report')}"
-        )
-    return [what for what, happened in expected.items() if not happened]
 
 
 def _answered(rows: list[ledger.Row], row: ledger.Row) -> str:

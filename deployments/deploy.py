@@ -139,6 +139,8 @@ def _crash_without_heartbeat() -> AutomationCore:
         ),
         actions=[
             ChangeFlowRunState(
+                name=None,
+                force=False,
                 state=StateType.CRASHED,
                 message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
             )
@@ -156,7 +158,8 @@ async def _upsert(client: PrefectClient, automation: AutomationCore) -> None:
     same = await client.read_automations_by_name(automation.name)
     for extra in same[1:]:
         await client.delete_automation(extra.id)
-    if same:
-        await client.update_automation(same[0].id, automation)
-    else:
+    if not same:
         await client.create_automation(automation)
+    elif AutomationCore.model_validate(same[0].model_dump()) != automation:
+        # Only what changed: with an update the server forgets which runs it was waiting for.
+        await client.update_automation(same[0].id, automation)

@@ -1,6 +1,5 @@
 """Was renewing worth it? The loop over real history, against a model never renewed and one renewed every four weeks."""
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from schemas.framing import Framing
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
 from tasks import ledger, predictions, scoring, training, windows
+from tasks.figures import keep
 
 __all__ = ["run"]
 
@@ -35,10 +35,7 @@ def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
         start, end = _replay(problem, stack, plain=plain)
     figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
     _show(problem, figures)
-    path = Settings().root / "figures" / f"loop-{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"\nthe same figures: {path}\nwhat served when and why: make history PROBLEM={name}")
+    print(f"\nthe same figures: {keep(f'loop-{name}', figures)}\nwhat served when and why: make history PROBLEM={name}")
     return 0
 
 

@@ -34,6 +34,7 @@ def environment(*, api_url: str | None = None) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "perennial",
         "PREFECT_RUNNER_HEARTBEAT_FREQUENCY": "30",
+        "OMP_NUM_THREADS": "1",
         "PERENNIAL_HOME": str(root),
     }
     if api_url:

@@ -5,6 +5,7 @@ import json
 import sys
 
 from schemas.errors import PerennialError
+from tasks.figures import keep
 
 __all__ = ["main"]
 
@@ -28,6 +29,7 @@ def _run(args: argparse.Namespace) -> int:
                 print(line)
         case "verify":
             verified = operations.verify([args.problem] if args.problem else None)
+            keep("verify", {"rows": verified})
             if args.json:
                 print(json.dumps(verified))
             else:

@@ -7,8 +7,11 @@ from functools import cache
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.settings import get_current_settings
+from prefect.states import State
 
-__all__ = ["limit_name", "make_limit", "one_turn_at_a_time"]
+from schemas.errors import PerennialError
+
+__all__ = ["limit_name", "make_limit", "may_pass", "one_turn_at_a_time"]
 
 _WAIT = 600.0  # seconds a turn waits for the one before it; a retrain takes minutes
 _LEASE = 60.0  # seconds after which a killed turn's slot is free again; the server takes no less
@@ -31,3 +34,14 @@ def make_limit(problem: str, _server: str) -> None:
     """The limit must exist: without it a turn that is not strict would run unlocked."""
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(limit_name(problem), 1)
+
+
+def may_pass(_task: object, _run: object, state: State[object]) -> bool:
+    """Is it worth trying again? Not where we refused ourselves: the same input is refused again."""
+    try:
+        state.result()
+    except PerennialError:
+        return False
+    except Exception:
+        return True
+    return False

@@ -6,7 +6,7 @@ from datetime import datetime
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.guard import one_turn_at_a_time
+from flows.guard import may_pass, one_turn_at_a_time
 from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
 from flows.story import tell
@@ -40,8 +40,10 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
     return str(entry.state.stage)
 
 
-# A database that is away for a moment comes back; a verdict would only be the same again.
-open_turn = task(name="open turn", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)(begin)
+# A database that is away for a moment comes back; a verdict, or a refusal of ours, would only be the same again.
+open_turn = task(
+    name="open turn", retries=2, retry_delay_seconds=5, retry_condition_fn=may_pass, cache_policy=NO_CACHE
+)(begin)
 close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 
 

@@ -48,6 +48,12 @@ class Requirement(_Frozen):
     at_most: float | None = None
     reason: str
 
+    @model_validator(mode="after")
+    def _says_something(self) -> "Requirement":
+        if self.at_least is None and self.at_most is None:
+            raise ValueError(f"a requirement on {self.metric} needs at_least or at_most; without both it always passes")
+        return self
+
 
 class Risk(_Frozen):
     """Something that can go wrong, and the check that would see it."""

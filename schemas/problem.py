@@ -72,7 +72,8 @@ class Problem:
             )
             for name, column in sorted(self.contract.columns.items())
         }
-        return sha256(repr((columns, self.framing.model_dump_json())).encode()).hexdigest()
+        whole = (self.contract.unique, [(check.name, str(check.statistics)) for check in self.contract.checks])
+        return sha256(repr((columns, whole, self.framing.model_dump_json())).encode()).hexdigest()
 
 
 def known_problems() -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from pandera.config import ValidationDepth, get_config_context
 
 from schemas.errors import PerennialError
 from schemas.problem import Problem
@@ -41,6 +42,11 @@ def check(problem: Problem, frame: pd.DataFrame) -> Checked:
     """Hold every row to the contract. A rule that names no row (a missing column, a wrong type) refuses the batch."""
     if os.environ.get("PANDERA_VALIDATION_ENABLED", "true").lower() in {"false", "0", "no"}:
         raise BrokenContractError("PANDERA_VALIDATION_ENABLED switches every contract off; unset it and run again.")
+    config = get_config_context()
+    if not config.validation_enabled or config.validation_depth is ValidationDepth.SCHEMA_ONLY:
+        raise BrokenContractError(
+            "pandera is set to look at no row (PANDERA_VALIDATION_ENABLED, PANDERA_VALIDATION_DEPTH); unset it and run again."
+        )
     # pandera's own drop_invalid_rows drops good rows under duplicate index labels: positions are ours.
     frame = frame.reset_index(drop=True)
     reasons = np.full(len(frame), "", dtype=object)

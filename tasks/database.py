@@ -38,9 +38,9 @@ def open_database(url: str, which: Literal["ledger", "log"]) -> sa.Engine:
 def _durable(connection: Any, _: Any) -> None:
     """WAL lets readers read while a turn writes; FULL makes an acknowledged row survive a power cut."""
     cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=30000")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=30000")
     cursor.close()
 
 
@@ -51,6 +51,9 @@ def _migrate(engine: sa.Engine, which: str) -> None:
     config.set_main_option("path_separator", "newline")
     table = f"perennial_{which}_version"
     with engine.begin() as connection:
+        # Of two processes that meet at a new database, one makes the tables and the other waits for them.
+        one_at_a_time = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(20261121)"}
+        connection.exec_driver_sql(one_at_a_time[engine.dialect.name])
         head = ScriptDirectory.from_config(config).get_current_head()
         if MigrationContext.configure(connection, opts={"version_table": table}).get_current_revision() == head:
             return

@@ -73,7 +73,9 @@ def _moved(state: State, decision: Decision, target: Stage, *, now: datetime, fi
         case Stage.PROBATION, Outcome.PASS:
             return replace(entered, why=None, promotion=None, snapshot=None, order=None, ended=now)
         case Stage.PROBATION, Outcome.FAIL:
-            return _ended(replace(entered, champion=_needed(state.previous), previous=None), now)
+            # The previous champion is back: a revert that somebody asked for meanwhile is done.
+            request = None if state.request and state.request.kind == "revert" else state.request
+            return _ended(replace(entered, champion=_needed(state.previous), previous=None, request=request), now)
         case ((Stage.RETRAIN | Stage.SHADOW | Stage.CANARY | Stage.AB), Outcome.FAIL):
             return _ended(entered, now)
         case (Stage.COLD, Outcome.FAIL) | (Stage.HEALTHY, Outcome.PASS):

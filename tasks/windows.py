@@ -174,7 +174,8 @@ def _check(problem: Problem, table: ibis.Table) -> None:
     missing = sorted(set(problem.contract.columns) - set(table.columns))
     if missing:
         raise MissingColumnError(problem, missing, table.columns)
-    for column in (problem.framing.event_time, problem.framing.label_time):
+    framing, filled = problem.framing, problem.source.filled_at
+    for column in dict.fromkeys([framing.event_time, framing.label_time, *filled.values()]):
         kind = table[column].type()
         if not kind.is_timestamp() or kind.timezone is None:
             raise NaiveTimestampError(f"column {column!r} of {problem.name!r}", f"of type {kind}")

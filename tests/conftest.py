@@ -4,6 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on the machine, and is no property of the code.
+settings.register_profile("perennial", deadline=None)
+settings.load_profile("perennial")
 
 _SERVERS = ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL", "MLFLOW_TRACKING_URI", "PANDERA_VALIDATION_ENABLED")
 

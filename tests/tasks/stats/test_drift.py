@@ -13,6 +13,11 @@ values = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=60)
 counts = st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any).map(np.array)
 
 
+def _theirs(reference, current):
+    with np.errstate(all="ignore"):  # its p-value, which we do not read, divides by zero for tiny windows
+        return ks_2samp(reference, current, method="asymp").statistic
+
+
 def _apart(reference, current, frozen, *, ordered=True):
     one, other = (binned(x, frozen, ordered=ordered) for x in (reference, current))
     return distance(one, other, ordered=ordered)
@@ -39,13 +44,13 @@ def test_the_order_of_categories_does_not_matter(a, b, order):
 @given(values, values)
 def test_with_an_edge_at_every_value_it_is_kolmogorov_smirnov(reference, current):
     edges = sorted({*reference, *current})
-    assert _apart(reference, current, edges) == pytest.approx(ks_2samp(reference, current).statistic)
+    assert _apart(reference, current, edges) == pytest.approx(_theirs(reference, current))
 
 
 @given(values, values)
 def test_bins_can_hide_a_difference_and_never_make_one(reference, current):
     frozen = bins(reference, ordered=True, n_bins=4)
-    assert _apart(reference, current, frozen) <= ks_2samp(reference, current).statistic + 1e-12
+    assert _apart(reference, current, frozen) <= _theirs(reference, current) + 1e-12
 
 
 @given(values, values, values)
@@ -57,7 +62,10 @@ def test_counts_of_parts_add_up_to_counts_of_the_whole(reference, one, other):
     )
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=20), st.lists(st.sampled_from(["a", "z", None]), max_size=20))
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", None]), max_size=20),
+    st.lists(st.sampled_from(["a", "z", None]), max_size=20),
+)
 def test_counts_of_categories_add_up_and_lose_no_row(one, other):
     parts = [category_counts(x, ["a", "b"]) for x in (one, other)]
     np.testing.assert_array_equal(sum(parts), category_counts(one + other, ["a", "b"]))

@@ -56,14 +56,14 @@ def test_a_challenger_that_errs_more_is_found_and_an_equal_one_hardly_ever():
     def stopped(ratio: float, errors: int) -> float:
         chance = w * ratio / (w * ratio + 1 - w)
         hits = (rng.random((200, errors)) < chance).astype(float)
-        looks = range(1, errors + 1, 3)
+        looks = range(5, errors + 1, 5)
         return np.mean([any(coin_flip(h[:n], [w] * n) >= np.log(1 / alpha) for n in looks) for h in hits])
 
     assert stopped(1.0, 120) <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / 200)
-    # Planning rule: ln(1 / alpha) / KL(p_r || p_0) errors, with room for the mixture's price.
+    # Planning rule: ln(1 / alpha) / KL(p_r || p_0) errors on average, and ln 9 for a mixture of nine; twice that is ample.
     p = w * 5 / (w * 5 + 1 - w)
     kl = p * np.log(p / w) + (1 - p) * np.log((1 - p) / (1 - w))
-    assert stopped(5.0, int(2.5 * np.log(1 / alpha) / kl)) >= 0.8
+    assert stopped(5.0, int(2 * np.log(9 / alpha) / kl)) >= 0.8
 
 
 def test_order_does_not_matter_while_the_share_stays():
@@ -102,8 +102,8 @@ def test_what_is_no_coin_is_refused(hits, probability, says):
 @pytest.mark.parametrize("n", [1, 10, 200])
 def test_the_mean_rate_value_is_one_at_the_boundary(value, rate, n):
     k = np.arange(n + 1)
-    values = np.exp([value(int(i), n, rate=rate) for i in k])
-    assert np.sum(binom.pmf(k, n, rate) * values) == pytest.approx(1, abs=1e-6)
+    logs = np.array([value(int(i), n, rate=rate) for i in k])
+    assert np.sum(np.exp(binom.logpmf(k, n, rate) + logs)) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("value, inside", [(rate_above, 0.05), (rate_below, 0.2)])
@@ -149,17 +149,17 @@ def test_a_broken_assignment_is_found_in_either_direction(true_share):
     assert sample_ratio(x, np.full(2_000, 0.5)) > np.log(1 / 0.001)
 
 
-def test_looking_a_hundred_times_breaks_a_chi_squared_test_and_not_this_one():
+def test_looking_fifty_times_breaks_a_chi_squared_test_and_not_this_one():
     rng = np.random.default_rng(11)
-    looks, alpha, runs = np.arange(20, 2_001, 20), 0.05, 150
+    looks, alpha, runs = np.arange(20, 1_001, 20), 0.05, 80
     naive = ours = 0
     for _ in range(runs):
         x = (rng.random(looks[-1]) < 0.5).astype(float)
-        arms = [(x[:n].sum(), n - x[:n].sum()) for n in looks]
-        naive += any(chisquare(arm).pvalue < alpha for arm in arms)
+        inside = np.cumsum(x)[looks - 1]
+        naive += bool((chisquare([inside, looks - inside]).pvalue < alpha).any())
         ours += any(sample_ratio(x[:n], np.full(n, 0.5)) >= np.log(1 / alpha) for n in looks)
     assert ours / runs <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / runs)
-    assert naive / runs > 4 * alpha
+    assert naive / runs > 3 * alpha
 
 
 def test_a_pooled_test_of_rates_breaks_under_a_ramp_and_the_coin_flip_holds():
@@ -174,7 +174,7 @@ def test_a_pooled_test_of_rates_breaks_under_a_ramp_and_the_coin_flip_holds():
         spread = np.sqrt(erred.mean() * (1 - erred.mean()) * (1 / n[0] + 1 / n[1]))
         naive += (rate[0] - rate[1]) / spread > 1.645
         ours += coin_flip(arm[erred].astype(float), shares[erred]) >= np.log(20)
-    assert naive > 80
+    assert naive > 60
     assert ours <= 5 + 3 * np.sqrt(100 * 0.05 * 0.95)
 
 

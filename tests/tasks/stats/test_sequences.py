@@ -97,7 +97,11 @@ def test_below_the_burn_in_nothing_is_excluded():
 
 def test_taking_up_again_gives_the_same_interval():
     x = np.random.default_rng(4).normal(size=100)
-    assert confidence_sequence(x) == confidence_sequence(x.tolist()) == confidence_sequence(np.concatenate([x[:50], x[50:]]))
+    assert (
+        confidence_sequence(x)
+        == confidence_sequence(x.tolist())
+        == confidence_sequence(np.concatenate([x[:50], x[50:]]))
+    )
 
 
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=40).filter(lambda x: np.std(x) > 1e-6))

@@ -1,0 +1,21 @@
+"""Where do a command's figures go? One JSON file a command, for scripts and for later comparison."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.settings import Settings
+
+__all__ = ["keep"]
+
+
+def keep(command: str, figures: Mapping[str, Any]) -> Path:
+    """Write `figures` to figures/COMMAND.json under our folder, whole or not at all."""
+    path = Settings().root / "figures" / f"{command}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(figures, indent=2) + "\n")
+    partial.replace(path)
+    return path

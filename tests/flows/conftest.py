@@ -1,0 +1,72 @@
+"""A small team's past, made once: a table, and homes in which the loop stands at a known stage. Tests copy them."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.replay import plain_turn, quick_flows
+from schemas.problem import load_problem
+from schemas.problems._fraud_simulator import START, payments
+from schemas.rows import State
+from tasks import database, registry, windows
+
+BEGIN = START + timedelta(days=85)  # eight weeks of training rows, then validation, test and maturity, and a few days
+DAY = timedelta(days=1)
+
+At = Callable[[str], datetime]
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, datetime]]:
+    """A home for each of COLD, HEALTHY, RETRAIN and SHADOW, with the moment of the turn that comes next."""
+    folder = tmp_path_factory.mktemp("stages")
+    home, kept = folder / "home", {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(home))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        fraud = load_problem("fraud")
+        windows.materialise(fraud, payments(seed=7, days=125, per_day=300))
+        registry.project(fraud, State("fraud"))  # MLflow takes 5 s to make its tables: once is enough
+        for turns, stage in enumerate(("COLD", "HEALTHY", "RETRAIN", "SHADOW")):
+            if turns:
+                plain_turn("fraud", BEGIN + (turns - 1) * DAY)
+            database.open_database(f"sqlite:///{home / 'ledger.db'}", "ledger").dispose()
+            database.open_database(f"sqlite:///{home / 'predictions.db'}", "log").dispose()
+            # Models stay where they are: MLflow names them by absolute path.
+            shutil.copytree(home, folder / stage, ignore=shutil.ignore_patterns("artifacts"))
+            kept[stage] = (folder / stage, BEGIN + turns * DAY)
+    return kept
+
+
+@pytest.fixture
+def at(stages: dict[str, tuple[Path, datetime]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
+    """`at("SHADOW")` puts this test into its own copy of that home, and returns when its next turn is."""
+    copies = 0
+
+    def enter(stage: str) -> datetime:
+        nonlocal copies
+        copies += 1
+        source, next_turn = stages[stage]
+        home = tmp_path / f"{stage}-{copies}"
+        shutil.copytree(source, home)
+        monkeypatch.setenv("PERENNIAL_HOME", str(home))
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return next_turn
+
+    yield enter
+    for home in tmp_path.iterdir():
+        for which, name in (("ledger", "ledger.db"), ("log", "predictions.db")):
+            if (home / name).exists():
+                database.open_database(f"sqlite:///{home / name}", which).dispose()
+    database.open_database.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=60), quick_flows():
+        yield

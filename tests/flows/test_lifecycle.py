@@ -1,0 +1,142 @@
+"""Does the flow that production schedules take the steps, and does Prefect show them to people?"""
+
+import inspect
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+
+from flows import lifecycle as module
+from flows import operations
+from flows.lifecycle import STEP, lifecycle
+from flows.turn import ClockError
+from schemas.plans import Promotion, Reason
+from schemas.stage import Stage
+from tasks import ledger, registry, training
+
+DAY = timedelta(days=1)
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module")
+def first_turns(prefect_server: None, stages: dict[str, tuple[Path, datetime]]) -> Iterator[list[str]]:
+    """The stages that the first three runs of the flow lead to, beginning with nothing."""
+    home, now = stages["COLD"]
+    own = home.with_name("lifecycle")
+    shutil.copytree(home, own)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(own))
+        yield [lifecycle("fraud", now=now + turn * DAY) for turn in range(3)]
+
+
+def runs(flow: str = "lifecycle") -> list[FlowRun]:
+    """Newest first."""
+    with get_client(sync_client=True) as client:
+        named = FlowFilter(name=FlowFilterName(any_=[flow]))
+        return client.read_flow_runs(flow_filter=named, sort=FlowRunSort.START_TIME_DESC)
+
+
+def tasks_of(run: FlowRun) -> list[str]:
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+    return [task.name.rsplit("-", 1)[0] for task in sorted(found, key=lambda task: task.start_time)]
+
+
+def artifacts(key: str = "turn-fraud") -> list[Any]:
+    """Newest first."""
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
+
+
+def test_the_loop_fits_a_screen_and_has_a_step_for_every_stage():
+    assert len(inspect.getsource(module).splitlines()) < 60
+    assert list(STEP) == list(Stage)
+
+
+def test_from_nothing_a_rule_serves_then_a_challenger_is_wanted_then_it_scores_in_the_shadow(first_turns):
+    assert first_turns == ["HEALTHY", "RETRAIN", "SHADOW"]
+    state = ledger.state_of("fraud")
+    assert (state.champion.name, state.challenger.name) == ("heuristic", "boosting")
+    assert ledger.verify("fraud") == state.sequence
+
+
+def test_prefect_names_the_run_after_the_problem_and_the_step_after_the_stage(first_turns):
+    newest = runs()[:3]
+    assert {run.name for run in newest} == {"fraud"}
+    assert [tasks_of(run) for run in reversed(newest)] == [
+        ["open turn", stage, "close turn"] for stage in ("cold", "healthy", "retrain")
+    ]
+
+
+def test_the_artifact_says_stage_verdict_and_reason(first_turns):
+    newest = artifacts()[0]
+    reason = list(ledger.rows("fraud"))[-1].notes["reason"]
+    assert "is better than the champion" in reason
+    assert newest.data.startswith(f"## fraud: RETRAIN → SHADOW, PASS\n{reason}.")
+    assert "| champion | version 1 (heuristic) |" in newest.data
+    assert "[MLflow run](" in newest.data
+    assert newest.description.endswith(f"RETRAIN → SHADOW       PASS  {reason}")
+
+
+def test_a_turn_before_the_newest_row_is_refused_and_writes_nothing(first_turns, stages, monkeypatch):
+    # Only a database that is away is worth another try.
+    monkeypatch.setattr(module, "open_turn", module.open_turn.with_options(retries=0))
+    before = ledger.state_of("fraud")
+    with pytest.raises(ClockError, match="Turns only go forward"):
+        lifecycle("fraud", now=stages["COLD"][1])
+    assert ledger.state_of("fraud") == before
+
+
+def test_the_flow_and_plain_python_write_the_same_ledger(first_turns, stages, monkeypatch):
+    by_flow = [row.hash for row in ledger.rows("fraud")]
+    monkeypatch.setenv("PERENNIAL_HOME", str(stages["SHADOW"][0]))
+    assert [row.hash for row in ledger.rows("fraud")] == by_flow
+
+
+def test_a_retrain_asked_for_with_a_form_trains_in_the_same_run(at, monkeypatch):
+    now = at("HEALTHY")
+    # The clock of this home's past, in place of today's.
+    monkeypatch.setattr(operations, "lifecycle", lambda problem: lifecycle(problem, now=now))
+    monkeypatch.setattr(operations, "ask", partial(operations.ask, now=now))
+    windows, split = [], training.split
+    monkeypatch.setattr(
+        training, "split", lambda *a, window, **k: windows.append(window) or split(*a, window=window, **k)
+    )
+    stage = operations.retrain(
+        "fraud", reason="new cards", training_window={"days": 40}, cause="forced replacement", actor="ana"
+    )
+    asked, wanted, judged = list(ledger.rows("fraud"))[-3:]
+    assert asked.notes["reason"] == "ana asks for a retrain: new cards"
+    assert (wanted.state.stage, wanted.state.why, wanted.state.promotion) == (
+        Stage.RETRAIN,
+        Reason.FORCED,
+        Promotion.NON_INFERIORITY,
+    )
+    assert (judged.facts["before"], judged.facts["stage"]) == ("RETRAIN", stage)
+    assert windows == [40 * DAY]
+    assert runs("retrain")[0].name == "retrain fraud"
+
+
+def test_the_registry_says_what_the_ledger_says(first_turns):
+    state = ledger.state_of("fraud")
+    aliases = registry._client().get_registered_model("fraud").aliases
+    assert {role: str(n) for role, n in aliases.items()} == {
+        "champion": state.champion.version,
+        "challenger": state.challenger.version,
+    }

@@ -1,0 +1,203 @@
+"""Is every row used once, are equal arguments equal models, and is the threshold the cheapest there is?"""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from schemas.errors import PerennialError
+from schemas.framing import AbsoluteLoss, CostLoss
+from schemas.plans import RetrainingPlan
+from schemas.recipe import Recipe
+from tasks import training
+from tasks.scoring import score
+
+DAY = timedelta(days=1)
+FAMILIES = ["boosting", "linear", "constant"]
+
+
+@pytest.fixture(scope="session")
+def rows(toy_rows):
+    return toy_rows(24 * 40)
+
+
+@settings(max_examples=200)
+@given(
+    until=st.integers(-2, 45),
+    test=st.integers(1, 15),
+    validation=st.integers(1, 15),
+    window=st.none() | st.integers(1, 40),
+    disjoint=st.none() | st.integers(-5, 50),
+)
+def test_a_split_never_overlaps_never_looks_ahead_and_never_judges_on_rows_the_champion_saw(
+    toy, rows, until, test, validation, window, disjoint
+):
+    start = rows["at"].min()
+    until, disjoint = start + until * DAY, None if disjoint is None else start + disjoint * DAY
+    parts = training.split(
+        toy.framing,
+        rows,
+        until=until,
+        plan=RetrainingPlan(test=test * DAY, validation=validation * DAY),
+        window=None if window is None else window * DAY,
+        disjoint_from=disjoint,
+    )
+    ids = [set(part["id"]) for part in (parts.train, parts.validation, parts.test)]
+    assert sum(map(len, ids)) == len(set.union(*ids))
+    in_order = pd.concat([parts.train, parts.validation, parts.test])["at"]
+    assert in_order.is_monotonic_increasing
+    assert (in_order < until).all()
+    assert disjoint is None or (parts.test["at"] >= disjoint).all()
+    assert (parts.test["at"] >= until - test * DAY).all()
+    assert window is None or in_order.empty or parts.train.empty or np.ptp(parts.train["at"]) < window * DAY
+
+
+def test_without_limits_a_split_loses_no_row(toy, rows):
+    until = rows["at"].max() + timedelta(hours=1)
+    plan = RetrainingPlan(test=5 * DAY, validation=5 * DAY)
+    parts = training.split(toy.framing, rows, until=until, plan=plan, window=None, disjoint_from=None)
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [24 * 30, 24 * 5, 24 * 5]
+
+
+def _cost(threshold: float, scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> float:
+    acted = scores >= threshold
+    return float(np.sum(np.where(labels == 1, loss.miss * ~acted, loss.false_alarm * acted)))
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.tuples(st.floats(0, 1) | st.sampled_from([0.25, 0.5]), st.integers(0, 1)), min_size=1, max_size=30),
+    st.sampled_from([0.01, 0.1, 0.5, 1.0]),
+)
+@example([(0.0, 0), (5e-324, 1)], 0.1)  # neighbouring floats: halfway between them is the lower one
+def test_the_best_threshold_is_that_of_a_search_through_all(pairs, false_alarm):
+    scores, labels = (np.array(part, dtype=float) for part in zip(*pairs, strict=True))
+    loss = CostLoss(false_alarm=false_alarm)
+    found = training.best_threshold(scores, labels, loss)
+    all_there_are = [*scores, np.nextafter(scores.max(), np.inf)]
+    least = min(_cost(t, scores, labels, loss) for t in all_there_are)
+    assert _cost(found, scores, labels, loss) == pytest.approx(least, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "labels, acts_on",
+    [([0, 0, 0], 0), ([1, 1, 1], 3), ([0, 0, 1], 1)],
+)
+def test_a_tie_goes_to_the_threshold_that_acts_on_fewer(labels, acts_on):
+    scores = np.array([0.2, 0.4, 0.6])
+    found = training.best_threshold(scores, np.array(labels), CostLoss(false_alarm=1.0))
+    assert (scores >= found).sum() == acts_on
+
+
+def _sha(model, tmp_path) -> str:
+    import skops.io
+
+    from tasks.registry import digest
+
+    skops.io.dump(model, tmp_path / "m.skops")
+    return digest(tmp_path / "m.skops")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_every_family_learns_every_task_and_equal_arguments_give_equal_models(toy, rows, tmp_path, family, task):
+    framing = toy.framing
+    if task == "regression":
+        framing = framing.model_copy(update={"task": task, "loss": AbsoluteLoss(bound=1.0)})
+    recipe = Recipe(family=family, features=("x", "kind"), parameters={"max_iter": 5} if family == "boosting" else {})
+    one, other = (training.fit(recipe, framing, rows, seed=3) for _ in range(2))
+    assert np.isfinite(score(one, rows, framing).score).all()
+    assert _sha(one, tmp_path) == _sha(other, tmp_path)
+    fewer = training.fit(recipe, framing, rows[rows["x"] > -1], seed=3)
+    assert _sha(fewer, tmp_path) != _sha(one, tmp_path)
+
+
+ELSEWHERE = """
+import sys
+from pathlib import Path
+import pandas as pd, skops.io
+from schemas.framing import Framing
+from schemas.recipe import Recipe
+from tasks import training
+from tasks.registry import digest
+folder = Path(sys.argv[1])
+framing = Framing.model_validate_json((folder / "framing.json").read_text())
+recipe = Recipe.model_validate_json((folder / "recipe.json").read_text())
+model = training.fit(recipe, framing, pd.read_parquet(folder / "rows.parquet"), seed=3, threshold=0.25)
+skops.io.dump(model, folder / "elsewhere.skops")
+print(digest(folder / "elsewhere.skops"))
+"""
+
+
+def test_equal_arguments_give_equal_models_in_another_process(toy, rows, tmp_path):
+    recipe = Recipe(features=("x", "kind"), parameters={"max_iter": 10})
+    rows.to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "framing.json").write_text(toy.framing.model_dump_json())
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(tmp_path)],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = training.fit(recipe, toy.framing, rows, seed=3, threshold=0.25)
+    assert done.stdout.strip() == _sha(here, tmp_path)
+
+
+def test_the_threshold_is_frozen_into_the_model(toy, rows):
+    model = training.fit(toy.recipe, toy.framing, rows, seed=1, threshold=0.8)
+    plain = training.fit(toy.recipe, toy.framing, rows, seed=1)
+    said, unfrozen = score(model, rows, toy.framing), score(plain, rows, toy.framing)
+    np.testing.assert_array_equal(said.score, unfrozen.score)
+    np.testing.assert_array_equal(said.decision, said.score >= 0.8)
+    np.testing.assert_array_equal(model.predict(rows[["x", "kind"]]), said.decision)
+
+
+@pytest.mark.parametrize(
+    "labels, says",
+    [
+        ([np.nan, 0.0, 1.0], "1 of 3 training rows have no label"),
+        ([1.0, 1.0, 1.0], "all 3 training rows have one label"),
+    ],
+)
+def test_rows_that_cannot_teach_are_refused_in_a_sentence(toy, rows, labels, says):
+    with pytest.raises(PerennialError, match=says):
+        training.fit(toy.recipe, toy.framing, rows.head(3).assign(label=labels), seed=1)
+
+
+@pytest.mark.parametrize("family", ["boosting", "linear"])
+def test_an_unseen_category_is_accepted_or_raises_as_the_recipe_says(toy, rows, family):
+    strange = rows.head(4).assign(kind=pd.Series(["z"] * 4, dtype=str))
+    for way in ("accept", "raise"):
+        recipe = Recipe(family=family, features=("x", "kind"), unseen_categories=way)
+        model = training.fit(recipe, toy.framing, rows, seed=1)
+        if way == "accept":
+            assert np.isfinite(score(model, strange, toy.framing).score).all()
+        else:
+            with pytest.raises(ValueError, match="unknown categories"):
+                score(model, strange, toy.framing)
+
+
+def test_the_naive_baseline_is_the_base_rate_or_the_median(toy, rows):
+    model = training.naive_baseline(toy.framing, rows, ["x"])
+    assert score(model, rows, toy.framing).score == pytest.approx(rows["label"].mean())
+    regression = toy.framing.model_copy(update={"task": "regression", "target": "review"})
+    assert training.naive_baseline(regression, rows, ["x"]).predict(rows[["x"]]) == pytest.approx(
+        rows["review"].median()
+    )
+
+
+def test_metrics_that_one_class_cannot_give_are_undefined(toy, rows):
+    model = training.fit(toy.recipe, toy.framing, rows, seed=1)
+    one = rows[rows["label"] == 0]
+    measured = training.measure(score(model, one, toy.framing), one["label"].to_numpy(), toy.framing)
+    assert np.isnan([measured["roc_auc"], measured["average_precision"]]).all()
+    assert np.isfinite([measured["loss"], measured["positives"]]).all()
+    assert measured["rows"] == len(one)
