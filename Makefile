@@ -35,7 +35,7 @@ check: $(SETUP) ## lint, types, import rules
 	@$(BIN)/lint-imports --no-logo
 
 test: $(SETUP) ## every test (PERENNIAL_DATA=folder adds the real tables)
-	@$(BIN)/python -m pytest $(ARGS)
+	@PERENNIAL_FIGURES=test $(BIN)/python -m pytest $(ARGS)
 
 demo: $(SETUP) ## a compressed year of card payments through the real loop
 	@$(BIN)/python -m deployments demo $(ARGS)

@@ -1,5 +1,7 @@
 """Where do tests keep their state? Each under its own temporary folder, with every server and telemetry off."""
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import settings
 settings.register_profile("perennial", deadline=None)
 settings.load_profile("perennial")
 
+_BEGAN = time.monotonic()
 _SERVERS = ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL", "MLFLOW_TRACKING_URI", "PANDERA_VALIDATION_ENABLED")
 
 
@@ -46,3 +49,14 @@ def mlflow_home(_mlflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One PERENNIAL_HOME for all registry tests of a session: MLflow takes 5 s to make its tables."""
     _settle(monkeypatch, _mlflow_folder)
     return _mlflow_folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """`make test` leaves its figures like every other command."""
+    if os.environ.get("PERENNIAL_FIGURES") != "test":
+        return
+    from tasks.figures import keep
+
+    counts = {kind: len(terminalreporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped")}
+    seconds = round(time.monotonic() - _BEGAN, 1)
+    keep("test", {**counts, "seconds": seconds, "exit": int(exitstatus)})

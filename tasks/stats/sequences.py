@@ -9,7 +9,7 @@ __all__ = ["confidence_sequence", "fixed_interval"]
 
 
 def confidence_sequence(
-    values: ArrayLike, *, alpha: float = 0.05, burn_in: int = 30, tuned_for: int = 2_000
+    values: ArrayLike, *, alpha: float = 0.05, burn_in: int = 30, tuned_for: int = 2_000, bound: float = 1.0
 ) -> tuple[float, float, float]:
     r"""(low, mean, high) for the running average of `values` (shape (n,)), valid at every n at once.
 
@@ -17,13 +17,13 @@ def confidence_sequence(
     \sqrt{\frac{2 (n \rho^2 + 1)}{n^2 \rho^2} \ln \frac{\sqrt{n \rho^2 + 1}}{\alpha}}`, with :math:`\rho` chosen so
     that the width is smallest near `tuned_for` values. Its claim is about the average of the means of the rows seen, so
     it holds when performance drifts. Below `burn_in` values (where the variance is not yet known) it is infinite. Values
-    lie in [-1, 1]; the variance counts one more value half a unit off the mean, since rows that all agree do not prove
+    lie in [-bound, bound]; the variance counts one more value, `bound / 2` off the mean: rows that all agree do not prove
     that none will ever differ.
     Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2021), arXiv:2103.06476, theorem 2.2 and appendix B.
 
     >>> low, mean, high = confidence_sequence([0.1, -0.1] * 500)
     >>> low < mean < high, round(high, 3)
-    (True, 0.011)
+    (True, 0.01)
     """
     x = _finite(values)
     n = x.size
@@ -32,7 +32,7 @@ def confidence_sequence(
         return -math.inf, mean, math.inf
     rho2 = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha)) + 1) / tuned_for
     width = math.sqrt(2 * (n * rho2 + 1) / (n * n * rho2) * math.log(math.sqrt(n * rho2 + 1) / alpha))
-    width *= math.sqrt((float(((x - mean) ** 2).sum()) + 0.25) / n)
+    width *= math.sqrt((float(((x - mean) ** 2).sum()) + (bound / 2) ** 2) / n)
     return mean - width, mean, mean + width
 
 

@@ -23,11 +23,12 @@ def _crossings(n_runs: int, draw) -> tuple[float, float]:
     for _ in range(n_runs):
         x = draw(2_000)
         mean = np.cumsum(x)[29:] / n
-        spread = np.sqrt((np.cumsum(x * x)[29:] - n * mean**2) / (n - 1))
-        ours += bool((np.abs(mean) > radius * spread).any())
+        squares = np.cumsum(x * x)[29:] - n * mean**2
+        spread, ours_spread = np.sqrt(squares / (n - 1)), np.sqrt((squares + 0.25) / n)
+        ours += bool((np.abs(mean) > radius * ours_spread).any())
         naive += bool((np.abs(mean) > 1.96 * spread / np.sqrt(n)).any())
     last = confidence_sequence(x)
-    assert last[2] - last[1] == pytest.approx(radius[-1] * spread[-1])  # the simulated formula is the code's
+    assert last[2] - last[1] == pytest.approx(radius[-1] * ours_spread[-1])  # the simulated formula is the code's
     return ours / n_runs, naive / n_runs
 
 
@@ -61,7 +62,7 @@ def test_adding_a_constant_moves_the_interval_by_it(values, shift):
 
 @given(samples, st.floats(0.1, 10))
 def test_another_unit_scales_the_interval(values, unit):
-    assert confidence_sequence(np.array(values) * unit) == pytest.approx(
+    assert confidence_sequence(np.array(values) * unit, bound=unit) == pytest.approx(
         np.array(confidence_sequence(values)) * unit, abs=1e-9
     )
 
@@ -87,6 +88,11 @@ def test_the_sequence_is_wider_than_an_interval_for_one_look():
 def test_more_rows_narrow_the_interval():
     widths = [np.ptp(confidence_sequence([0.1, -0.1] * n)) for n in (20, 100, 1_000, 10_000)]
     assert widths == sorted(widths, reverse=True)
+
+
+def test_rows_that_all_agree_prove_nothing_exactly():
+    low, mean, high = confidence_sequence([0.0] * 30)
+    assert low < -0.1 < mean == 0.0 < 0.1 < high
 
 
 def test_below_the_burn_in_nothing_is_excluded():
