@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.guard import may_pass, one_turn_at_a_time
 from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
-from flows.story import tell
+from flows.story import run_name, tell
 from flows.training import first_champion, make_challenger
 from flows.turn import Turn, begin, conclude, judged_by_old_rules
 from schemas.stage import Stage
@@ -28,7 +28,7 @@ STEP: dict[Stage, Callable[[Turn], Decision]] = {
 }
 
 
-@flow(name="lifecycle", flow_run_name="{problem}")
+@flow(name="lifecycle", flow_run_name=run_name)
 def lifecycle(problem: str, now: datetime | None = None) -> str:
     """Turn the crank once for `problem` at `now` (the present moment by default), and return the stage it leads to."""
     with one_turn_at_a_time(problem):

@@ -1,16 +1,18 @@
 """What do people see of a turn? One line for the timeline, one artifact for the Prefect UI, one event when something happened."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
+from prefect.runtime import flow_run
 
 from schemas.problem import load_problem
 from schemas.rows import Entry
 from schemas.stage import Stage
 from schemas.verdict import Outcome
 
-__all__ = ["headline", "markdown", "tell"]
+__all__ = ["headline", "markdown", "run_name", "tell"]
 
 
 def headline(entry: Entry) -> str:
@@ -40,16 +42,28 @@ def markdown(entry: Entry) -> str:
         f"{notes.get('answered', 0):,} requests answered and logged, {notes.get('labelled', 0):,} labels came in.",
     ]
     lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
+    lines += ["", " · ".join(_links(notes))]
     if entry.verdict.evidence:
         lines += ["", "| evidence | value |", "|---|---:|"]
         lines += [f"| {name} | {_shown(value)} |" for name, value in entry.verdict.evidence.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _links(notes: dict[str, Any]) -> list[str]:
     links = [f"[MLflow run]({notes['link']})"] if "link" in notes else []
     if "report" in notes:
         links += [
             f"[Evidently report]({Path(notes['report']).as_uri()})",
             f"[its copy in MLflow]({notes['report_run']})",
         ]
-    return "\n".join([*lines, "", " · ".join(links)]) + "\n"
+    return links
+
+
+def run_name() -> str:
+    """What a turn is called in the UI: the problem, and the moment it stands for."""
+    given = flow_run.parameters
+    now = given.get("now")
+    return f"{given['problem']} {str(now)[:16]}" if now else str(given["problem"])
 
 
 def tell(entry: Entry, *, live: bool) -> None:
