@@ -21,22 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from flows import operations
+    if args.command in ("history", "verify"):
+        return _read(args)
+    from flows import operations  # brings Prefect and scikit-learn with it, which reading does not need
 
     match args.command:
-        case "history":
-            for line in operations.history(args.problem):
-                print(line)
-        case "verify":
-            verified = operations.verify([args.problem] if args.problem else None)
-            keep("verify", {"rows": verified})
-            if args.json:
-                print(json.dumps(verified))
-            else:
-                for name, rows in verified.items():
-                    print(f"{name}: {rows} rows, each follows from the one before")
-                if not verified:
-                    print("no ledger yet: no problem has taken a turn")
         case "retrain" | "revert":
             state = operations.ask(args.problem, kind=args.command, note=args.reason or "a person asked")
             print(
@@ -49,6 +38,25 @@ def _run(args: argparse.Namespace) -> int:
             print(operations.turn_once(args.problem))
         case "data":
             print(f"written to {operations.fetch(args.problem)}")
+    return 0
+
+
+def _read(args: argparse.Namespace) -> int:
+    from flows.history import history, verify
+
+    if args.command == "history":
+        for line in history(args.problem):
+            print(line)
+        return 0
+    verified = verify([args.problem] if args.problem else None)
+    keep("verify", {"rows": verified})
+    if args.json:
+        print(json.dumps(verified))
+        return 0
+    for name, rows in verified.items():
+        print(f"{name}: {rows} rows, each follows from the one before")
+    if not verified:
+        print("no ledger yet: no problem has taken a turn")
     return 0
 
 

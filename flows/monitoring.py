@@ -1,6 +1,7 @@
 """HEALTHY: is the champion still the right one, and if not, what is the reason?"""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from flows.turn import Turn, seed_of
+from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import Problem
 from schemas.rows import Model
@@ -23,19 +25,19 @@ _DAY = timedelta(days=1)
 
 
 def watch(turn: Turn) -> Decision:
-    """HEALTHY: a person's request, a data fault, the first model, drift, decay, the schedule; the first that speaks."""
-    asked = _request(turn)
-    if asked:
-        return asked
+    """HEALTHY: a data fault, a person's request, the first model, drift, decay, the schedule; the first that speaks."""
     fault = _fault(turn)
+    drift, notes = (None, {}) if fault else _drift_or_blind(turn)
+    asked = _request(turn, notes)
+    if asked and (asked.revert or not fault):
+        return asked
     if fault:
         return Decision(fault)
+    decay = _unless_it_raises("decay", lambda: _decay(turn))
     resting = _resting(turn)
-    drift, notes = _drift(turn)
-    decay = _decay(turn)
     if resting:
-        return Decision(combine("healthy", [resting]), notes=notes)
-    if _champion(turn).trained_until is None and _champion(turn).name != "adopted":
+        return Decision(resting, notes=notes)
+    if not _champion(turn).trained:
         return _wanted(
             Reason.FIRST_MODEL, turn, Verdict("first model", Outcome.FAIL, "nothing trained serves yet"), notes
         )
@@ -44,23 +46,59 @@ def watch(turn: Turn) -> Decision:
             both = [v for v in (drift, decay) if v and v.outcome is Outcome.FAIL] or [verdict]
             return _wanted(reason, turn, combine(str(reason), both), notes)
     spoken = [v for v in (drift, decay) if v]
-    said = "; ".join(v.reason for v in spoken) or "no window has closed since the last turn"
-    evidence = {f"{v.gate}.{key}": value for v in spoken for key, value in v.evidence.items()}
-    return Decision(Verdict("healthy", Outcome.PASS, said, evidence), notes=notes)
+    if not spoken:
+        return Decision(Verdict("healthy", Outcome.PASS, "no window has closed since the last turn"), notes=notes)
+    whole = combine("healthy", spoken)
+    return Decision(Verdict("healthy", whole.outcome, "; ".join(v.reason for v in spoken), whole.evidence), notes=notes)
 
 
-def _request(turn: Turn) -> Decision | None:
+def _drift_or_blind(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
+    """The drift verdict and its report. What cannot be judged is WAIT: an exception calls for no retrain, and never passes."""
+    notes: dict[str, Any] = {}
+
+    def judge() -> Verdict | None:
+        verdict, found = _drift(turn)
+        notes.update(found)
+        return verdict
+
+    return _unless_it_raises("drift", judge), notes
+
+
+def _unless_it_raises(name: str, judge: Callable[[], Verdict | None]) -> Verdict | None:
+    try:
+        return judge()
+    except Exception as error:
+        log.exception("%s could not be judged", name)
+        return Verdict(name, Outcome.WAIT, f"{name} could not be judged: {type(error).__name__}: {str(error)[:200]}")
+
+
+def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:
     request = turn.state.request
     if request is None:
         return None
+    notes = {**notes, "actor": request.actor}
     if request.kind == "retrain":
         said = f"{request.actor} asks for a retrain: {request.note}"
-        return _wanted(request.reason, turn, Verdict("request", Outcome.FAIL, said), {"actor": request.actor})
+        return _wanted(request.reason, turn, Verdict("request", Outcome.FAIL, said), notes)
     previous = turn.state.previous
-    if previous is None:
-        return None
+    cannot = "there is no previous champion" if previous is None else _cannot_serve(turn, previous)
+    if cannot:
+        said = f"{request.actor} asks to restore the previous champion, but {cannot}; {_champion(turn)} goes on"
+        return Decision(Verdict("request", Outcome.WAIT, said), drop_request=True, notes=notes)
     said = f"{request.actor} restores {previous}: {request.note}"
-    return Decision(Verdict("request", Outcome.PASS, said), revert=True, notes={"actor": request.actor})
+    return Decision(Verdict("request", Outcome.PASS, said), revert=True, notes=notes)
+
+
+def _cannot_serve(turn: Turn, model: Model) -> str:
+    """Why `model` cannot answer what is asked now; empty when it can."""
+    problem = turn.problem
+    recent = _valid(problem, turn.now - problem.monitoring.window, turn.now).tail(200)
+    try:
+        errors = scoring.outputs(registry.load(problem, model), recent, problem.framing).errors
+    except PerennialError as error:
+        return str(error)
+    failed = [error for error in errors if error is not None]
+    return f"{model} raises {failed[0]} on {len(failed)} of the {len(recent)} newest requests" if failed else ""
 
 
 def _wanted(reason: Reason, turn: Turn, verdict: Verdict, notes: dict[str, Any]) -> Decision:
@@ -104,7 +142,7 @@ def _schedule(turn: Turn) -> Verdict | None:
 
 def closed_window(turn: Turn) -> tuple[datetime, datetime] | None:
     """The monitoring window that closed since the last turn: windows tile the time since HEALTHY began."""
-    span, since, last = turn.problem.monitoring.window, turn.state.since, turn.state.scored
+    span, since, last = turn.problem.monitoring.window, turn.state.since, turn.state.turned
     if since is None or last is None:
         return None
     closed = (turn.now - since) // span
@@ -124,7 +162,7 @@ def _drift(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
     if current.empty:
         return Verdict("drift", Outcome.WAIT, f"no rows between {start:%Y-%m-%d} and {end:%Y-%m-%d}"), {}
     reference = _reference(turn)
-    profile, past = _calibration(turn, reference)
+    profile, past = _calibration(turn, reference, before=start)
     now_at = profiles.distances(profile, current)
     names = sorted(profile)
     if smallest_rate(len(past)) > plan.false_alarms:
@@ -132,13 +170,15 @@ def _drift(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
         rate = smallest_rate(len(past))
         verdict = Verdict(
             "drift",
-            Outcome.PASS,
+            Outcome.WAIT,
             f"blind: {len(past)} calibration windows support no false-alarm rate under {rate:.0%}, the plan asks for {plan.false_alarms:.0%}",
         )
     else:
         found = window_limits([[row[name] for name in names] for row in past], alpha=plan.false_alarms)
         limits = {name: max(float(limit), plan.effect_floor) for name, limit in zip(names, found, strict=True)}
         verdict = gates.drift(now_at, limits, floor=plan.effect_floor, rate=plan.false_alarms)
+    if verdict.outcome is not Outcome.FAIL:
+        _join_calibration(turn, start, now_at)
     name = f"{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}"
     report = monitoring.make_report(
         problem.name, name, current, reference, distances=now_at, limits=limits, seed=seed_of(turn)
@@ -156,27 +196,48 @@ def _reference(turn: Turn) -> pd.DataFrame:
     return _valid(problem, since - problem.monitoring.reference, since)
 
 
-def _calibration(turn: Turn, reference: pd.DataFrame) -> tuple[dict[str, profiles.Column], list[dict[str, float]]]:
-    """The reference's frozen profile, and the distances of past windows that the reference does not hold.
+def _calibration(
+    turn: Turn, reference: pd.DataFrame, *, before: datetime
+) -> tuple[dict[str, profiles.Column], list[dict[str, float]]]:
+    """The reference's frozen profile, and the distances of windows before `before` that the reference does not hold.
 
-    Windows from before the last drift alarm belong to another regime: after a retrain for drift the calibration starts
-    anew, and the verdict says how blind that leaves it.
+    Windows from before a drift belong to another regime: after a retrain for drift the calibration starts anew from the
+    windows that raised no alarm, and until they are enough the verdict says how blind that leaves it.
     """
     problem, champion = turn.problem, _champion(turn)
     known = monitoring.recall(problem.name, champion.sha256)
-    if known:
-        return profiles.profile_from_json(known["profile"]), known["past"]
-    profile = profiles.freeze_profile(reference, problem.recipe.features)
+    if known is None:
+        profile = profiles.freeze_profile(reference, problem.recipe.features)
+        known = {"profile": profiles.profile_to_json(profile), "past": _past(turn, profile)}
+        monitoring.remember(problem.name, champion.sha256, known)
+    past = [distances for began, distances in sorted(known["past"].items()) if began < before.isoformat()]
+    return profiles.profile_from_json(known["profile"]), past
+
+
+def _past(turn: Turn, profile: dict[str, profiles.Column]) -> dict[str, dict[str, float]]:
+    """Distances of the windows before the reference, by their beginning; a window without rows says nothing."""
+    problem, champion = turn.problem, _champion(turn)
+    past: dict[str, dict[str, float]] = {}
+    if champion.why in (Reason.DRIFT, Reason.DECAY):
+        return past
     span = problem.monitoring.window
     end = champion.trained_from or (turn.state.since or turn.now) - problem.monitoring.reference
     oldest = max(end - problem.monitoring.history, windows.bounds(problem)[0])
-    past = []
-    drifted = champion.why in (Reason.DRIFT, Reason.DECAY)
-    while end - span >= oldest and not drifted:
-        past.append(profiles.distances(profile, _valid(problem, end - span, end)))
+    while end - span >= oldest:
+        rows = _valid(problem, end - span, end)
+        if len(rows):
+            past[(end - span).isoformat()] = profiles.distances(profile, rows)
         end -= span
-    monitoring.remember(problem.name, champion.sha256, {"profile": profiles.profile_to_json(profile), "past": past})
-    return profile, past
+    return past
+
+
+def _join_calibration(turn: Turn, start: datetime, distances: dict[str, float]) -> None:
+    """A window without an alarm is one of the problem's own; the same window joins once, however often its turn is run."""
+    name, sha256 = turn.problem.name, _champion(turn).sha256
+    known = monitoring.recall(name, sha256)
+    if known is not None and all(np.isfinite(list(distances.values()))):
+        known["past"][start.isoformat()] = distances
+        monitoring.remember(name, sha256, known)
 
 
 def _decay(turn: Turn) -> Verdict | None:

@@ -1,7 +1,6 @@
-"""What do people start by hand? Retrain, revert, adopt; and reading the ledger."""
+"""What do people start by hand? Retrain, revert, adopt."""
 
 import getpass
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -13,13 +12,14 @@ from flows.lifecycle import lifecycle
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
+from schemas.recipe import Recipe
 from schemas.rows import Request, State
 from schemas.settings import Settings
 from schemas.stage import Stage
-from tasks import ledger, registry, windows
+from tasks import ledger, registry, scoring, windows
 from tasks.transitions import adopted, asked
 
-__all__ = ["TrainingWindow", "adopt", "ask", "fetch", "history", "retrain", "turn_once", "verify"]
+__all__ = ["TrainingWindow", "adopt", "ask", "fetch", "retrain", "turn_once"]
 
 
 class TrainingWindow(BaseModel):
@@ -51,12 +51,14 @@ def retrain(
     During a rollout the request waits, one deep; the latest reason wins. `cause` decides which test promotes.
     """
     state = ledger.state_of(problem)
-    if state.stage is not Stage.RETRAIN:
+    if cause not in ("person", "forced replacement") and state.stage not in (Stage.HEALTHY, Stage.RETRAIN):
+        return str(state.stage)  # what was found is being dealt with: a rollout is under way
+    if state.stage is not Stage.RETRAIN or cause in ("person", "forced replacement"):
         ask(problem, kind="retrain", note=reason, actor=actor, window_days=training_window.days, reason=Reason(cause))
         stage = lifecycle(problem)
         if stage != Stage.RETRAIN:
             return stage
-    return lifecycle(problem)
+    return str(lifecycle(problem))
 
 
 def ask(
@@ -79,6 +81,8 @@ def ask(
         )
     if kind == "revert" and state.previous is None:
         raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
+    if recipe is not None:
+        Recipe.model_validate(recipe)
     request = Request(kind, reason, note, actor or _user(), window_days, recipe)
     moment = max(windows.aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
     return ledger.update(problem, lambda state: asked(state, request, now=moment))
@@ -92,12 +96,24 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
             f"{problem!r} has begun already; a model is adopted before its first turn. Ask for a retrain instead."
         )
     model = registry.adopt(known, uri)
-    moment = windows.aware(now or datetime.now(UTC), "now")
+    # A table that ends in the past is adopted at its end, so that a replay of it may follow.
+    moment = windows.aware(now, "now") if now else min(datetime.now(UTC), windows.bounds(known)[1])
     rows = windows.read_window(known, moment - known.monitoring.reference, moment, as_of=moment)
     features = list(getattr(model, "feature_names_in_", known.recipe.features))
     missing = sorted(set(features) - set(known.contract.columns))
     if missing:
         raise PerennialError(f"the model wants columns that the contract of {problem!r} lacks: {', '.join(missing)}.")
+    asked_of = windows.read_requests(known, moment - known.monitoring.reference, moment).tail(200)
+    raised = [error for error in scoring.outputs(model, asked_of, known.framing).errors if error is not None]
+    if asked_of.empty or raised:
+        what = (
+            f"raises {raised[0]} on {len(raised)} of {len(asked_of)} requests"
+            if raised
+            else "could be tried on no request"
+        )
+        raise PerennialError(
+            f"the model {what} of the {known.monitoring.reference.days} days before {moment:%Y-%m-%d}; it is not adopted."
+        )
     with registry.training_run(known, key=f"{problem}/adopt") as run:
         registered = registry.register(known, model, name="adopted", example=rows[features].head(5), run_id=run)
     # Nobody told us what it was trained on, so every row up to now counts as seen.
@@ -105,26 +121,6 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
     state = ledger.update(problem, lambda state: adopted(state, registered, actor=actor or _user(), now=moment))
     registry.project(known, state)
     return state
-
-
-def history(problem: str) -> Iterator[str]:
-    """What served when, and why: one line a row that changed something."""
-    load_problem(problem)
-    for row in ledger.rows(problem):
-        facts, notes = row.facts, row.notes
-        moved = facts["before"] != facts["stage"] or facts["arrow"] != "WAIT" or facts["kind"] != "turn"
-        if not moved:
-            continue
-        serving = f"v{notes['versions']['champion']}" if "champion" in notes["versions"] else "–"
-        yield (
-            f"{facts['at'][:16]}  #{facts['sequence']:<4} {facts['before']:>9} → {facts['stage']:<9} {facts['arrow']:<6} "
-            f"serving {serving:<4} {notes['reason']}"
-        )
-
-
-def verify(problems: list[str] | None = None) -> dict[str, int]:
-    """Rows verified, by problem; an error names the first row that does not follow from the one before it."""
-    return {name: ledger.verify(name) for name in problems or ledger.problems()}
 
 
 def turn_once(problem: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.lifecycle import take_step
@@ -36,17 +37,19 @@ class Planned:
 
 def next_turn(problem: Problem, state: State, start: datetime) -> datetime:
     """When the crank is turned next: weekly (by plan) while HEALTHY, daily in a rollout."""
-    if state.scored is None:
+    if state.turned is None:
         return start
     calm = state.stage in (Stage.COLD, Stage.HEALTHY)
-    return state.scored + (problem.retraining.healthy_turn if calm else problem.retraining.rollout_turn)
+    return state.turned + (problem.retraining.healthy_turn if calm else problem.retraining.rollout_turn)
 
 
 @contextmanager
 def quick_flows() -> Iterator[None]:
-    """No heartbeat: its thread is joined in whole seconds, and nobody watches a replay's runs for a crash."""
+    """No heartbeat: its thread is joined in whole seconds, and nobody watches a replay's runs for a crash. The last logs
+    are sent before the server that takes them may be ended."""
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
+    APILogWorker.drain_all(timeout=10)
 
 
 def plain_turn(name: str, now: datetime) -> None:

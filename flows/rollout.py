@@ -1,11 +1,12 @@
 """SHADOW, CANARY, AB and PROBATION: may the challenger come one step closer to serving?"""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from flows.turn import Turn
+from schemas.framing import CostLoss
 from schemas.plans import Promotion
 from schemas.verdict import Outcome, Verdict, combine
 from tasks import gates, predictions, scoring
@@ -38,7 +39,8 @@ def shadow(turn: Turn) -> Decision:
             enough=turn.now - since >= plan.shadow_at_least + maturity,
         ),
     ]
-    if problem.framing.task == "binary" and plan.prediction_shift is not None:
+    # A probability that is squared has no decisions whose share could shift.
+    if isinstance(problem.framing.loss, CostLoss) and plan.prediction_shift is not None:
         positives = int((rows["rival_decision"] >= 0.5).sum())
         scored = int(rows["rival_decision"].notna().sum())
         held_out = state.challenger.held_out.get("positives", 0.0)
@@ -99,18 +101,29 @@ def canary(turn: Turn) -> Decision:
             f"{state.share:.0%} is sound: {traffic.reason}, {guards[0].reason}",
             verdict.evidence,
         )
-    return Decision(verdict)
+    passed = verdict.outcome is Outcome.PASS
+    # The stage that follows may skip itself; then no request is answered at half and half meanwhile.
+    return Decision(verdict, share=state.share if passed and _skipped(turn, turn.now) else None)
 
 
 def ab_test(turn: Turn) -> Decision:
     """AB: half and half, for the business effect; skipped where the plan waives it or the traffic cannot show it."""
     problem, plan, state = turn.problem, turn.problem.rollout, turn.state
     assert state.since is not None
-    if plan.ab_at_least is None:
-        return Decision(Verdict("business effect", Outcome.PASS, f"no A/B, by the plan: {plan.ab_waiver}"))
-    thin = _cannot_resolve(turn)
-    if thin:
-        return Decision(thin)
+    fresh = predictions.cohort(
+        problem,
+        since=state.since,
+        now=turn.now,
+        rollout=state.rollout,
+        stages=("AB",),
+        matured=False,
+        with_labels=False,
+    )
+    errors = _errors_by_arm(turn, fresh)
+    skipped = _skipped(turn, state.since)
+    if skipped:
+        return Decision(errors if errors.outcome is Outcome.FAIL else skipped)
+    assert plan.ab_at_least is not None, "a plan without an A/B stage skips it"
     rows = predictions.cohort(problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("AB",))
     rows = rows[rows["label"].notna()]
     mine = rows["role"] == "challenger"
@@ -124,16 +137,11 @@ def ab_test(turn: Turn) -> Decision:
         last_look=turn.now >= deadline,
         no_harm_suffices=plan.ab_no_harm_suffices,
     )
-    fresh = predictions.cohort(
-        problem,
-        since=state.since,
-        now=turn.now,
-        rollout=state.rollout,
-        stages=("AB",),
-        matured=False,
-        with_labels=False,
-    )
-    verdict = combine("business effect", [_errors_by_arm(turn, fresh), effect])
+    firsts = fresh.drop_duplicates("entity")
+    guards = [errors]
+    if len(firsts):
+        guards.append(gates.shares_held(firsts["role"] == "challenger", firsts["probability"], alpha=plan.alpha))
+    verdict = combine("business effect", [*guards, effect])
     return Decision(gates.at_deadline(verdict, now=turn.now, deadline=deadline))
 
 
@@ -237,15 +245,16 @@ def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:
     return expected < plan.share_requests
 
 
-def _cannot_resolve(turn: Turn) -> Verdict | None:
-    """Skip the A/B where the smallest difference its traffic can show exceeds the harm the framing tolerates."""
+def _skipped(turn: Turn, at: datetime) -> Verdict | None:
+    """Why there is no A/B stage: the plan waives it, or the smallest difference its traffic can show exceeds the harm
+    that the framing tolerates. Asked as of `at`, when the stage begins, so that it is answered the same each turn."""
     problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    if plan.ab_at_least is None:
+        return Verdict("business effect", Outcome.PASS, f"no A/B, by the plan: {plan.ab_waiver}")
     assert state.tried is not None
-    assert state.since is not None
-    # As of the stage's beginning: whether the stage makes sense is asked once, and answered the same each turn.
-    rows = predictions.cohort(problem, since=state.tried, now=state.since, rollout=state.rollout, stages=("SHADOW",))
+    rows = predictions.cohort(problem, since=state.tried, now=at, rollout=state.rollout, stages=("SHADOW",))
     rows = rows[rows["label"].notna()]
-    if len(rows) < 2 or plan.ab_at_least is None:
+    if len(rows) < 2:
         return None
     days = max((rows["event_time"].max() - rows["event_time"].min()) / _DAY, 1.0)
     n_per_arm = len(rows) / days * (plan.ab_at_most / _DAY) / 2
@@ -253,12 +262,8 @@ def _cannot_resolve(turn: Turn) -> Verdict | None:
     if shown <= problem.framing.tolerated_harm:
         return None
     said = f"A/B skipped: {n_per_arm:,.0f} rows an arm by its deadline show differences from {shown:.4f} on, the harm tolerated is {problem.framing.tolerated_harm}"
-    return Verdict(
-        "business effect",
-        Outcome.PASS,
-        said,
-        {"smallest_difference": shown, "tolerated_harm": problem.framing.tolerated_harm},
-    )
+    evidence = {"smallest_difference": shown, "tolerated_harm": problem.framing.tolerated_harm}
+    return Verdict("business effect", Outcome.PASS, said, evidence)
 
 
 def _money(turn: Turn, matured: pd.DataFrame) -> str:

@@ -41,6 +41,10 @@ def markdown(entry: Entry) -> str:
         "",
         f"{notes.get('answered', 0):,} requests answered and logged, {notes.get('labelled', 0):,} labels came in.",
     ]
+    if notes.get("unanswered"):
+        lines += [f"**{notes['unanswered']:,} requests got no answer:** the model raised."]
+    if notes.get("quarantined"):
+        lines += [f"{notes['quarantined']:,} requests broke the contract and are in quarantine."]
     lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
     lines += ["", " · ".join(_links(notes))]
     if entry.verdict.evidence:

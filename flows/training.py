@@ -35,19 +35,26 @@ def first_champion(turn: Turn) -> Decision:
                 f"no rows in the {_days(problem.monitoring.reference)} before {now:%Y-%m-%d}",
             )
         )
-    checked = contracts.check(problem, rows)
-    fault = _data_fault(problem, checked)
-    if fault:
-        return Decision(fault)
+    checked, fault = _checked(problem, rows)
+    if checked is None or fault:
+        return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     example = checked.valid[_inputs(problem)].head(5)
+    until: datetime | None = None
     if problem.heuristic is not None:
         model, name = problem.heuristic.fit(), "heuristic"
     else:
-        labelled = checked.valid.dropna(subset=[problem.framing.target])
-        model, name = training.naive_baseline(problem.framing, labelled, problem.recipe.features), "naive baseline"
-    with registry.training_run(problem, key=f"{problem.name}/{turn.state.sequence + 1}") as run:
+        # Rows labelled so far are a biased sample; matured ones are not. What it was fitted on, nobody is judged on.
+        until = now - problem.framing.maturity
+        matured = checked.valid[checked.valid[problem.framing.event_time] < until].dropna(
+            subset=[problem.framing.target]
+        )
+        if matured.empty or (problem.framing.task == "binary" and matured[problem.framing.target].nunique() < 2):
+            said = f"the naive baseline needs matured labels of both kinds, and {len(matured)} matured rows do not hold them"
+            return Decision(Verdict("first champion", Outcome.FAIL, said, {"rows": len(matured)}))
+        model, name = training.naive_baseline(problem.framing, matured, problem.recipe.features), "naive baseline"
+    with registry.training_run(problem, key=_run_key(turn)) as run:
         registry.describe({"family": name}, {}, {}, [])
-        registered = registry.register(problem, model, name=name, example=example, run_id=run)
+        registered = registry.register(problem, model, name=name, example=example, run_id=run, trained_until=until)
     verdict = Verdict(
         "first champion", Outcome.PASS, f"the {name} serves until a trained model beats it", {"rows": len(rows)}
     )
@@ -60,10 +67,9 @@ def make_challenger(turn: Turn) -> Decision:
     recipe = recipe_for(turn)
     until = turn.now - problem.framing.maturity
     rows = windows.read_window(problem, until - _reach(turn, recipe), until, as_of=turn.now)
-    checked = contracts.check(problem, rows)
-    fault = _data_fault(problem, checked)
-    if fault:
-        return Decision(fault)
+    checked, fault = _checked(problem, rows)
+    if checked is None or fault:
+        return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
     parts = training.split(
         problem.framing,
@@ -78,8 +84,13 @@ def make_challenger(turn: Turn) -> Decision:
         return Decision(
             gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
         )
-    with registry.training_run(problem, key=f"{problem.name}/{state.sequence + 1}") as run:
+    with registry.training_run(problem, key=_run_key(turn)) as run:
         return _judged(turn, recipe, parts, labelled, until, run)
+
+
+def _run_key(turn: Turn) -> str:
+    """One run a try. The moment is in it: a later try at the same row reads other data, and is another run."""
+    return f"{turn.name}/{turn.state.sequence + 1}/{turn.now:%Y%m%dT%H%M%S}"
 
 
 def recipe_for(turn: Turn) -> Recipe:
@@ -96,18 +107,19 @@ def _judged(
 ) -> Decision:
     problem, framing = turn.problem, turn.problem.framing
     seed, threads = seed_of(turn), Settings().threads
-    model = training.fit(recipe, framing, parts.train, seed=seed, threads=threads)
-    threshold = _threshold(problem, model, parts.validation)
-    if threshold is not None:
-        model = training.with_threshold(
-            model, threshold, parts.train[list(recipe.features)], parts.train[framing.target].astype(int)
+    everything = labelled if recipe.window is None else labelled[labelled[framing.event_time] >= until - recipe.window]
+    try:
+        model, threshold, measured = _trained(problem, recipe, parts, seed, threads)
+        refitted = training.fit(recipe, framing, everything, seed=seed, threads=threads, threshold=threshold)
+    except (
+        Exception
+    ) as error:  # whatever raises in a fit is a fault of this recipe on these rows: it is refused, and says why
+        said = f"training raised {type(error).__name__}: {str(error)[:200]}"
+        return Decision(
+            Verdict("training", Outcome.FAIL, said), notes={"run": run, "link": registry.run_link(problem, run)}
         )
-    measured = {
-        name: training.measure(scoring.score(model, part, framing), part[framing.target].to_numpy(), framing)
-        for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
-    }
     verdict = _offline(turn, recipe, model, parts, measured["test"])
-    snapshot = snapshots.freeze(problem.name, labelled)
+    snapshot = snapshots.freeze(problem.name, everything)
     params = {
         "family": recipe.family,
         "features": ",".join(recipe.features),
@@ -127,11 +139,7 @@ def _judged(
     notes = {"run": run, "link": registry.run_link(problem, run), "snapshot": str(snapshot.path), "metrics": measured}
     if verdict.outcome is not Outcome.PASS:
         return Decision(verdict, notes=notes)
-    everything = labelled
-    if recipe.window is not None:
-        everything = labelled[labelled[framing.event_time] >= until - recipe.window]
-    refitted = training.fit(recipe, framing, everything, seed=seed, threads=threads, threshold=threshold)
-    held_out = {k: float(f"{v:.12g}") for k, v in measured["test"].items() if v == v}
+    held_out = {k: float(f"{v:.12g}") for k, v in measured["test"].items() if v == v and not k.startswith("loss of")}
     challenger = registry.register(
         problem,
         refitted,
@@ -145,6 +153,26 @@ def _judged(
         tags={"snapshot": snapshot.sha256},
     )
     return Decision(verdict, model=challenger, snapshot=snapshot.sha256, notes=notes)
+
+
+def _trained(
+    problem: Problem, recipe: Recipe, parts: training.Split, seed: int, threads: int
+) -> tuple[Any, float | None, dict[str, dict[str, float]]]:
+    """The model the gate judges, its threshold, and its metrics on each part; on the test also the loss of each slice."""
+    framing, features = problem.framing, list(recipe.features)
+    model = training.fit(recipe, framing, parts.train, seed=seed, threads=threads)
+    threshold = _threshold(problem, model, parts.validation)
+    if threshold is not None:
+        labels = parts.train[framing.target].astype(int)
+        model = training.with_threshold(model, threshold, parts.train[features], labels)
+    measured = {}
+    for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
+        measured[name] = training.measure(scoring.score(model, part, framing), part[framing.target].to_numpy(), framing)
+    for column in framing.slices:
+        for value, part in parts.test.groupby(column, observed=True):
+            said = scoring.row_loss(scoring.score(model, part, framing), part[framing.target].to_numpy(), framing)
+            measured["test"][f"loss of {column} {value}"] = float(said.mean())
+    return model, threshold, measured
 
 
 def _offline(turn: Turn, recipe: Recipe, model: Any, parts: training.Split, measured: dict[str, float]) -> Verdict:
@@ -171,7 +199,7 @@ def _offline(turn: Turn, recipe: Recipe, model: Any, parts: training.Split, meas
     def constant() -> Verdict:
         # The first model must beat what needs no thought. A later one replaces a model that did, and which the market may
         # have made worse than a constant: there, waiting for a significant lead over it would keep the worse one.
-        if _champion(turn).trained_until is None:
+        if not _champion(turn).trained:
             return paired(naive, "constant", Promotion.SUPERIORITY)
         return gates.not_shown_worse(
             loss(naive), loss(model), alpha=plan.alpha, at_least=plan.test_rows, against="constant"
@@ -242,6 +270,15 @@ def _reach(turn: Turn, recipe: Recipe) -> timedelta:
 def _champion(turn: Turn) -> Model:
     assert turn.state.champion is not None, "RETRAIN is reached from HEALTHY, where a champion serves"
     return turn.state.champion
+
+
+def _checked(problem: Problem, rows: pd.DataFrame) -> tuple[contracts.Checked | None, Verdict | None]:
+    """The rows held to the contract, and the fault if there is one; a table that breaks it as a whole is one too."""
+    try:
+        checked = contracts.check(problem, rows)
+    except contracts.BrokenContractError as error:
+        return None, Verdict("contract", Outcome.FAIL, f"data fault: {error}")
+    return checked, _data_fault(problem, checked)
 
 
 def _data_fault(problem: Problem, checked: contracts.Checked) -> Verdict | None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.rows import Entry, State
@@ -14,7 +17,7 @@ from schemas.verdict import Outcome, Verdict
 from tasks import contracts, ledger, predictions, registry, scoring, windows
 from tasks.transitions import Decision, advance, rules_changed
 
-__all__ = ["ClockError", "Turn", "begin", "conclude"]
+__all__ = ["ClockError", "Turn", "begin", "conclude", "held", "judged_by_old_rules", "reverting", "seed_of"]
 
 _CHUNK = timedelta(days=7)  # requests are read and scored a week at a time, so memory stays bounded
 log = logging.getLogger("perennial")
@@ -36,7 +39,10 @@ class Turn:
     state: State
     now: datetime
     answered: int = 0
+    unanswered: int = 0  # both models raised, or the only one did
+    quarantined: int = 0
     labelled: int = 0
+    scored: datetime | None = None  # requests are answered up to here
     faults: dict[str, int] = field(default_factory=dict)
     bad_share: float = 0.0
     foreign: list[str] = field(default_factory=list)
@@ -64,37 +70,101 @@ def begin(name: str, now: datetime | None = None) -> Turn:
 
 
 def _take_in(turn: Turn, problem: Problem) -> Turn:
-    """Answer and log the requests since the last turn under the route it left, then take in the labels since."""
-    start, state = turn.state.scored or turn.now, turn.state
-    rows = bad = 0
-    faults: dict[str, int] = {}
+    """Answer and log the requests since the last turn under the route it left, then take in the labels since.
+
+    A batch that breaks the contract as a whole stops here: requests from it on wait until the table is mended.
+    """
+    first = start = turn.state.scored or turn.now
+    champion, rival = _serving(problem, turn.state)
+    taken = replace(turn, scored=start)
     while start < turn.now:
         end = min(start + _CHUNK, turn.now)
-        checked = contracts.check(problem, windows.read_requests(problem, start, end))
+        try:
+            checked = contracts.check(problem, windows.read_requests(problem, start, end))
+        except contracts.BrokenContractError as error:
+            return replace(taken, faults={str(error): 0}, bad_share=1.0)
         contracts.quarantine(problem, checked, start=start, end=end)
-        for what, count in checked.counts.items():
-            faults[what] = faults.get(what, 0) + count
-        rows, bad = rows + checked.rows, bad + len(checked.bad)
-        _answer(problem, state, checked)
+        finite = _answer(problem, turn.state, checked.valid, champion, rival)
+        faults = {what: taken.faults.get(what, 0) + count for what, count in checked.counts.items()}
+        taken = replace(
+            taken,
+            scored=end,
+            answered=taken.answered + finite,
+            unanswered=taken.unanswered + len(checked.valid) - finite,
+            quarantined=taken.quarantined + len(checked.bad),
+            faults=taken.faults | faults,
+        )
         start = end
-    labels = windows.read_labels(problem, turn.state.scored or turn.now, turn.now)
-    labelled = predictions.log_labels(problem, labels)
-    return replace(turn, answered=rows - bad, labelled=labelled, faults=faults, bad_share=bad / rows if rows else 0.0)
+    rows = taken.answered + taken.unanswered + taken.quarantined
+    labelled = predictions.log_labels(problem, windows.read_labels(problem, first, turn.now))
+    return replace(taken, labelled=labelled, bad_share=taken.quarantined / rows if rows else 0.0)
 
 
-def _answer(problem: Problem, state: State, checked: contracts.Checked) -> None:
+def _serving(problem: Problem, state: State) -> tuple[Any, Any]:
+    """The champion, and whoever scores beside it. A rival that cannot be loaded raises on each row: evidence against it,
+    and no reason for the champion not to answer."""
     assert state.champion is not None, "requests are only answered once something serves"
     rival = state.challenger or (state.previous if state.stage is Stage.PROBATION else None)
+    champion = registry.load(problem, state.champion)
+    if rival is None:
+        return champion, None
+    try:
+        return champion, registry.load(problem, rival)
+    except Exception as error:
+        log.error("%s: %s cannot be loaded: %s", problem.name, rival, error)
+        return champion, _Unloadable(error)
+
+
+class _Unloadable:
+    """Stands in for a model whose file is gone or altered."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def predict(self, _frame: Any) -> Any:
+        raise self.error
+
+    predict_proba = predict
+
+
+def _answer(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, rival: Any) -> int:
+    """Route, score and log; the number of rows that got an answer."""
     answers = scoring.answer(
-        checked.valid,
+        rows,
         problem.framing,
-        champion=registry.load(problem, state.champion),
-        rival=registry.load(problem, rival) if rival else None,
+        champion=champion,
+        rival=rival,
         stage=state.stage,
         share=state.share,
         key=f"{problem.name}/{state.rollout}",
     )
-    predictions.log(problem, state, checked.valid, answers)
+    predictions.log(problem, state, rows, answers)
+    return int(np.isfinite(answers.score).sum())
+
+
+def held(turn: Turn, decision: Decision) -> Decision:
+    """No step forward on faulty data: in a rollout a PASS waits while too many requests are in quarantine."""
+    verdict, limit = decision.verdict, turn.problem.monitoring.bad_share
+    if (
+        turn.bad_share <= limit
+        or verdict.outcome is not Outcome.PASS
+        or turn.state.stage in (Stage.COLD, Stage.HEALTHY)
+    ):
+        return decision
+    broken = ", ".join(list(turn.faults)[:3])
+    said = f"data fault, holding: {turn.bad_share:.1%} of requests are in quarantine ({broken}); otherwise {verdict.reason}"
+    return Decision(Verdict("contract", Outcome.WAIT, said, verdict.evidence), notes=decision.notes)
+
+
+def reverting(turn: Turn) -> Decision | None:
+    """A person's revert ends the rollout under way; in probation that restores the previous champion."""
+    request, stage = turn.state.request, turn.state.stage
+    if request is None or request.kind != "revert" or stage in (Stage.COLD, Stage.HEALTHY):
+        return None
+    return Decision(
+        Verdict("request", Outcome.FAIL, f"{request.actor} asks to revert: {request.note}"),
+        notes={"actor": request.actor},
+    )
 
 
 def judged_by_old_rules(turn: Turn) -> Decision | None:
@@ -109,8 +179,11 @@ def judged_by_old_rules(turn: Turn) -> Decision | None:
 def conclude(turn: Turn, decision: Decision, *, notes: dict[str, Any] | None = None) -> Entry:
     """Write the turn's one row; the insert is the commit, the registry's aliases follow it."""
     problem = turn.problem
-    entry = advance(turn.state, decision, now=turn.now, first_share=problem.rollout.shares[0])
+    first_share = problem.rollout.shares[0]
+    entry = advance(turn.state, decision, now=turn.now, first_share=first_share, scored=turn.scored)
     beside = {"wall": datetime.now(UTC).isoformat(), "answered": turn.answered, "labelled": turn.labelled}
+    beside |= {"unanswered": turn.unanswered} if turn.unanswered else {}
+    beside |= {"quarantined": turn.quarantined} if turn.quarantined else {}
     beside |= {"foreign": turn.foreign} if turn.foreign else {}
     entry = replace(entry, notes={**beside, **entry.notes, **(notes or {})})
     entry = replace(entry, state=_written(turn, entry))

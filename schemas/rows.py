@@ -30,6 +30,11 @@ class Model:
         default_factory=dict
     )  # what the offline gate measured; what decay is held against
 
+    @property
+    def trained(self) -> bool:
+        """Whether this is a trained model, and no rule or baseline that the first trained model has to beat."""
+        return self.name not in ("heuristic", "naive baseline")
+
     def __str__(self) -> str:
         return f"version {self.version} ({self.name})"
 
@@ -53,6 +58,7 @@ class State:
     problem: str
     sequence: int = 0
     at: datetime | None = None
+    turned: datetime | None = None  # the newest turn's own moment
     scored: datetime | None = None  # requests up to here are answered and logged
     stage: Stage = Stage.COLD
     since: datetime | None = None  # when the stage began
@@ -142,6 +148,7 @@ def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> S
         problem=facts["problem"],
         sequence=facts["sequence"],
         at=moment(facts["at"]),
+        turned=moment(facts["turned"]),
         scored=moment(facts["scored"]),
         stage=Stage(facts["stage"]),
         since=moment(facts["since"]),

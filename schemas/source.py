@@ -14,7 +14,7 @@ __all__ = ["Source"]
 
 @dataclass(frozen=True)
 class Source:
-    """A table behind an Ibis connection.
+    """A table behind an Ibis connection: DuckDB over files, unless `url` says otherwise.
 
     `location` is a Parquet or CSV file or glob (relative to the data folder), read by DuckDB. `derive` adds columns in the
     engine, point in time: a row may only use what was known at its event time. `filled_at` names, for each column that
@@ -22,6 +22,7 @@ class Source:
     """
 
     location: str
+    url: str | None = None  # an Ibis connection (postgres://..., trino://...), where `location` is then a table's name
     derive: "Callable[[ibis.Table], ibis.Table] | None" = None
     filled_at: Mapping[str, str] = field(default_factory=dict)
     starts: datetime | None = None  # the first event, where a replay may begin to count its history

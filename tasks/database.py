@@ -22,7 +22,7 @@ def open_database(url: str, which: Literal["ledger", "log"]) -> sa.Engine:
     made = sa.make_url(url)
     if made.get_backend_name() == "sqlite" and made.database:
         Path(made.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, pool_pre_ping=True)  # a fit of minutes outlives an idle connection
     if made.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _durable)
     try:

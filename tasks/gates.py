@@ -193,7 +193,8 @@ def no_worse_live(
             f"the new champion loses {interval} against the previous one over {gain.size} rows",
             evidence,
         )
-    outcome = Outcome.PASS if enough else Outcome.WAIT
+    # Below its burn-in the interval is infinite: that is no evidence yet.
+    outcome = Outcome.PASS if enough and math.isfinite(interval.low) else Outcome.WAIT
     return Verdict(
         "probation",
         outcome,
@@ -303,7 +304,7 @@ def business_effect(
             f"harm over {tolerated_harm} a row is excluded: {interval}",
             evidence,
         )
-    if last_look and no_harm_suffices:
+    if last_look and no_harm_suffices and math.isfinite(interval.low):
         return Verdict(
             "business effect",
             Outcome.PASS,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.problem import Problem
 from schemas.rows import State
@@ -166,12 +167,9 @@ def _insert(table: sa.TableClause, rows: list[dict[str, Any]]) -> int:
     if not rows:
         return 0
     engine = _engine()
-    if engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        statement: Any = pg_insert(table).on_conflict_do_nothing()
-    else:
-        statement = sa.insert(table).prefix_with("OR IGNORE")
+    dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
+    # A row that is there already stays; a breach of any other rule is an error on both engines.
+    statement = dialect.insert(table).on_conflict_do_nothing()
     with engine.begin() as connection:
         connection.execute(statement, rows)
     return len(rows)

@@ -54,7 +54,8 @@ def training_run(problem: Problem, *, key: str) -> Iterator[str]:
     tags = {"perennial.key": key, "git_commit": _commit(), "problem": problem.name}
     resumed = found[0].info.run_id if found else None
     with mlflow.start_run(run_id=resumed, experiment_id=experiment, run_name=key, tags=tags) as run:
-        mlflow.log_params({f"version.{name}": installed(name) for name in _LIBRARIES})
+        # As tags: a run that is taken up after a library was updated may say so, and a parameter may never change.
+        mlflow.set_tags({f"version.{name}": installed(name) for name in _LIBRARIES})
         yield run.info.run_id
 
 
@@ -141,12 +142,15 @@ def project(problem: Problem, state: State) -> list[str]:
     registered = client.get_registered_model(problem.name)
     actual = {role: str(number) for role, number in registered.aliases.items() if role in _ROLES}
     route = {"stage": str(state.stage), "share": state.share, "epoch": state.epoch, **wanted}
-    written = json.loads(registered.tags.get("route", "{}"))
+    written = _written_route(registered.tags.get("route", "{}"))
+    # Our own crash between two writes leaves what is wanted now, or what was written then; anything else is foreign.
     foreign = [
-        f"alias {role} was set to version {actual.get(role, 'none')} by somebody else; the ledger says {written.get(role, 'none')}"
+        f"alias {role} was set to version {actual.get(role, 'none')} by somebody else; the ledger says {wanted.get(role, 'none')}"
         for role in _ROLES
-        if written and actual.get(role) != written.get(role)
+        if written and actual.get(role) not in (written.get(role), wanted.get(role))
     ]
+    if written is None:
+        foreign.append("the route tag was overwritten by somebody else with something that is no route")
     for role in _ROLES:
         if role in wanted and actual.get(role) != wanted[role]:
             client.set_registered_model_alias(problem.name, role, wanted[role])
@@ -157,6 +161,14 @@ def project(problem: Problem, state: State) -> list[str]:
     for sentence in foreign:
         logging.getLogger("perennial").warning("%s: %s", problem.name, sentence)
     return foreign
+
+
+def _written_route(tag: str) -> dict[str, Any] | None:
+    try:
+        route = json.loads(tag)
+    except json.JSONDecodeError:
+        return None
+    return route if isinstance(route, dict) else None
 
 
 def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str) -> str:

@@ -43,7 +43,9 @@ class Answers:
 
 
 def score(model: Any, frame: pd.DataFrame, framing: Framing) -> Scores:
-    """Scores and decisions of `frame`, shape (n_rows,) each."""
+    """Scores and decisions of `frame`, shape (n_rows,) each. A model is shown the columns it was fitted on."""
+    if (names := getattr(model, "feature_names_in_", None)) is not None:
+        frame = frame[list(names)]
     if framing.task == "regression":
         predicted = np.asarray(model.predict(frame), dtype=float)
         return Scores(predicted, predicted)
@@ -116,8 +118,10 @@ def answer(
         said = Outputs(*(_spread(part, by_rival) for part in (asked.score, asked.decision, asked.errors)))
     else:
         said = outputs(rival, frame, framing)
-    # Where the challenger raised, the champion answers: its user never notices.
-    use_rival = by_rival & np.isfinite(said.score)
+    # Where the challenger raised, the champion answers: its user never notices. In probation the previous champion
+    # stands in for the new one in the same way; a challenger in shadow never does.
+    failed = ~np.isfinite(by_champion.score) if stage is Stage.PROBATION else np.zeros(n, dtype=bool)
+    use_rival = (by_rival | failed) & np.isfinite(said.score)
     return Answers(
         by_champion,
         said,

@@ -23,11 +23,15 @@ class Decision:
     why: Reason | None = None  # HEALTHY: why a retrain is wanted
     promotion: Promotion | None = None
     revert: bool = False
+    drop_request: bool = False  # a request that cannot be done
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def advance(state: State, decision: Decision, *, now: datetime, first_share: float) -> Entry:
-    """The ledger row of one turn. `first_share` is the plan's smallest canary share, used on entering CANARY."""
+def advance(
+    state: State, decision: Decision, *, now: datetime, first_share: float, scored: datetime | None = None
+) -> Entry:
+    """The ledger row of one turn. `first_share` is the plan's smallest canary share, used on entering CANARY; requests
+    are answered up to `scored` (by default up to `now`)."""
     arrow = REVERT if decision.revert else str(decision.verdict.outcome)
     if arrow not in NEXT[state.stage]:
         raise ValueError(f"{state.stage} has no arrow {arrow}")
@@ -35,7 +39,9 @@ def advance(state: State, decision: Decision, *, now: datetime, first_share: flo
     after = _moved(state, decision, target, now=now, first_share=first_share)
     if _route(after) != _route(state):
         after = replace(after, epoch=state.epoch + 1)
-    after = replace(after, sequence=state.sequence + 1, at=now, scored=now)
+    if decision.drop_request:
+        after = replace(after, request=None)
+    after = replace(after, sequence=state.sequence + 1, at=now, turned=now, scored=scored or now)
     return Entry(after, "turn", state.stage, arrow, decision.verdict, decision.notes)
 
 
@@ -67,7 +73,8 @@ def _moved(state: State, decision: Decision, target: Stage, *, now: datetime, fi
         case Stage.SHADOW, Outcome.PASS:
             return replace(entered, share=first_share, share_since=now)
         case Stage.CANARY, Outcome.PASS:
-            return replace(entered, share=0.5, share_since=now)
+            # A stage that will be skipped serves no larger share than the one that was judged.
+            return replace(entered, share=decision.share or 0.5, share_since=now)
         case Stage.AB, Outcome.PASS:
             return _promoted(entered)
         case Stage.PROBATION, Outcome.PASS:
@@ -117,7 +124,10 @@ def _reverted(state: State, now: datetime) -> State:
 def asked(state: State, request: Request, *, now: datetime) -> Entry:
     """A row that queues a request, one deep: the latest wins."""
     verdict = Verdict("request", Outcome.WAIT, f"{request.actor} asks for a {request.kind}: {request.note}")
-    after = replace(state, sequence=state.sequence + 1, at=now, request=request)
+    # A revert that waits is a person's word on safety: no retrain takes its place.
+    waiting = state.request
+    stays = waiting is not None and waiting.kind == "revert" and request.kind == "retrain"
+    after = replace(state, sequence=state.sequence + 1, at=now, request=waiting if stays else request)
     return Entry(after, "request", state.stage, "WAIT", verdict)
 
 
@@ -143,6 +153,8 @@ def adopted(state: State, model: Model, *, actor: str, now: datetime) -> Entry:
         at=now,
         stage=Stage.HEALTHY,
         since=now,
+        turned=now,
+        scored=now,
         champion=model,
         epoch=state.epoch + 1,
     )

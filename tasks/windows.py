@@ -103,7 +103,9 @@ def locate(problem: Problem) -> Path:
 
 
 def available(problem: Problem) -> bool:
-    """Is there a table to read?"""
+    """Is there a table to read? Of another engine's we only know once we ask it."""
+    if problem.source.url is not None:
+        return True
     path = locate(problem)
     return path.exists() or any(path.parent.glob(path.name))
 
@@ -145,6 +147,8 @@ def _table(problem: Problem) -> ibis.Table:
     path = locate(problem)
     if not available(problem):
         raise MissingDataError(problem, path)
+    if problem.source.url is not None:
+        return _engine_table(problem)
     key = (str(path), path.stat().st_mtime_ns if path.exists() else 0, id(problem))
     if key not in _OPENED:
         if len(_OPENED) >= 16:
@@ -168,6 +172,17 @@ def _derived(problem: Problem, path: str) -> ibis.Table:
     # Text is parsed and joined anew at each read; a file that fits is kept as columns instead.
     small = path.endswith(".csv") and Path(path).exists() and Path(path).stat().st_size < _KEPT_BYTES
     return connection.create_table("kept", table, temp=True) if small else table
+
+
+def _engine_table(problem: Problem) -> ibis.Table:
+    key = (str(problem.source.url), 0, id(problem))
+    if key not in _OPENED:
+        table = ibis.connect(str(problem.source.url)).table(problem.source.location)
+        if problem.source.derive is not None:
+            table = problem.source.derive(table)
+        _check(problem, table)
+        _OPENED[key] = (table, problem)
+    return _OPENED[key][0]
 
 
 def _check(problem: Problem, table: ibis.Table) -> None:

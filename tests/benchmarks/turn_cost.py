@@ -94,6 +94,7 @@ def measure(table: Path, repeats: int) -> dict[str, Any]:
         healthy = healthy_turns(lifecycle)
     with_heartbeat = healthy_turns(lifecycle, start=40)
     plain_healthy = healthy_turns(plain_turn, start=80, plain=True)
+    window_seconds, report_seconds = closing_turn()
     middle = statistics.median
     named = {name: middle(p.get(name, 0.0) for p in parts) for name in sorted({n for p in parts for n in p})}
     return {
@@ -109,6 +110,8 @@ def measure(table: Path, repeats: int) -> dict[str, Any]:
         "healthy_turn_seconds": middle(healthy),
         "healthy_turn_with_heartbeat_seconds": middle(with_heartbeat),
         "healthy_turn_plain_seconds": middle(plain_healthy),
+        "healthy_turn_that_closes_a_window_plain_seconds": window_seconds,
+        "evidently_report_seconds": report_seconds,
         "repeats": repeats,
     }
 
@@ -167,6 +170,21 @@ def healthy_turns(crank: Callable[..., Any], *, start: int = 0, plain: bool = Fa
         if ledger.state_of("electricity").stage is not Stage.HEALTHY:
             taken.pop()
     return taken
+
+
+def closing_turn() -> tuple[float, float]:
+    """Seconds of a HEALTHY turn that closes a monitoring window, and of its report; the second one, so that imports are warm."""
+    from flows.replay import plain_turn
+    from tasks import ledger
+
+    until_healthy()
+    for _ in range(2):
+        state = ledger.state_of("electricity")
+        now = state.since + (1 + (state.scored - state.since) // timedelta(days=7)) * timedelta(days=7)
+        with instrumented() as parts:
+            seconds = clocked(lambda now=now: plain_turn("electricity", now))
+        until_healthy()
+    return seconds, parts.seconds.get("report", 0.0)
 
 
 def until_healthy() -> None:
@@ -229,6 +247,9 @@ def show(figures: dict[str, Any]) -> None:
     print(f"  in a replay       {figures['healthy_turn_seconds']:6.2f} s")
     print(f"  with heartbeat    {figures['healthy_turn_with_heartbeat_seconds']:6.2f} s   (as the schedule runs it)")
     print(f"  plain Python      {figures['healthy_turn_plain_seconds']:6.2f} s")
+    print(
+        f"  closing a window  {figures['healthy_turn_that_closes_a_window_plain_seconds']:6.2f} s   (plain, its Evidently report {figures['evidently_report_seconds']:.2f} s)"
+    )
 
 
 if __name__ == "__main__":

@@ -159,6 +159,7 @@ def test_live_too_few_rows_wait_however_clear_they_are(n):
         (-0.020, 400, True, FAIL),
         (-0.020, 400, False, FAIL),
         (0.0, 0, True, WAIT),
+        (-0.5, 29, True, WAIT),  # below the burn-in nothing is known, so nothing passes
     ],
 )
 def test_in_probation_only_shown_harm_brings_the_previous_champion_back(gain, n, enough, expected):
@@ -252,7 +253,8 @@ def test_a_share_needs_its_requests_its_entities_and_its_time(requests, entities
         (-0.05, 400, True, True, True, FAIL),  # shown harm never suffices
         (0.0, 10, True, False, True, WAIT),
         (0.0, 10, True, True, False, WAIT),
-        (0.0, 10, True, True, True, PASS),  # the plan accepts it in writing
+        (0.0, 10, True, True, True, WAIT),  # too few rows for an interval are no evidence, whatever the plan accepts
+        (-0.005, 100, True, True, True, PASS),  # not excluded, not shown: the plan accepts it in writing
         (0.0, 0, True, True, True, WAIT),  # an empty arm shows nothing, whatever the plan accepts
     ],
 )

@@ -12,9 +12,9 @@ def upgrade() -> None:
         "predictions",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("problem", sa.String(100), nullable=False),
-        sa.Column("key", sa.String(100), nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
         sa.Column("event_time", sa.BigInteger, nullable=False),  # microseconds since 1970, UTC
-        sa.Column("entity", sa.String(100), nullable=False),
+        sa.Column("entity", sa.Text, nullable=False),
         sa.Column("rollout", sa.Integer, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("stage", sa.String(20), nullable=False),
@@ -38,7 +38,7 @@ def upgrade() -> None:
         "labels",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("problem", sa.String(100), nullable=False),
-        sa.Column("key", sa.String(100), nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
         sa.Column("label", sa.Float, nullable=False),
         sa.Column("known_at", sa.BigInteger, nullable=False),  # microseconds since 1970, UTC
         sa.UniqueConstraint("problem", "key", "known_at", name="one_label_a_moment"),
