@@ -8,6 +8,7 @@ import pandas as pd
 from flows.turn import Turn
 from schemas.framing import CostLoss
 from schemas.plans import Promotion
+from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict, combine
 from tasks import gates, predictions, scoring
 from tasks.stats import smallest_difference
@@ -57,18 +58,10 @@ def shadow(turn: Turn) -> Decision:
 
 def canary(turn: Turn) -> Decision:
     """CANARY: the challenger answers a share. Operations are judged here: errors, assignment, traffic."""
-    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    plan, state = turn.problem.rollout, turn.state
     assert state.since is not None
     assert state.share_since is not None
-    rows = predictions.cohort(
-        problem,
-        since=state.since,
-        now=turn.now,
-        rollout=state.rollout,
-        stages=("CANARY",),
-        matured=False,
-        with_labels=False,
-    )
+    rows = _logged(turn, Stage.CANARY)
     here = rows[rows["event_time"] >= pd.Timestamp(state.share_since)]
     firsts = here.drop_duplicates("entity")
     answered = here[here["role"] == "challenger"]
@@ -110,22 +103,13 @@ def ab_test(turn: Turn) -> Decision:
     """AB: half and half, for the business effect; skipped where the plan waives it or the traffic cannot show it."""
     problem, plan, state = turn.problem, turn.problem.rollout, turn.state
     assert state.since is not None
-    fresh = predictions.cohort(
-        problem,
-        since=state.since,
-        now=turn.now,
-        rollout=state.rollout,
-        stages=("AB",),
-        matured=False,
-        with_labels=False,
-    )
+    fresh = _logged(turn, Stage.AB)
     errors = _errors_by_arm(turn, fresh)
     skipped = _skipped(turn, state.since)
     if skipped:
         return Decision(errors if errors.outcome is Outcome.FAIL else skipped)
     assert plan.ab_at_least is not None, "a plan without an A/B stage skips it"
-    rows = predictions.cohort(problem, since=state.since, now=turn.now, rollout=state.rollout, stages=("AB",))
-    rows = rows[rows["label"].notna()]
+    rows = _matured(turn, Stage.AB)
     mine = rows["role"] == "challenger"
     deadline = state.since + plan.ab_at_most + problem.framing.maturity
     effect = gates.business_effect(
@@ -151,10 +135,7 @@ def probation(turn: Turn) -> Decision:
     assert state.since is not None
     assert state.champion is not None
     # Rows it answered since its first canary share: their labels mature while it is on probation.
-    assert state.tried is not None
-    stages = ("CANARY", "AB", "PROBATION")
-    rows = predictions.cohort(problem, since=state.tried, now=turn.now, rollout=state.rollout, stages=stages)
-    rows = rows[rows["label"].notna()]
+    rows = _matured(turn, Stage.CANARY, Stage.AB, Stage.PROBATION)
     serving = rows["champion"] == state.champion.sha256
     own = pd.concat(
         [
@@ -170,21 +151,38 @@ def probation(turn: Turn) -> Decision:
         alpha=plan.alpha,
         enough=turn.now - state.since >= plan.probation,
     )
-    fresh = predictions.cohort(
-        problem,
-        since=state.since,
-        now=turn.now,
-        rollout=state.rollout,
-        stages=("PROBATION",),
-        matured=False,
-        with_labels=False,
-    )
+    fresh = _logged(turn, Stage.PROBATION)
     errors = _errors_side_by_side(turn, _sides(fresh, "champion", "rival").rename(columns=_AS_CHALLENGER))
     verdict = combine("probation", [errors, slow])
     verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.probation_at_most)
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("probation", Outcome.PASS, slow.reason, verdict.evidence)
     return Decision(verdict)
+
+
+def _logged(turn: Turn, stage: Stage) -> pd.DataFrame:
+    """What this rollout logged since the stage began, labels not needed: the fast clock."""
+    state = turn.state
+    assert state.since is not None
+    return predictions.cohort(
+        turn.problem,
+        since=state.since,
+        now=turn.now,
+        rollout=state.rollout,
+        stages=(str(stage),),
+        matured=False,
+        with_labels=False,
+    )
+
+
+def _matured(turn: Turn, *stages: Stage, at: datetime | None = None) -> pd.DataFrame:
+    """What this rollout logged in these stages and is mature and labelled `at` that time: the slow clock."""
+    state = turn.state
+    assert state.tried is not None
+    rows = predictions.cohort(
+        turn.problem, since=state.tried, now=at or turn.now, rollout=state.rollout, stages=tuple(map(str, stages))
+    )
+    return rows[rows["label"].notna()]
 
 
 # In probation the new champion is the one on trial, so it takes the challenger's side of the guardrail.
@@ -248,12 +246,10 @@ def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:
 def _skipped(turn: Turn, at: datetime) -> Verdict | None:
     """Why there is no A/B stage: the plan waives it, or the smallest difference its traffic can show exceeds the harm
     that the framing tolerates. Asked as of `at`, when the stage begins, so that it is answered the same each turn."""
-    problem, plan, state = turn.problem, turn.problem.rollout, turn.state
+    problem, plan = turn.problem, turn.problem.rollout
     if plan.ab_at_least is None:
         return Verdict("business effect", Outcome.PASS, f"no A/B, by the plan: {plan.ab_waiver}")
-    assert state.tried is not None
-    rows = predictions.cohort(problem, since=state.tried, now=at, rollout=state.rollout, stages=("SHADOW",))
-    rows = rows[rows["label"].notna()]
+    rows = _matured(turn, Stage.SHADOW, at=at)
     if len(rows) < 2:
         return None
     days = max((rows["event_time"].max() - rows["event_time"].min()) / _DAY, 1.0)

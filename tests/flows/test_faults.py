@@ -143,7 +143,9 @@ def test_a_naive_baseline_is_fitted_on_matured_rows_and_nobody_is_judged_on_them
     assert state().why is Reason.FIRST_MODEL
     plain_turn("fraud", now + 2 * DAY)
     two_days = len(logged(now, now + 2 * DAY))
-    assert 500 <= newest().notes["metrics"]["test"]["rows"] <= 1.1 * two_days, "only rows that matured since it was fitted"
+    assert 500 <= newest().notes["metrics"]["test"]["rows"] <= 1.1 * two_days, (
+        "only rows that matured since it was fitted"
+    )
 
 
 def test_no_retrain_takes_the_place_of_a_revert_that_waits(at, monkeypatch):
