@@ -35,6 +35,9 @@ _TABLE = sa.table(
 )
 
 
+_PAGE = 500
+
+
 class LostRaceError(PerennialError):
     """Somebody else wrote the next row first. Nothing was changed; reading again mends it."""
 
@@ -103,11 +106,15 @@ def append(prior: State, entry: Entry) -> State:
 
 
 def rows(problem: str, *, since: int = 0) -> Iterator[Row]:
-    """All rows after sequence `since`, oldest first."""
-    query = sa.select(_TABLE).where(_TABLE.c.problem == problem, _TABLE.c.sequence > since).order_by(_TABLE.c.sequence)
-    with _engine().connect() as connection:
-        for found in connection.execute(query).mappings():
-            yield _row(found)
+    """All rows after sequence `since`, oldest first, a page at a time: no connection is held while the reader works."""
+    while True:
+        page = sa.select(_TABLE).where(_TABLE.c.problem == problem, _TABLE.c.sequence > since)
+        with _engine().connect() as connection:
+            found = connection.execute(page.order_by(_TABLE.c.sequence).limit(_PAGE)).mappings().all()
+        yield from map(_row, found)
+        if len(found) < _PAGE:
+            return
+        since = found[-1]["sequence"]
 
 
 def problems() -> list[str]:
