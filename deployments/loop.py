@@ -110,7 +110,7 @@ def _renewed(
 
 
 def _metric(said: scoring.Scores, rows: pd.DataFrame, framing: Framing) -> float:
-    return training.measure(said, rows[framing.target].to_numpy(dtype=float), framing)[framing.metric]
+    return training.measure(said, rows[framing.target].to_numpy(), framing)[framing.metric]
 
 
 def _weekly(said: scoring.Scores, rows: pd.DataFrame, weeks: pd.Series, framing: Framing) -> float:

@@ -248,7 +248,7 @@ def _decay(turn: Turn) -> Verdict | None:
     until = turn.now - problem.framing.maturity
     rows = predictions.cohort(problem, since=until - plan.decay_window, now=turn.now)
     rows = rows[(rows["champion"] == champion.sha256) & rows["label"].notna()]
-    said = scoring.Scores(rows["champion_score"].to_numpy(dtype=float), rows["champion_decision"].to_numpy(dtype=float))
+    said = scoring.logged(rows["champion_score"], rows["champion_decision"], problem.framing)
     loss = np.nan_to_num(scoring.row_loss(said, rows["label"].to_numpy(dtype=float), problem.framing), nan=1.0)
     daily = pd.Series(loss).groupby(rows["event_time"].dt.floor("D").to_numpy()).mean()
     return gates.decay(

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from flows.trial import keys_of
 from flows.turn import Turn
-from schemas.framing import CostLoss
+from schemas.framing import CostLoss, MatrixLoss
 from schemas.plans import Promotion
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict, combine
@@ -38,16 +39,11 @@ def shadow(turn: Turn) -> Decision:
             margin=problem.framing.margin,
             alpha=plan.alpha,
             enough=turn.now - since >= plan.shadow_at_least + maturity,
+            test=plan.paired_test,
         ),
+        *_same_evidence(turn, matured),
     ]
-    # A probability that is squared has no decisions whose share could shift.
-    if isinstance(problem.framing.loss, CostLoss) and plan.prediction_shift is not None:
-        positives = int((rows["rival_decision"] >= 0.5).sum())
-        scored = int(rows["rival_decision"].notna().sum())
-        held_out = state.challenger.held_out.get("positives", 0.0)
-        verdicts.append(
-            gates.prediction_shift(positives, scored, held_out=held_out, factor=plan.prediction_shift, alpha=plan.alpha)
-        )
+    verdicts += _shifts(turn, rows["rival_decision"].dropna())
     verdict = gates.at_deadline(
         combine("shadow", verdicts), now=turn.now, deadline=since + plan.shadow_at_most + maturity
     )
@@ -110,11 +106,13 @@ def ab_test(turn: Turn) -> Decision:
         return Decision(errors if errors.outcome is Outcome.FAIL else skipped)
     assert plan.ab_at_least is not None, "a plan without an A/B stage skips it"
     rows = _matured(turn, Stage.AB)
-    mine = rows["role"] == "challenger"
+    mine = (rows["role"] == "challenger").to_numpy()
     deadline = state.since + plan.ab_at_most + problem.framing.maturity
     effect = gates.business_effect(
-        _loss(turn, rows[~mine], "champion"),
-        _loss(turn, rows[mine], "rival"),
+        np.where(mine, _loss(turn, rows, "rival"), _loss(turn, rows, "champion")),
+        mine,
+        rows["probability"],
+        entity=rows["entity"] if problem.framing.entity else None,
         tolerated_harm=problem.framing.tolerated_harm,
         alpha=plan.alpha,
         enough=turn.now - state.since >= plan.ab_at_least,
@@ -150,6 +148,7 @@ def probation(turn: Turn) -> Decision:
         margin=problem.framing.margin,
         alpha=plan.alpha,
         enough=turn.now - state.since >= plan.probation,
+        at_least=plan.probation_rows,
     )
     fresh = _logged(turn, Stage.PROBATION)
     errors = _errors_side_by_side(turn, _sides(fresh, "champion", "rival").rename(columns=_AS_CHALLENGER))
@@ -227,9 +226,62 @@ def _errors_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict:
 
 def _loss(turn: Turn, rows: pd.DataFrame, side: str) -> np.ndarray:
     """Loss a row of one side. Where a model raised there is no score: that row counts as wholly wrong."""
-    said = scoring.Scores(rows[f"{side}_score"].to_numpy(dtype=float), rows[f"{side}_decision"].to_numpy(dtype=float))
-    loss = scoring.row_loss(said, rows["label"].to_numpy(dtype=float), turn.problem.framing)
-    return np.where(np.isnan(said.score), 1.0, loss)
+    framing = turn.problem.framing
+    said = scoring.logged(rows[f"{side}_score"], rows[f"{side}_decision"], framing)
+    loss = scoring.row_loss(said, rows["label"].to_numpy(dtype=float), framing)
+    return np.where(np.isnan(said.decision), 1.0, loss)
+
+
+def _same_evidence(turn: Turn, matured: pd.DataFrame) -> list[Verdict]:
+    """Do these rows speak about these two models, and was none of them trained on by either?"""
+    state, problem = turn.state, turn.problem
+    assert state.champion is not None
+    assert state.challenger is not None
+    if matured.empty:
+        return []
+    times = matured.rename(columns={"event_time": problem.framing.event_time})
+    roles = {"champion": state.champion, "challenger": state.challenger}
+    pair = gates.same_pair(
+        matured["champion"],
+        matured["rival"],
+        champion=state.champion.sha256,
+        challenger=state.challenger.sha256,
+        newer={role: _newer(matured, model.trained_until) for role, model in roles.items()},
+    )
+
+    def overlap() -> Verdict:
+        return gates.no_overlap(matured["key"], {role: keys_of(problem, m, times) for role, m in roles.items()})
+
+    return [pair, gates.closed("no overlap", overlap)]
+
+
+def _newer(rows: pd.DataFrame, trained_until: datetime | None) -> bool:
+    return trained_until is None or bool((rows["event_time"] >= pd.Timestamp(trained_until)).all())
+
+
+def _shifts(turn: Turn, decisions: pd.Series) -> list[Verdict]:
+    """Does the challenger decide on live requests as often for each class as on held-out rows? A probability that is
+    squared has no decisions whose share could shift."""
+    plan, framing, challenger = turn.problem.rollout, turn.problem.framing, turn.state.challenger
+    assert challenger is not None
+    if not isinstance(framing.loss, CostLoss | MatrixLoss) or plan.prediction_shift is None:
+        return []
+    shares = (
+        {"positives": 1.0} if framing.task == "binary" else {f"share of {c}": i for i, c in enumerate(framing.classes)}
+    )
+    return [
+        gates.prediction_shift(
+            int((decisions == decided).sum()),
+            len(decisions),
+            held_out=challenger.held_out.get(name, 0.0),
+            factor=plan.prediction_shift,
+            alpha=plan.alpha / len(shares),
+            what=name,
+        )
+        for name, decided in shares.items()
+        # A class that it never decided for on held-out rows has no limits to hold.
+        if framing.task == "binary" or challenger.held_out.get(name, 0.0) > 0
+    ]
 
 
 def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:

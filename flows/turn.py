@@ -139,7 +139,7 @@ def _answer(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, r
         key=f"{problem.name}/{state.rollout}",
     )
     predictions.log(problem, state, rows, answers)
-    return int(np.isfinite(answers.score).sum())
+    return int(np.isfinite(answers.decision).sum())
 
 
 def held(turn: Turn, decision: Decision) -> Decision:

@@ -1,13 +1,30 @@
 """What is predicted, for whom, what do errors cost, and when is the truth known?"""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["AbsoluteLoss", "BrierLoss", "CostLoss", "Framing", "Loss", "Metric", "Requirement", "Risk"]
+__all__ = [
+    "AbsoluteLoss",
+    "Behaviour",
+    "BrierLoss",
+    "CostLoss",
+    "CostMatrix",
+    "Direction",
+    "Fairness",
+    "Framing",
+    "Invariance",
+    "LogLoss",
+    "Loss",
+    "MatrixLoss",
+    "Metric",
+    "MinimumFunction",
+    "Requirement",
+    "Risk",
+]
 
-Metric = Literal["average_precision", "roc_auc", "mae"]
+Metric = Literal["average_precision", "roc_auc", "mae", "recall", "precision", "accuracy", "loss"]
 
 
 class _Frozen(BaseModel):
@@ -23,9 +40,35 @@ class CostLoss(_Frozen):
 
 
 class BrierLoss(_Frozen):
-    """Squared error of a probability; each row's loss lies in [0, 1]."""
+    """Squared error of a probability (of several classes: half their sum); each row's loss lies in [0, 1]."""
 
     kind: Literal["brier"] = "brier"
+
+
+class LogLoss(_Frozen):
+    """Minus the log of the true class's probability, clipped at `bound` and divided by it; each row's loss lies in [0, 1]."""
+
+    kind: Literal["log"] = "log"
+    bound: float = Field(
+        default=4.6, gt=0, description="Nats from which on a row counts as wholly wrong; 4.6 is ln 100."
+    )
+
+
+class MatrixLoss(_Frozen):
+    """What each decision costs under each truth, rows truth, columns decision, in class order; each entry in [0, 1].
+
+    The model decides for the class with the least expected cost.
+    """
+
+    kind: Literal["matrix"] = "matrix"
+    costs: tuple[tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _is_a_loss(self) -> "MatrixLoss":
+        _square(self.costs)
+        if not all(0 <= cost <= 1 for row in self.costs for cost in row):
+            raise ValueError(f"every entry of a cost matrix that is a loss lies in [0, 1], got {self.costs}")
+        return self
 
 
 class AbsoluteLoss(_Frozen):
@@ -37,22 +80,98 @@ class AbsoluteLoss(_Frozen):
     )
 
 
-Loss = CostLoss | BrierLoss | AbsoluteLoss
+Loss = CostLoss | BrierLoss | LogLoss | MatrixLoss | AbsoluteLoss
+
+
+def _square(costs: tuple[tuple[float, ...], ...]) -> None:
+    """A cost matrix has a row and a column a class, and being right is the cheapest decision under each truth."""
+    if len(costs) < 2 or any(len(row) != len(costs) for row in costs):
+        raise ValueError(f"a cost matrix has one row and one column a class, got {costs}")
+    for truth, row in enumerate(costs):
+        if row[truth] > min(row):
+            raise ValueError(
+                f"under truth {truth} deciding {row.index(min(row))} costs {min(row)} and being right costs {row[truth]}: "
+                "an error cheaper than the right decision is a flipped sign. Costs are positive, gains negative."
+            )
+
+
+class CostMatrix(_Frozen):
+    """What each decision costs in the framing's currency: rows truth, columns decision, in class order; gains are negative."""
+
+    costs: tuple[tuple[float, ...], ...]
+    tolerated: float = Field(ge=0, description="Cost a row, in the currency, that a challenger may add.")
+
+    @model_validator(mode="after")
+    def _is_square(self) -> "CostMatrix":
+        _square(self.costs)
+        return self
 
 
 class Requirement(_Frozen):
-    """A floor or a ceiling for a metric on held-out rows, whoever the champion is."""
+    """A floor or a ceiling for a metric on held-out rows, whoever the champion is. Its whole interval has to keep it.
+
+    `at_precision` makes it an operating point: the threshold is the lowest that reaches this precision on validation
+    rows, frozen there, and the precision has to hold on the held-out rows as well.
+    """
 
     metric: Metric
     at_least: float | None = None
     at_most: float | None = None
+    at_precision: float | None = Field(default=None, gt=0, lt=1)
     reason: str
+
+    @property
+    def name(self) -> str:
+        return self.metric if self.at_precision is None else f"{self.metric} at precision {self.at_precision:g}"
 
     @model_validator(mode="after")
     def _says_something(self) -> "Requirement":
         if self.at_least is None and self.at_most is None:
             raise ValueError(f"a requirement on {self.metric} needs at_least or at_most; without both it always passes")
+        if self.at_precision is not None and self.metric != "recall":
+            raise ValueError(f"an operating point states the recall at a precision, not the {self.metric}")
         return self
+
+
+class Fairness(_Frozen):
+    """A gap between the groups of a column that may not be exceeded."""
+
+    column: str
+    measure: Literal["selection rate", "true positive rate", "loss"]
+    tolerance: float = Field(gt=0, description="Largest gap between two groups, in the measure's own unit.")
+
+
+class Invariance(_Frozen):
+    """Changing a column to any of `values` leaves the decision as it was."""
+
+    kind: Literal["invariance"] = "invariance"
+    column: str
+    values: tuple[float | int | str, ...]
+    tolerated_share: float = Field(default=0.02, ge=0, lt=1, description="Rows whose decision may change all the same.")
+
+
+class Direction(_Frozen):
+    """Adding `by` to a column moves the score up (or down), never the other way."""
+
+    kind: Literal["direction"] = "direction"
+    column: str
+    by: float
+    moves: Literal["up", "down"]
+    tolerated_share: float = Field(default=0.05, ge=0, lt=1, description="Rows that may move the other way.")
+    slack: float = Field(default=0.01, ge=0, description="A move of the score the other way that is still none.")
+
+
+class MinimumFunction(_Frozen):
+    """A case so clear that a model which gets it wrong serves nobody: these values, whatever the rest, give this decision."""
+
+    kind: Literal["minimum function"] = "minimum function"
+    name: str
+    values: dict[str, float | int | str]
+    decision: float
+    tolerated_share: float = Field(default=0.05, ge=0, lt=1, description="Rows that may be decided otherwise.")
+
+
+Behaviour = Invariance | Direction | MinimumFunction
 
 
 class Risk(_Frozen):
@@ -65,7 +184,10 @@ class Risk(_Frozen):
 class Framing(_Frozen):
     """The problem as a specification that later stages read. Losses: lower is better."""
 
-    task: Literal["binary", "regression"]
+    task: Literal["binary", "multiclass", "regression"]
+    classes: tuple[str | int, ...] = Field(
+        default=(), description="Values of a multiclass target, in the order of cost matrices and score columns."
+    )
     objective: str = Field(description="The business objective, and by how much it should move.")
     key: str = Field(description="The column that identifies a row.")
     entity: str | None = Field(description="Who repeats: routing keeps an entity in its arm. None routes by row key.")
@@ -80,14 +202,67 @@ class Framing(_Frozen):
     money_per_loss: float | None = Field(default=None, description="What one unit of loss costs, in `currency`.")
     currency: str = "EUR"
     requirements: tuple[Requirement, ...] = ()
+    costs: CostMatrix | None = Field(default=None, description="Business value; of classes, in their order.")
     slices: tuple[str, ...] = ()
+    fairness: tuple[Fairness, ...] = ()
+    behaviours: tuple[Annotated[Behaviour, Field(discriminator="kind")], ...] = ()
+    calibration_tolerance: float = Field(
+        default=0.05,
+        gt=0,
+        description="Root mean square gap between score and outcome a bin, in the score's unit, that is still calibrated.",
+    )
+    simplicity_margin: float | None = Field(
+        default=None,
+        gt=0,
+        description="Loss a row that a simpler model may cost and still be taken; None: a tenth of `margin`.",
+    )
+    latency_budget: timedelta = Field(
+        default=timedelta(milliseconds=100), description="For one row, at `latency_quantile`, in a process of its own."
+    )
+    latency_quantile: float = Field(default=0.95, gt=0, lt=1)
     risks: tuple[Risk, ...] = ()
+
+    @property
+    def simpler_within(self) -> float:
+        return self.simplicity_margin or self.margin / 10
+
+    @property
+    def n_classes(self) -> int:
+        return {"binary": 2, "multiclass": len(self.classes), "regression": 0}[self.task]
 
     @model_validator(mode="after")
     def _loss_fits_task(self) -> "Framing":
-        fits = {"binary": {"cost", "brier"}, "regression": {"absolute"}}[self.task]
+        fits = {
+            "binary": {"cost", "brier", "log"},
+            "multiclass": {"brier", "log", "matrix"},
+            "regression": {"absolute"},
+        }[self.task]
         if self.loss.kind not in fits:
             raise ValueError(f"a {self.task} problem takes a loss of kind {sorted(fits)}, not {self.loss.kind!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_fit_task(self) -> "Framing":
+        if (self.task == "multiclass") != (len(self.classes) > 2) or len(set(self.classes)) != len(self.classes):
+            raise ValueError(
+                f"a multiclass problem names three or more different classes, others none; got {self.classes}"
+            )
+        for matrix in (self.costs, self.loss if isinstance(self.loss, MatrixLoss) else None):
+            if matrix is not None and len(matrix.costs) != self.n_classes:
+                raise ValueError(
+                    f"{self.n_classes} classes need a cost matrix of that size, got {len(matrix.costs)} rows"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _checks_fit_task(self) -> "Framing":
+        if self.task == "regression" and self.costs is not None:
+            raise ValueError("a cost matrix prices decisions between classes; a regression is priced by money_per_loss")
+        if self.task != "binary":
+            positive = [str(f.measure) for f in self.fairness if f.measure != "loss"]
+            positive += [r.name for r in self.requirements if r.at_precision is not None]
+            if positive:
+                raise ValueError(f"{', '.join(positive)} needs a positive class, and the problem is {self.task}")
         return self
 
     def in_money(self, loss: float, *, rows: int) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MonitoringPlan", "Promotion", "Reason", "RetrainingPlan", "RolloutPlan"]
+__all__ = ["Gate", "MonitoringPlan", "PairedTest", "Promotion", "Reason", "RetrainingPlan", "RolloutPlan"]
 
 
 class Reason(StrEnum):
@@ -29,6 +29,33 @@ class Promotion(StrEnum):
     NON_INFERIORITY = "non-inferiority"
 
 
+class PairedTest(StrEnum):
+    """Which sequential test judges paired rows."""
+
+    RUNNING_AVERAGE = "running average"  # about these rows; holds under drift and under days that move together
+    BETTING = "betting"  # about every row given the past; tighter, for rows that are independent
+
+
+class Gate(StrEnum):
+    """The offline gates, in the order in which a person would look."""
+
+    FRESH_TEST_SET = "fresh test set"
+    NO_OVERLAP = "no overlap"
+    NO_DUPLICATES = "no near-duplicates"
+    NUMERICAL_HEALTH = "numerical health"
+    CONSTANT = "constant"
+    CHAMPION = "champion"
+    REQUIREMENTS = "requirements"
+    SLICES = "slices"
+    WEAK_SLICES = "weak slices"
+    CALIBRATION = "calibration"
+    FAIRNESS = "fairness"
+    BUSINESS_VALUE = "business value"
+    BEHAVIOUR = "behaviour"
+    SIMPLICITY = "simplicity"
+    SERVEABILITY = "serveability"
+
+
 class _Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +68,10 @@ class RolloutPlan(_Plan):
         gt=0,
         lt=1,
         description="Error rate of each sequential test, however often it is looked at.",
+    )
+    paired_test: PairedTest = Field(
+        default=PairedTest.RUNNING_AVERAGE,
+        description="Rows come in time order and share their days; betting only where they are independent.",
     )
     shadow_at_least: timedelta = Field(
         default=timedelta(days=7), description="A week of cohorts sees every weekday once."
@@ -81,6 +112,9 @@ class RolloutPlan(_Plan):
     probation: timedelta = Field(
         default=timedelta(days=14),
         description="The previous champion stays loaded this long: labels mature meanwhile.",
+    )
+    probation_rows: int = Field(
+        default=30, ge=1, description="Matured rows it answered: fewer could not have shown a harm."
     )
     probation_at_most: timedelta = Field(
         default=timedelta(days=42), description="Labels that have not come by then never will."
@@ -168,6 +202,29 @@ class RetrainingPlan(_Plan):
     train_rows: int = Field(default=500, ge=1, description="Fewer training rows train nothing.")
     alpha: float = Field(
         default=0.05, gt=0, lt=1, description="Error rate of the offline gate: one look at one snapshot."
+    )
+    gates: tuple[Gate, ...] = Field(
+        default=tuple(Gate),
+        description="Which offline gates are asked; one that the framing gives nothing to ask says so.",
+    )
+    test_uses: int = Field(
+        default=1, ge=1, description="Decisions that one held-out set may carry: the second look is no longer honest."
+    )
+    duplicates: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="Share of held-out rows with a near-duplicate in training, over what is natural.",
+    )
+    slice_rows: int = Field(default=200, ge=2, description="A slice with fewer held-out rows is named and not judged.")
+    calibration_rows: int = Field(default=200, ge=20, description="Fewer held-out rows say nothing about calibration.")
+    model_mb: float = Field(default=500, gt=0, description="Size of the model's file, in MB, that a registry bears.")
+    memory_mb: float = Field(
+        default=2_000, gt=0, description="Memory, in MB, that loading and scoring may add to a process."
+    )
+    load_at_most: timedelta = Field(
+        default=timedelta(seconds=30),
+        description="A server that takes longer to start is no longer rolled back quickly.",
     )
     promotion: dict[Reason, Promotion] = Field(
         default={

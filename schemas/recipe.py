@@ -5,7 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Recipe", "difference"]
+__all__ = ["FAMILIES", "Recipe", "difference"]
+
+Family = Literal["constant", "linear", "boosting"]
+FAMILIES: tuple[Family, ...] = ("constant", "linear", "boosting")  # simplest first
 
 
 class Recipe(BaseModel):
@@ -13,7 +16,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: Literal["boosting", "linear", "constant"] = "boosting"
+    family: Family = "boosting"
     features: tuple[str, ...]
     window: timedelta | None = Field(
         default=None,
@@ -23,6 +26,11 @@ class Recipe(BaseModel):
     unseen_categories: Literal["accept", "raise"] = Field(
         default="accept", description="What the encoder does with a category that training never saw."
     )
+
+    def simpler(self) -> "list[Recipe]":
+        """The same features and window with each simpler family, simplest first, at its own defaults."""
+        below = FAMILIES[: FAMILIES.index(self.family)]
+        return [self.model_copy(update={"family": family, "parameters": {}}) for family in below]
 
 
 def difference(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -29,6 +29,7 @@ class Model:
     held_out: dict[str, float] = field(
         default_factory=dict
     )  # what the offline gate measured; what decay is held against
+    snapshot: str = ""  # sha256 of the rows it was trained on, where we froze them
 
     @property
     def trained(self) -> bool:
@@ -138,6 +139,7 @@ def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> S
             moment(known["trained_from"]),
             moment(known["trained_until"]),
             known["held_out"],
+            known.get("snapshot", ""),
         )
 
     def request(name: str) -> Request | None:

@@ -6,11 +6,14 @@ __all__ = ["TRUSTED_TYPES", "trusted_for"]
 
 # Beyond what skops trusts by itself. Each is a plain container of numbers inside scikit-learn.
 TRUSTED_TYPES = (
+    "numpy.dtype",
     "sklearn._loss.link.IdentityLink",
     "sklearn._loss.link.Interval",
     "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
     "sklearn._loss.loss.AbsoluteError",
     "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
     "sklearn._loss.loss.HalfSquaredError",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

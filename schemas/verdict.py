@@ -40,12 +40,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate's answer: an outcome, one sentence of reason, and the numbers it rests on."""
+    """One gate's answer: an outcome, one sentence of reason, and the numbers it rests on.
+
+    `beside` has what was measured on this machine (times, memory): people read it, and no hash covers it.
+    """
 
     gate: str
     outcome: Outcome
     reason: str
     evidence: Evidence = field(default_factory=dict)
+    beside: Evidence = field(default_factory=dict)
 
     def statistics(self) -> dict[str, float | int | str | None]:
         """The evidence as it enters the ledger's hash: floats to 12 significant digits, non-finite ones as text."""
@@ -73,4 +77,5 @@ def combine(gate: str, verdicts: Iterable[Verdict]) -> Verdict:
     )
     speaking = [v for v in verdicts if v.outcome is decisive]
     evidence = {f"{v.gate}.{key}": value for v in verdicts for key, value in v.evidence.items()}
-    return Verdict(gate, decisive, "; ".join(v.reason for v in speaking), evidence)
+    beside = {f"{v.gate}.{key}": value for v in verdicts for key, value in v.beside.items()}
+    return Verdict(gate, decisive, "; ".join(v.reason for v in speaking), evidence, beside)

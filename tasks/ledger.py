@@ -117,6 +117,14 @@ def rows(problem: str, *, since: int = 0) -> Iterator[Row]:
         since = found[-1]["sequence"]
 
 
+def decisions_on(problem: str, test_set: str) -> int:
+    """How many retrains this held-out set, by its sha256, has decided already."""
+    said = _TABLE.c.facts.contains(f'"{test_set}"')
+    query = sa.select(sa.func.count()).select_from(_TABLE).where(_TABLE.c.problem == problem, said)
+    with _engine().connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def problems() -> list[str]:
     """Every problem that has a row."""
     with _engine().connect() as connection:

@@ -1,5 +1,6 @@
 """What was answered to each request, by whom, and what turned out to be true? Both append-only."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from schemas.problem import Problem
 from schemas.rows import State
 from schemas.settings import Settings
 from tasks.database import open_database
-from tasks.scoring import Answers
+from tasks.scoring import Answers, class_indices
 
 __all__ = ["cohort", "log", "log_labels", "served"]
 
@@ -37,6 +38,9 @@ _COLUMNS = [
     "answer_score",
     "answer_decision",
     "latency_ms",
+    "champion_scores",
+    "rival_scores",
+    "answer_scores",
 ]
 # What verdicts are made of; the rest is for people.
 _JUDGED = [
@@ -50,6 +54,7 @@ _JUDGED = [
     "champion_score",
     "champion_decision",
     "champion_error",
+    "rival",
     "rival_score",
     "rival_decision",
     "rival_error",
@@ -62,6 +67,7 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
     """Log one scored batch in one transaction; a row that is there already stays as it is. Returns rows given."""
     rival = state.challenger or (state.previous if answers.rival is not None else None)
     framing, n = problem.framing, len(frame)
+    none = [None] * n
     columns: dict[str, Any] = {
         "problem": [problem.name] * n,
         "key": frame[framing.key].astype(str).tolist(),
@@ -74,15 +80,18 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
         "probability": [answers.probability] * n,
         "champion": [state.champion.sha256 if state.champion else ""] * n,
         "rival": [rival.sha256 if rival else None] * n,
-        "champion_score": _nullable(answers.champion.score),
+        "champion_score": _scalar(answers.champion.score),
         "champion_decision": _nullable(answers.champion.decision),
         "champion_error": answers.champion.errors.tolist(),
-        "rival_score": _nullable(answers.rival.score) if answers.rival else [None] * n,
-        "rival_decision": _nullable(answers.rival.decision) if answers.rival else [None] * n,
-        "rival_error": answers.rival.errors.tolist() if answers.rival else [None] * n,
-        "answer_score": _nullable(answers.score),
+        "rival_score": _scalar(answers.rival.score) if answers.rival else none,
+        "rival_decision": _nullable(answers.rival.decision) if answers.rival else none,
+        "rival_error": answers.rival.errors.tolist() if answers.rival else none,
+        "answer_score": _scalar(answers.score),
         "answer_decision": _nullable(answers.decision),
-        "latency_ms": [None] * n,
+        "latency_ms": none,
+        "champion_scores": _lists(answers.champion.score),
+        "rival_scores": _lists(answers.rival.score) if answers.rival else none,
+        "answer_scores": _lists(answers.score),
     }
     rows = [dict(zip(_COLUMNS, values, strict=True)) for values in zip(*(columns[c] for c in _COLUMNS), strict=True)]
     return _insert(_PREDICTIONS, rows)
@@ -92,7 +101,7 @@ def log_labels(problem: Problem, labels: pd.DataFrame) -> int:
     """Log labels (columns key, label, known_at) with the time each became known. Returns rows given."""
     values = zip(
         labels["key"].astype(str),
-        labels["label"].astype(float),
+        class_indices(labels["label"], problem.framing).tolist(),
         _microseconds(labels["known_at"]),
         strict=True,
     )
@@ -115,7 +124,8 @@ def cohort(
     labels come early depends on what they are.
     """
     until = now - problem.framing.maturity if matured else now
-    wanted = sa.select(*(_PREDICTIONS.c[name] for name in _JUDGED)).where(
+    several = problem.framing.task == "multiclass"
+    wanted = sa.select(*(_PREDICTIONS.c[name + "s" * (several and name.endswith("_score"))] for name in _JUDGED)).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),
         _PREDICTIONS.c.event_time < _moment(until),
@@ -127,6 +137,10 @@ def cohort(
     wanted = wanted.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key)
     with _engine().connect() as connection:
         rows = pd.DataFrame(connection.execute(wanted).all(), columns=_JUDGED)
+    if several:
+        rows = rows.assign(
+            **{name: rows[name].map(_list, na_action="ignore") for name in _JUDGED if name.endswith("_score")}
+        )
     rows = rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True))
     if not with_labels:
         return rows
@@ -135,7 +149,8 @@ def cohort(
 
 def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
     """Every answered row of the time: columns key, event_time, champion, answer_score, answer_decision."""
-    columns = [_PREDICTIONS.c[name] for name in ("key", "event_time", "champion", "answer_score", "answer_decision")]
+    score = "answer_scores" if problem.framing.task == "multiclass" else "answer_score"
+    columns = [_PREDICTIONS.c[name] for name in ("key", "event_time", "champion", score, "answer_decision")]
     query = sa.select(*columns).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),
@@ -186,6 +201,21 @@ def _moment(value: datetime) -> int:
 def _microseconds(times: pd.Series) -> list[int]:
     naive = times.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
     return [int(value) for value in naive.astype("int64")]
+
+
+def _scalar(score: np.ndarray) -> list[float | None]:
+    """A score a row; of several classes the probability of the likeliest, and all of them beside it."""
+    return _nullable(score if score.ndim == 1 else score.max(axis=1))
+
+
+def _lists(score: np.ndarray) -> list[str | None]:
+    if score.ndim == 1:
+        return [None] * len(score)
+    return [None if np.isnan(row).any() else json.dumps(row.tolist()) for row in score]
+
+
+def _list(text: str) -> np.ndarray:
+    return np.array(json.loads(text))
 
 
 def _nullable(values: np.ndarray) -> list[float | None]:

@@ -23,7 +23,18 @@ from schemas.rows import Model, State
 from schemas.settings import Settings
 from schemas.trusted import trusted_for
 
-__all__ = ["AlteredModelError", "digest", "load", "log_report", "project", "register", "run_link", "training_run"]
+__all__ = [
+    "AlteredModelError",
+    "adopt",
+    "digest",
+    "load",
+    "log_report",
+    "model_file",
+    "project",
+    "register",
+    "run_link",
+    "training_run",
+]
 
 _ROLES = ("champion", "challenger", "previous")
 # Inferring the environment starts a subprocess and takes 6 to 10 s; we know what a model of ours needs.
@@ -82,7 +93,7 @@ def register(
     trained_from: datetime | None = None,
     trained_until: datetime | None = None,
     held_out: Mapping[str, float] | None = None,
-    tags: Mapping[str, str] | None = None,
+    snapshot: str = "",
 ) -> Model:
     """A version for `model`: the one that holds the same content already, or a new one logged to the run."""
     mlflow, client = _mlflow(), _client()
@@ -92,7 +103,7 @@ def register(
     if found:
         number = str(min(int(v.version) for v in found))
     else:
-        kind = "predict_proba" if problem.framing.task == "binary" else "predict"
+        kind = "predict" if problem.framing.task == "regression" else "predict_proba"
         from mlflow.models import infer_signature
 
         info = mlflow.sklearn.log_model(
@@ -109,15 +120,25 @@ def register(
             info.model_uri,
             run_id=run_id,
             model_id=info.model_id,
-            tags={"sha256": content, "kind": name, **(tags or {})},
+            tags={"sha256": content, "kind": name, "snapshot": snapshot},
         )
         number = str(made.version)
-    return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}))
+    return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}), snapshot)
 
 
 def load(problem: Problem, model: Model) -> Any:
     """The estimator of a registered version, after its content was held against the ledger's sha256."""
     return _loaded(problem.name, model.sha256, model.version, Settings().mlflow)
+
+
+def model_file(problem: Problem, model: Model) -> Path:
+    """Where the file of a registered version lies, after its content was held against the ledger's sha256."""
+    load(problem, model)
+    return _file(problem.name, model.version)
+
+
+def _file(name: str, number: str) -> Path:
+    return Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}")) / "model.skops"
 
 
 def adopt(problem: Problem, uri: str) -> Any:
@@ -207,7 +228,7 @@ def digest(path: Path) -> str:
 def _loaded(name: str, content: str, number: str, uri: str) -> Any:
     from schemas.problem import load_problem
 
-    path = Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}")) / "model.skops"
+    path = _file(name, number)
     found = digest(path)
     if found != content:
         raise AlteredModelError(

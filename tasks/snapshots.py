@@ -10,7 +10,7 @@ import pandas as pd
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["Snapshot", "freeze", "load"]
+__all__ = ["Snapshot", "freeze", "keys", "load"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,27 @@ def freeze(problem: str, frame: pd.DataFrame) -> Snapshot:
     return Snapshot(target, digest, len(frame))
 
 
+def keys(problem: str, sha256: str, column: str) -> pd.Series | None:
+    """The row keys of a frozen snapshot, by the hash of its content; None where its file is gone."""
+    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    if not path.exists():
+        return None
+    _whole(path, sha256)
+    return pd.read_parquet(path, columns=[column])[column]
+
+
 def load(snapshot: Snapshot) -> pd.DataFrame:
     """The frozen rows; refused when the file is no longer what its name says."""
-    if _digest(snapshot.path) != snapshot.sha256:
+    _whole(snapshot.path, snapshot.sha256)
+    return pd.read_parquet(snapshot.path)
+
+
+def _whole(path: Path, sha256: str) -> None:
+    if _digest(path) != sha256:
         raise PerennialError(
-            f"snapshot {snapshot.path} no longer hashes to its name: it was changed after it was frozen. "
+            f"snapshot {path} no longer hashes to its name: it was changed after it was frozen. "
             "Restore it from a backup, or retrain."
         )
-    return pd.read_parquet(snapshot.path)
 
 
 def _digest(path: Path) -> str:

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import average_precision_score, mean_absolute_error, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, mean_absolute_error, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -25,9 +25,19 @@ from schemas.errors import PerennialError
 from schemas.framing import CostLoss, Framing
 from schemas.plans import RetrainingPlan
 from schemas.recipe import Recipe
-from tasks.scoring import Scores, row_loss
+from tasks.scoring import Scores, class_indices, row_loss
+from tasks.stats import macro_auc
 
-__all__ = ["Split", "best_threshold", "fit", "measure", "naive_baseline", "split", "with_threshold"]
+__all__ = [
+    "Split",
+    "best_threshold",
+    "fit",
+    "measure",
+    "naive_baseline",
+    "split",
+    "threshold_at_precision",
+    "with_threshold",
+]
 
 
 @dataclass(frozen=True)
@@ -79,17 +89,33 @@ def fit(
         raise PerennialError(
             f"{int(y.isna().sum())} of {len(y)} training rows have no label; train on matured rows only."
         )
-    if framing.task == "binary" and y.nunique() < 2 and recipe.family != "constant":
+    if framing.task != "regression" and y.nunique() < 2 and recipe.family != "constant":
         raise PerennialError(
             f"all {len(y)} training rows have one label; a classifier needs both. Train on a longer window."
         )
     pipeline = _pipeline(recipe, framing, X, seed=seed)
-    y = y.astype(int) if framing.task == "binary" else y.astype(float)
+    y = _target(y, framing)
     # One thread by default: sums in another order give another model in its last digits, and so another hash.
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
         pipeline.fit(X, y)
     return pipeline if threshold is None else with_threshold(pipeline, threshold, X, y)
+
+
+def _target(y: pd.Series, framing: Framing) -> pd.Series:
+    """Labels as scikit-learn is shown them: 0 and 1, the names of classes, or numbers."""
+    if framing.task == "regression":
+        return y.astype(float)
+    if framing.task == "binary":
+        return y.astype(int)
+    index = class_indices(y, framing)
+    if np.isnan(index).any():
+        raise PerennialError(
+            f"{int(np.isnan(index).sum())} of {len(y)} training labels are none of the framing's classes "
+            f"{', '.join(map(str, framing.classes))}. Name every class in the framing, or let the contract refuse the rows."
+        )
+    names = np.array([str(name) for name in framing.classes], dtype=object)
+    return pd.Series(names[index.astype(int)], index=y.index)
 
 
 def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) -> Any:
@@ -101,10 +127,25 @@ def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) 
 
 def naive_baseline(framing: Framing, rows: pd.DataFrame, features: Sequence[str]) -> Any:
     """What needs no thought: the base rate, or the median."""
-    X, y = rows[list(features)], rows[framing.target]
-    if framing.task == "binary":
-        return with_threshold(DummyClassifier(strategy="prior").fit(X, y.astype(int)), 0.5, X, y.astype(int))
-    return DummyRegressor(strategy="median").fit(X, y)
+    X, y = rows[list(features)], _target(rows[framing.target], framing)
+    if framing.task == "regression":
+        return DummyRegressor(strategy="median").fit(X, y)
+    base_rate = DummyClassifier(strategy="prior").fit(X, y)
+    return with_threshold(base_rate, 0.5, X, y) if framing.task == "binary" else base_rate
+
+
+def threshold_at_precision(scores: np.ndarray, labels: np.ndarray, precision: float) -> float:
+    """The lowest threshold that reaches this precision on validation rows: the most recall; inf where none does.
+
+    >>> threshold_at_precision(np.array([0.1, 0.4, 0.6, 0.9]), np.array([0, 1, 0, 1]), 0.6)
+    0.4
+    """
+    order = np.argsort(-np.asarray(scores, dtype=float), kind="stable")
+    s, y = np.asarray(scores, dtype=float)[order], np.asarray(labels, dtype=float)[order]
+    reached = np.cumsum(y) / np.arange(1, s.size + 1) >= precision
+    # Rows with one score are acted on together or not at all.
+    reached &= np.append(s[1:] < s[:-1], True) if s.size else reached
+    return float(s[np.flatnonzero(reached)[-1]]) if reached.any() else float("inf")
 
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> float:
@@ -130,10 +171,14 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> fl
 
 def measure(scores: Scores, labels: np.ndarray, framing: Framing) -> dict[str, float]:
     """Metrics on labelled rows. A metric that these labels cannot give is nan, which every gate reads as missing."""
-    y = np.asarray(labels, dtype=float)
+    y = class_indices(labels, framing)
     result = {"loss": float(np.mean(row_loss(scores, y, framing))), "rows": float(y.size)}
     if framing.task == "regression":
         return result | {"mae": float(mean_absolute_error(y, scores.score))}
+    result["accuracy"] = float(accuracy_score(y, scores.decision))
+    if framing.task == "multiclass":
+        shares = {f"share of {name}": float(np.mean(scores.decision == i)) for i, name in enumerate(framing.classes)}
+        return result | shares | {"roc_auc": float(macro_auc(scores.score, y))}
     both = 0 < y.mean() < 1
     result |= {"positives": float(np.mean(scores.decision >= 0.5))}
     result["roc_auc"] = float(roc_auc_score(y, scores.score)) if both else float("nan")
@@ -157,7 +202,8 @@ def _pipeline(recipe: Recipe, framing: Framing, X: pd.DataFrame, *, seed: int) -
                 ("numeric", make_pipeline(SimpleImputer(), StandardScaler()), numeric),
             ]
         case "constant":
-            steps = [("numeric", "passthrough", numeric[:1])]
+            # It reads nothing of what it is given, but is asked with the same columns.
+            steps = [("any", _ordinal(recipe), text[:1])] if text else [("any", "passthrough", numeric[:1])]
     return Pipeline(
         [
             ("columns", ColumnTransformer([s for s in steps if s[2]])),
@@ -173,11 +219,11 @@ def _ordinal(recipe: Recipe) -> OrdinalEncoder:
 
 
 def _estimator(recipe: Recipe, framing: Framing, seed: int) -> BaseEstimator:
-    binary, given = framing.task == "binary", dict(recipe.parameters)
+    classes, given = framing.task != "regression", dict(recipe.parameters)
     kinds: Mapping[str, Any] = {
-        "boosting": HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor,
-        "linear": LogisticRegression if binary else Ridge,
-        "constant": DummyClassifier if binary else DummyRegressor,
+        "boosting": HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor,
+        "linear": LogisticRegression if classes else Ridge,
+        "constant": DummyClassifier if classes else DummyRegressor,
     }
     if recipe.family != "constant":
         given = {"random_state": seed} | given

@@ -204,6 +204,7 @@ def _frame(problem: Problem, rows: ibis.Table, as_of: datetime) -> pd.DataFrame:
     # When a label came tells what it is (frauds come later), so the time is hidden with the label.
     hidden |= dict.fromkeys((framing.target, framing.label_time), rows[framing.label_time])
     masks = {c: ibis.ifelse(known < moment, rows[c], ibis.null(rows[c].type())) for c, known in hidden.items()}
-    masks[framing.target] = masks[framing.target].cast("float64")  # whole numbers have no null in pandas
+    if not masks[framing.target].type().is_string():
+        masks[framing.target] = masks[framing.target].cast("float64")  # whole numbers have no null in pandas
     rows = rows.select(*problem.contract.columns).mutate(**masks)
     return rows.order_by([framing.event_time, framing.key]).to_pandas().reset_index(drop=True)

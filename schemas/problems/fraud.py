@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from schemas.framing import CostLoss, Framing, Requirement, Risk
+from schemas.framing import CostLoss, Framing, MinimumFunction, Requirement, Risk
 from schemas.heuristic import HeuristicClassifier
 from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
@@ -97,6 +97,22 @@ PROBLEM = Problem(
             ),
         ),
         slices=("channel", "card_type"),
+        behaviours=(
+            MinimumFunction(
+                name="an everyday payment is not reviewed",
+                values={
+                    "amount": 20.0,
+                    "amount_ratio": 1.0,
+                    "hour": 12,
+                    "channel": "pos",
+                    "card_type": "debit",
+                    "customer_frauds_known_28d": 0,
+                    "terminal_frauds_known_28d": 0,
+                },
+                decision=0.0,
+                tolerated_share=0.01,
+            ),
+        ),
         risks=(
             Risk(name="fraud changes its habits", detector="decay"),
             Risk(name="the mix of payments changes", detector="drift"),

@@ -1,23 +1,71 @@
 """Which number do these numbers make? numpy and scipy only; nothing of ours is imported here."""
 
+from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
+from tasks.stats.bounded import bounded_interval
+from tasks.stats.calibration import Calibration, CalibrationBin, calibration
 from tasks.stats.conformal import smallest_rate, window_limits
 from tasks.stats.drift import binned, bins, distance
-from tasks.stats.evalues import coin_flip, rate_above, rate_below
-from tasks.stats.power import smallest_difference
+from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
+from tasks.stats.metrics import (
+    average_precision,
+    macro_auc,
+    precision_at_threshold,
+    recall_at_precision,
+    recall_at_threshold,
+    roc_auc,
+    weighted_mean,
+)
+from tasks.stats.paired import Betting, RunningAverage, betting, running_average
+from tasks.stats.power import (
+    entities_for_sample_ratio,
+    errors_for_coin_flip,
+    rows_for_betting,
+    rows_for_running_average,
+    rows_for_unpaired,
+    smallest_difference,
+    smallest_paired_difference,
+)
 from tasks.stats.sequences import confidence_sequence, fixed_interval
-from tasks.stats.srm import sample_ratio
+from tasks.stats.srm import SampleRatio, sample_ratio
+from tasks.stats.unpaired import unpaired_sequence
 
 __all__ = [
+    "Betting",
+    "Calibration",
+    "CalibrationBin",
+    "CoinFlip",
+    "RunningAverage",
+    "SampleRatio",
+    "average_precision",
+    "betting",
     "binned",
     "bins",
+    "bootstrap_interval",
+    "bounded_interval",
+    "calibration",
     "coin_flip",
     "confidence_sequence",
     "distance",
+    "entities_for_sample_ratio",
+    "errors_for_coin_flip",
     "fixed_interval",
+    "macro_auc",
+    "paired_bootstrap",
+    "precision_at_threshold",
     "rate_above",
     "rate_below",
+    "recall_at_precision",
+    "recall_at_threshold",
+    "roc_auc",
+    "rows_for_betting",
+    "rows_for_running_average",
+    "rows_for_unpaired",
+    "running_average",
     "sample_ratio",
     "smallest_difference",
+    "smallest_paired_difference",
     "smallest_rate",
+    "unpaired_sequence",
+    "weighted_mean",
     "window_limits",
 ]

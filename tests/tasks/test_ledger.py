@@ -56,6 +56,7 @@ def test_rows_follow_each_other_and_verify(home):
 
 def test_the_state_survives_re_opening(home):
     written = _write(3)
+    open_database(f"sqlite:///{home / 'ledger.db'}", "ledger").dispose()
     open_database.cache_clear()
     assert ledger.state_of("toy") == written
 

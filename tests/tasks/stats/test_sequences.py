@@ -138,3 +138,29 @@ def test_values_that_are_none_are_refused(interval, values, says):
 def test_one_value_has_no_interval():
     with pytest.raises(ValueError, match="at least 2"):
         fixed_interval([1.0])
+
+
+@given(st.lists(st.floats(-10, 10), min_size=3, max_size=30), st.permutations(range(30)))
+def test_clusters_of_one_row_are_no_clusters_and_repeated_rows_are_no_new_evidence(values, names):
+    names = list(names)[: len(values)]
+    plain = fixed_interval(values)
+    assert fixed_interval(values, clusters=names) == pytest.approx(plain, abs=1e-9)
+    assert fixed_interval(values * 4, clusters=names * 4) == pytest.approx(plain, abs=1e-9)
+
+
+def test_rows_of_a_customer_are_not_independent_and_clusters_say_so():
+    rng, runs = np.random.default_rng(9), 1_000
+    who = np.repeat(np.arange(40), rng.integers(1, 15, 40))
+    missed = np.zeros(2)
+    for _ in range(runs):
+        x = rng.normal(size=40)[who] + 0.5 * rng.normal(size=who.size)
+        missed += [fixed_interval(x)[0] > 0, fixed_interval(x, clusters=who)[0] > 0]
+    assert missed[0] / runs > 0.2
+    assert missed[1] / runs == pytest.approx(ALPHA, abs=0.035)
+
+
+def test_one_cluster_has_no_interval_and_every_row_has_a_cluster():
+    with pytest.raises(ValueError, match="at least 2 clusters, got 1"):
+        fixed_interval([1.0, 2.0], clusters=["a", "a"])
+    with pytest.raises(ValueError, match="shape of the values"):
+        fixed_interval([1.0, 2.0], clusters=["a"])

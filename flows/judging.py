@@ -1,0 +1,351 @@
+"""The offline gates: what is asked of a challenger on held-out rows, before it may score beside the champion."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from schemas.framing import Requirement
+from schemas.plans import Gate, Promotion
+from schemas.problem import Problem
+from schemas.recipe import Recipe
+from schemas.verdict import Outcome, Verdict, combine
+from tasks import evaluation, gates, scoring, training
+
+__all__ = ["Case", "blocks_of", "judge", "verdict_of"]
+
+log = logging.getLogger("perennial")
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that the gates are asked about. Whatever is a function is looked up inside its gate: what raises there is a FAIL."""
+
+    problem: Problem
+    recipe: Recipe
+    parts: training.Split
+    challenger: Any  # trained on parts.train, its threshold chosen on parts.validation
+    naive: Any
+    simpler: Callable[[], Mapping[str, Any]]  # simplest first
+    champion: Callable[[], Any]
+    champion_trained: bool  # no rule or baseline, which the first trained model has to beat
+    promotion: Promotion
+    test_set: str  # sha256 of the held-out rows
+    uses: int  # decisions that rest on them already
+    trained_on: Callable[[], Mapping[str, ArrayLike | None]]  # row keys by role
+    seed: int
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return scoring.class_indices(self.parts.test[self.problem.framing.target], self.problem.framing)
+
+    @cached_property
+    def scores(self) -> scoring.Scores:
+        """The challenger's on the held-out rows, as it gave them."""
+        return scoring.score(self.challenger, self.parts.test, self.problem.framing)
+
+    @cached_property
+    def loss(self) -> np.ndarray:
+        return self.loss_of(self.challenger)
+
+    @cached_property
+    def champion_loss(self) -> np.ndarray:
+        return self.loss_of(self.champion())
+
+    @cached_property
+    def naive_loss(self) -> np.ndarray:
+        return self.loss_of(self.naive)
+
+    def loss_of(self, model: Any) -> np.ndarray:
+        """Loss a row. Rows where a model raises have none, and a gate that meets them refuses."""
+        said = scoring.outputs(model, self.parts.test, self.problem.framing)
+        return scoring.row_loss(scoring.Scores(said.score, said.decision), self.labels, self.problem.framing)
+
+    @property
+    def clusters(self) -> np.ndarray | None:
+        """Whose row each is, where entities repeat."""
+        entity = self.problem.framing.entity
+        return None if entity is None else self.parts.test[entity].to_numpy()
+
+
+def judge(case: Case) -> dict[str, Verdict]:
+    """Every verdict of the gates that the plan asks, by its gate; one that raises is a FAIL that says so."""
+    said: dict[str, Verdict] = {}
+    for gate in case.problem.retraining.gates:
+        for name, check in _ASKED[gate](case).items():
+            said[name] = gates.closed(name, check)
+            log.info("%s: %s %s", case.problem.name, said[name].outcome, said[name].reason)
+    return said
+
+
+def verdict_of(said: Mapping[str, Verdict]) -> Verdict:
+    """All gates as one verdict. What a held-out set cannot show now it will not show later: here waiting is refusing."""
+    whole = combine("offline", said.values())
+    if whole.outcome is Outcome.WAIT:
+        return Verdict("offline", Outcome.FAIL, f"missing evidence: {whole.reason}", whole.evidence, whole.beside)
+    if whole.outcome is Outcome.PASS and str(Gate.CHAMPION) in said:
+        return Verdict("offline", Outcome.PASS, said[str(Gate.CHAMPION)].reason, whole.evidence, whole.beside)
+    return whole
+
+
+Checks = dict[str, Callable[[], Verdict]]
+
+
+def _fresh_test_set(case: Case) -> Checks:
+    allowed = case.problem.retraining.test_uses
+    return {Gate.FRESH_TEST_SET: lambda: gates.fresh_test_set(case.uses, allowed=allowed, sha256=case.test_set)}
+
+
+def _no_overlap(case: Case) -> Checks:
+    keys = case.parts.test[case.problem.framing.key]
+    return {Gate.NO_OVERLAP: lambda: gates.no_overlap(keys, case.trained_on())}
+
+
+def _no_duplicates(case: Case) -> Checks:
+    parts, framing = case.parts, case.problem.framing
+
+    def check() -> Verdict:
+        columns = [*case.recipe.features, framing.target]
+        # What is natural: copies that rows of the same number have among as many rows before them, in training itself.
+        older = parts.train.iloc[: max(len(parts.train) - len(parts.test), len(parts.train) // 2)]
+        newer = parts.train.iloc[len(older) :]
+        return gates.no_duplicates(
+            evaluation.near_copies(parts.test, parts.train, columns),
+            natural=evaluation.near_copies(newer, older, columns),
+            rows=len(parts.test),
+            limit=case.problem.retraining.duplicates,
+        )
+
+    return {Gate.NO_DUPLICATES: check}
+
+
+def _numerical_health(case: Case) -> Checks:
+    probability = case.problem.framing.task != "regression"
+    return {Gate.NUMERICAL_HEALTH: lambda: gates.finite(case.scores.score, probability=probability)}
+
+
+def _constant(case: Case) -> Checks:
+    plan = case.problem.retraining
+
+    def check() -> Verdict:
+        # The first model must beat what needs no thought. A later one replaces a model that did, and which the world may
+        # have made worse than a constant: there, waiting for a significant lead over it would keep the worse one.
+        if not case.champion_trained:
+            return _paired(case, case.naive_loss, "constant", Promotion.SUPERIORITY)
+        return gates.not_shown_worse(
+            case.naive_loss,
+            case.loss,
+            alpha=plan.alpha,
+            at_least=plan.test_rows,
+            against="constant",
+            clusters=case.clusters,
+        )
+
+    return {Gate.CONSTANT: check}
+
+
+def _champion(case: Case) -> Checks:
+    return {Gate.CHAMPION: lambda: _paired(case, case.champion_loss, "champion", case.promotion)}
+
+
+def _paired(case: Case, rival_loss: np.ndarray, against: str, promotion: Promotion) -> Verdict:
+    plan, framing = case.problem.retraining, case.problem.framing
+    return gates.paired_offline(
+        rival_loss,
+        case.loss,
+        promotion=promotion,
+        margin=framing.margin,
+        alpha=plan.alpha,
+        at_least=plan.test_rows,
+        against=against,
+        clusters=case.clusters,
+        clipped=scoring.clipped_share(case.scores, case.labels, framing),
+    )
+
+
+def _requirements(case: Case) -> Checks:
+    framing = case.problem.framing
+
+    def measured() -> dict[str, tuple[float, float, float]]:
+        return evaluation.metric_intervals(
+            framing.requirements,
+            framing,
+            case.scores,
+            case.labels,
+            thresholds=_operating_points(case),
+            blocks=blocks_of(case),
+            alpha=case.problem.retraining.alpha,
+            seed=case.seed,
+        )
+
+    checks: Checks = {}
+    for wanted in framing.requirements:
+        checks[f"requirement {wanted.name}"] = partial(_on, gates.requirement, wanted, measured)
+        if wanted.at_precision is not None:
+            checks[f"precision of {wanted.name}"] = partial(_on, gates.precision_kept, wanted, measured)
+    return checks
+
+
+def _on(gate: Callable[..., Verdict], wanted: Requirement, measured: Callable[[], Any]) -> Verdict:
+    """Measured inside the gate: a metric that raises is this requirement's FAIL."""
+    return gate(wanted, measured())
+
+
+def _operating_points(case: Case) -> dict[str, float]:
+    """The threshold of each operating point, frozen on validation rows."""
+    framing, rows = case.problem.framing, case.parts.validation
+    wanted = {r.name: r.at_precision for r in framing.requirements if r.at_precision is not None}
+    if not wanted:
+        return {}
+    scores, labels = scoring.score(case.challenger, rows, framing).score, rows[framing.target].to_numpy(dtype=float)
+    return {name: training.threshold_at_precision(scores, labels, precision) for name, precision in wanted.items()}
+
+
+def blocks_of(case: Case) -> np.ndarray:
+    """What is resampled as a whole: an entity's rows, or a day's."""
+    if case.clusters is not None:
+        return case.clusters
+    return case.parts.test[case.problem.framing.event_time].dt.floor("D").to_numpy()
+
+
+def _slices(case: Case) -> Checks:
+    framing, plan, test = case.problem.framing, case.problem.retraining, case.parts.test
+
+    def check() -> Verdict:
+        gain = case.champion_loss - case.loss
+        declared = {
+            f"{column} {value}": gain[(test[column] == value).to_numpy()]
+            for column in framing.slices
+            for value in test[column].dropna().unique()
+        }
+        return gates.slices(
+            declared, name=Gate.SLICES, margin=framing.margin, alpha=plan.alpha, at_least=plan.slice_rows
+        )
+
+    return {Gate.SLICES: check} if framing.slices else {}
+
+
+def _weak_slices(case: Case) -> Checks:
+    framing, plan, test = case.problem.framing, case.problem.retraining, case.parts.test
+
+    def check() -> Verdict:
+        if len(test) < 4 * plan.slice_rows:
+            said = f"{len(test)} held-out rows, {4 * plan.slice_rows} are needed to search half and judge half"
+            return Verdict(Gate.WEAK_SLICES, Outcome.WAIT, said, {"rows": len(test)})
+        gain = case.champion_loss - case.loss
+        features = [name for name in case.recipe.features if name in test]
+        found = evaluation.excess_slices(-gain, test, features, at_least=plan.slice_rows, seed=case.seed)
+        if not found:
+            return Verdict(Gate.WEAK_SLICES, Outcome.PASS, "no slice loses against the champion", {"slices": 0})
+        judged = {name: gain[rows] for name, rows in found.items()}
+        # The half that is judged has about as many rows of a slice as the one that was searched.
+        at_least = plan.slice_rows // 2
+        return gates.slices(judged, name=Gate.WEAK_SLICES, margin=framing.margin, alpha=plan.alpha, at_least=at_least)
+
+    return {Gate.WEAK_SLICES: check}
+
+
+def _calibration(case: Case) -> Checks:
+    plan, framing = case.problem.retraining, case.problem.framing
+    return {
+        Gate.CALIBRATION: lambda: gates.calibrated(
+            evaluation.calibration_of(case.scores, case.labels, framing),
+            tolerance=framing.calibration_tolerance,
+            alpha=plan.alpha,
+            at_least=plan.calibration_rows,
+        )
+    }
+
+
+def _fairness(case: Case) -> Checks:
+    plan, framing = case.problem.retraining, case.problem.framing
+
+    def check(wanted: Any) -> Verdict:
+        groups = evaluation.group_values(wanted, case.parts.test, case.scores, case.labels, framing)
+        return gates.fair(wanted, groups, alpha=plan.alpha, at_least=plan.slice_rows)
+
+    return {f"fairness {wanted.column} {wanted.measure}": partial(check, wanted) for wanted in framing.fairness}
+
+
+def _business_value(case: Case) -> Checks:
+    framing, plan = case.problem.framing, case.problem.retraining
+    if framing.costs is None and framing.money_per_loss is None:
+        return {}
+
+    def cost(model: Any) -> np.ndarray:
+        if framing.costs is None:
+            return case.loss_of(model) * (framing.money_per_loss or 0.0)
+        said = scoring.outputs(model, case.parts.test, framing)
+        return scoring.row_cost(scoring.Scores(said.score, said.decision), case.labels, framing.costs)
+
+    def check() -> Verdict:
+        priced = [entry for row in framing.costs.costs for entry in row] if framing.costs else None
+        per_loss = framing.money_per_loss or 0.0
+        return gates.business_value(
+            cost(case.champion()),
+            cost(case.challenger),
+            _cheapest_constant(case) if framing.costs else cost(case.naive),
+            tolerated=framing.costs.tolerated if framing.costs else framing.margin * per_loss,
+            smallest=min(priced) if priced else 0.0,
+            largest=max(priced) if priced else per_loss,
+            currency=framing.currency,
+            alpha=plan.alpha,
+            at_least=plan.test_rows,
+            clusters=case.clusters,
+        )
+
+    return {Gate.BUSINESS_VALUE: check}
+
+
+def _cheapest_constant(case: Case) -> np.ndarray:
+    """Costs a row of the one decision that would have cost least on the training rows."""
+    framing = case.problem.framing
+    assert framing.costs is not None, "asked where costs are declared"
+    matrix = np.array(framing.costs.costs)
+    seen = scoring.class_indices(case.parts.train[framing.target], framing).astype(int)
+    best = int(np.argmin(matrix[seen].mean(axis=0)))
+    return matrix[case.labels.astype(int), best]
+
+
+def _behaviour(case: Case) -> Checks:
+    framing = case.problem.framing
+    if not framing.behaviours:
+        return {}
+    return {Gate.BEHAVIOUR: lambda: gates.behaves(evaluation.behaviour_kept(case.challenger, case.parts.test, framing))}
+
+
+def _simplicity(case: Case) -> Checks:
+    framing, plan = case.problem.framing, case.problem.retraining
+    return {
+        Gate.SIMPLICITY: lambda: gates.simplest(
+            case.loss,
+            {family: case.loss_of(model) for family, model in case.simpler().items()},
+            margin=framing.simpler_within,
+            alpha=plan.alpha,
+            at_least=plan.test_rows,
+            clusters=case.clusters,
+        )
+    }
+
+
+_ASKED: dict[Gate, Callable[[Case], Checks]] = {
+    Gate.FRESH_TEST_SET: _fresh_test_set,
+    Gate.NO_OVERLAP: _no_overlap,
+    Gate.NO_DUPLICATES: _no_duplicates,
+    Gate.NUMERICAL_HEALTH: _numerical_health,
+    Gate.CONSTANT: _constant,
+    Gate.CHAMPION: _champion,
+    Gate.REQUIREMENTS: _requirements,
+    Gate.SLICES: _slices,
+    Gate.WEAK_SLICES: _weak_slices,
+    Gate.CALIBRATION: _calibration,
+    Gate.FAIRNESS: _fairness,
+    Gate.BUSINESS_VALUE: _business_value,
+    Gate.BEHAVIOUR: _behaviour,
+    Gate.SIMPLICITY: _simplicity,
+    Gate.SERVEABILITY: lambda _case: {},  # asked of the model that was logged, in flows.training
+}

@@ -1,0 +1,225 @@
+"""One recipe tried: fitted, judged on held-out rows, and, if it may go on, refitted on everything labelled and logged."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from flows.judging import Case, judge, verdict_of
+from flows.turn import Turn, seed_of
+from schemas.framing import CostLoss
+from schemas.plans import Gate, Promotion
+from schemas.problem import Problem
+from schemas.recipe import Recipe, difference
+from schemas.rows import Model
+from schemas.settings import Settings
+from schemas.trusted import trusted_for
+from schemas.verdict import Outcome, Verdict
+from tasks import gates, ledger, registry, scoring, snapshots, training
+from tasks.probe import FreshProcess
+from tasks.transitions import Decision
+
+__all__ = ["Trial", "keys_of", "tried"]
+
+log = logging.getLogger("perennial")
+_GOLDEN_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried, on which rows, in which MLflow run; `process` waits to serve the model that comes of it."""
+
+    turn: Turn
+    recipe: Recipe
+    parts: training.Split
+    labelled: pd.DataFrame
+    until: datetime
+    run: str
+    process: FreshProcess
+
+    @property
+    def problem(self) -> Problem:
+        return self.turn.problem
+
+    @property
+    def champion(self) -> Model:
+        assert self.turn.state.champion is not None, "RETRAIN is reached from HEALTHY, where a champion serves"
+        return self.turn.state.champion
+
+    @cached_property
+    def everything(self) -> pd.DataFrame:
+        """The labelled rows that the recipe's window reaches, held-out ones and all: what the challenger is refitted on."""
+        window, time = self.recipe.window, self.labelled[self.problem.framing.event_time]
+        return self.labelled if window is None else self.labelled[time >= self.until - window]
+
+    def fit(self, rows: pd.DataFrame, *, threshold: float | None = None, recipe: Recipe | None = None) -> Any:
+        return training.fit(
+            recipe or self.recipe,
+            self.problem.framing,
+            rows,
+            seed=seed_of(self.turn),
+            threads=Settings().threads,
+            threshold=threshold,
+        )
+
+    def fitted(self, recipe: Recipe) -> tuple[Any, float | None]:
+        """A recipe fitted on the training rows, its operating point frozen on the validation rows."""
+        model = self.fit(self.parts.train, recipe=recipe)
+        threshold = _threshold(self.problem, model, self.parts.validation)
+        if threshold is None:
+            return model, None
+        X, y = self.parts.train[list(recipe.features)], self.parts.train[self.problem.framing.target]
+        return training.with_threshold(model, threshold, X, y.astype(int)), threshold
+
+
+def tried(trial: Trial) -> Decision:
+    """The recipe's verdict; and where a simpler one is no worse, that one's."""
+    problem = trial.problem
+    notes: dict[str, Any] = {"run": trial.run, "link": registry.run_link(problem, trial.run)}
+    try:
+        model, threshold = trial.fitted(trial.recipe)
+        measured = _measured(trial, model)
+        refitted = trial.fit(trial.everything, threshold=threshold)
+    except (
+        Exception
+    ) as error:  # whatever raises in a fit is a fault of this recipe on these rows: it is refused, and says why
+        said = f"training raised {type(error).__name__}: {str(error)[:200]}"
+        return Decision(Verdict("training", Outcome.FAIL, said), notes=notes)
+    verdicts = judge(_case(trial, model))
+    simpler = verdicts[Gate.SIMPLICITY].evidence.get("take") if Gate.SIMPLICITY in verdicts else None
+    if simpler is not None:
+        log.info("%s: %s", problem.name, verdicts[Gate.SIMPLICITY].reason)
+        taken = next(other for other in trial.recipe.simpler() if other.family == simpler)
+        return tried(replace(trial, recipe=taken))
+    snapshot, challenger = snapshots.freeze(problem.name, trial.everything), None
+    if verdict_of(verdicts).outcome is Outcome.PASS:
+        challenger, served = _logged(trial, refitted, measured["test"], snapshot.sha256)
+        verdicts |= {Gate.SERVEABILITY: served} if Gate.SERVEABILITY in problem.retraining.gates else {}
+    verdict = verdict_of(verdicts)
+    _describe(trial, threshold, measured, verdict, snapshot)
+    notes |= {"snapshot": str(snapshot.path), "metrics": measured}
+    notes["gates"] = [[v.gate, str(v.outcome), v.reason] for v in verdicts.values()]
+    if verdict.outcome is not Outcome.PASS:
+        return Decision(verdict, notes=notes)
+    return Decision(verdict, model=challenger, snapshot=snapshot.sha256, notes=notes)
+
+
+def keys_of(problem: Problem, model: Model, evaluated: pd.DataFrame) -> Any:
+    """Row keys that `model` was trained on: those of its snapshot; none where it was trained on nothing, or only on rows
+    before the evaluated ones; None where nobody knows."""
+    if model.snapshot:
+        return snapshots.keys(problem.name, model.snapshot, problem.framing.key)
+    if model.trained_until is None:
+        return None if model.trained else []
+    return [] if (evaluated[problem.framing.event_time] >= model.trained_until).all() else None
+
+
+def _case(trial: Trial, model: Any) -> Case:
+    problem, parts, champion = trial.problem, trial.parts, trial.champion
+    test_set = snapshots.freeze(problem.name, parts.test).sha256
+
+    def trained_on() -> dict[str, Any]:
+        seen = pd.concat([parts.train, parts.validation])
+        return {"challenger": seen[problem.framing.key], "champion": keys_of(problem, champion, parts.test)}
+
+    return Case(
+        problem=problem,
+        recipe=trial.recipe,
+        parts=parts,
+        challenger=model,
+        naive=training.naive_baseline(problem.framing, parts.train, trial.recipe.features),
+        simpler=lambda: {recipe.family: trial.fitted(recipe)[0] for recipe in trial.recipe.simpler()},
+        champion=lambda: registry.load(problem, champion),
+        champion_trained=champion.trained,
+        promotion=trial.turn.state.promotion or Promotion.SUPERIORITY,
+        test_set=test_set,
+        uses=ledger.decisions_on(problem.name, test_set),
+        trained_on=trained_on,
+        seed=seed_of(trial.turn),
+    )
+
+
+def _measured(trial: Trial, model: Any) -> dict[str, dict[str, float]]:
+    """The metrics on each part."""
+    framing, parts = trial.problem.framing, trial.parts
+    return {
+        name: training.measure(scoring.score(model, part, framing), part[framing.target].to_numpy(), framing)
+        for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
+    }
+
+
+def _threshold(problem: Problem, model: Any, validation: pd.DataFrame) -> float | None:
+    """The operating point, frozen on validation rows; None where there is nothing to set."""
+    framing = problem.framing
+    if framing.task != "binary":
+        return None
+    if not isinstance(framing.loss, CostLoss):
+        return 0.5
+    scores = scoring.score(model, validation, framing).score
+    return training.best_threshold(scores, validation[framing.target].to_numpy(dtype=float), framing.loss)
+
+
+def _logged(trial: Trial, model: Any, held_out: Mapping[str, float], snapshot: str) -> tuple[Model | None, Verdict]:
+    """The refitted model as a registered version, and whether the one that was logged can be served."""
+    problem, everything = trial.problem, trial.everything
+    try:
+        challenger = registry.register(
+            problem,
+            model,
+            name=trial.recipe.family,
+            example=everything[list(trial.recipe.features)].head(5),
+            run_id=trial.run,
+            why=str(trial.turn.state.why or ""),
+            trained_from=everything[problem.framing.event_time].min().to_pydatetime(),
+            trained_until=trial.until,
+            held_out={name: float(f"{value:.12g}") for name, value in held_out.items() if value == value},
+            snapshot=snapshot,
+        )
+    except registry.AlteredModelError as error:
+        return None, Verdict(Gate.SERVEABILITY, Outcome.FAIL, f"it cannot be logged: {error}")
+    if Gate.SERVEABILITY not in problem.retraining.gates:
+        return challenger, Verdict(Gate.SERVEABILITY, Outcome.WAIT, "the plan does not ask")
+    return challenger, gates.closed(Gate.SERVEABILITY, lambda: _serveable(trial, challenger, model))
+
+
+def _serveable(trial: Trial, challenger: Model, model: Any) -> Verdict:
+    """The logged model in a process of its own, against the one that was trained here."""
+    problem, plan, framing = trial.problem, trial.problem.retraining, trial.problem.framing
+    golden = trial.everything[list(trial.recipe.features)].tail(_GOLDEN_ROWS)
+    found = trial.process.probe(
+        registry.model_file(problem, challenger),
+        trusted_for(problem.heuristic),
+        golden,
+        scoring.score(model, golden, framing),
+        framing,
+    )
+    limits = gates.Limits(
+        load_seconds=plan.load_at_most.total_seconds(),
+        latency_ms=framing.latency_budget / timedelta(milliseconds=1),
+        memory_mb=plan.memory_mb,
+        size_mb=plan.model_mb,
+    )
+    return gates.serveable(found, limits)
+
+
+def _describe(
+    trial: Trial,
+    threshold: float | None,
+    measured: Mapping[str, Mapping[str, float]],
+    verdict: Verdict,
+    snapshot: snapshots.Snapshot,
+) -> None:
+    """What the MLflow run says of this challenger."""
+    recipe, state = trial.recipe, trial.turn.state
+    params = {"family": recipe.family, "features": ",".join(recipe.features), "seed": seed_of(trial.turn)}
+    params |= {"threshold": threshold, **recipe.parameters}
+    metrics = {f"{part}_{name}": value for part, values in measured.items() for name, value in values.items()}
+    tags = {"snapshot": snapshot.sha256, "why": str(state.why)}
+    tags |= {"outcome": str(verdict.outcome), "reason": verdict.reason[:4000]}
+    tags |= {"recipe": recipe.model_dump_json()}
+    tags |= {"recipe_change": str(difference(trial.problem.recipe, recipe))[:4000]}
+    registry.describe(params, metrics, tags, [snapshot.path])

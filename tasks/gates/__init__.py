@@ -1,0 +1,60 @@
+"""Does the evidence allow the next step? Each gate is pure and returns PASS, FAIL or WAIT, with the numbers in its sentence."""
+
+from tasks.gates.honesty import fresh_test_set, no_duplicates, no_overlap, same_pair
+from tasks.gates.monitoring import decay, drift
+from tasks.gates.operations import (
+    Limits,
+    Probe,
+    enough_traffic,
+    error_guardrail,
+    prediction_shift,
+    serveable,
+    shares_held,
+)
+from tasks.gates.paired import business_effect, no_worse_live, not_shown_worse, paired_offline, paired_sequential
+from tasks.gates.quality import (
+    Violations,
+    behaves,
+    business_value,
+    calibrated,
+    fair,
+    finite,
+    precision_kept,
+    requirement,
+    simplest,
+    slices,
+)
+from tasks.gates.verdicts import at_deadline, closed
+
+__all__ = [
+    "Limits",
+    "Probe",
+    "Violations",
+    "at_deadline",
+    "behaves",
+    "business_effect",
+    "business_value",
+    "calibrated",
+    "closed",
+    "decay",
+    "drift",
+    "enough_traffic",
+    "error_guardrail",
+    "fair",
+    "finite",
+    "fresh_test_set",
+    "no_duplicates",
+    "no_overlap",
+    "no_worse_live",
+    "not_shown_worse",
+    "paired_offline",
+    "paired_sequential",
+    "precision_kept",
+    "prediction_shift",
+    "requirement",
+    "same_pair",
+    "serveable",
+    "shares_held",
+    "simplest",
+    "slices",
+]
