@@ -14,7 +14,7 @@ from tasks import contracts, gates, registry, training, windows
 from tasks.probe import FreshProcess
 from tasks.transitions import Decision
 
-__all__ = ["first_champion", "make_challenger"]
+__all__ = ["data_fault", "first_champion", "make_challenger"]
 
 
 def first_champion(turn: Turn) -> Decision:
@@ -137,10 +137,10 @@ def _checked(problem: Problem, rows: pd.DataFrame) -> tuple[contracts.Checked | 
         checked = contracts.check(problem, rows)
     except contracts.BrokenContractError as error:
         return None, Verdict("contract", Outcome.FAIL, f"data fault: {error}")
-    return checked, _data_fault(problem, checked)
+    return checked, data_fault(problem, checked)
 
 
-def _data_fault(problem: Problem, checked: contracts.Checked) -> Verdict | None:
+def data_fault(problem: Problem, checked: contracts.Checked) -> Verdict | None:
     limit = problem.monitoring.bad_share
     if checked.rows and checked.bad_share <= limit:
         return None

@@ -28,7 +28,8 @@ Metric = Literal["average_precision", "roc_auc", "mae", "recall", "precision", "
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A limit that is no number would let everything pass.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CostLoss(_Frozen):
@@ -214,7 +215,7 @@ class Framing(_Frozen):
     simplicity_margin: float | None = Field(
         default=None,
         gt=0,
-        description="Loss a row that a simpler model may cost and still be taken; None: a tenth of `margin`.",
+        description="Loss a row that a simpler model may cost and still be taken; None: `margin`.",
     )
     latency_budget: timedelta = Field(
         default=timedelta(milliseconds=100), description="For one row, at `latency_quantile`, in a process of its own."
@@ -224,7 +225,7 @@ class Framing(_Frozen):
 
     @property
     def simpler_within(self) -> float:
-        return self.simplicity_margin or self.margin / 10
+        return self.simplicity_margin or self.margin
 
     @property
     def n_classes(self) -> int:

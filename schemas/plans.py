@@ -57,7 +57,8 @@ class Gate(StrEnum):
 
 
 class _Plan(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A limit that is no number would let everything pass.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RolloutPlan(_Plan):

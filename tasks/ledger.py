@@ -48,6 +48,16 @@ class LostRaceError(PerennialError):
         )
 
 
+class IllegalStepError(PerennialError):
+    """A row that would skip a stage, or leave a problem without a champion. Nothing was written."""
+
+    def __init__(self, entry: Entry, says: str) -> None:
+        super().__init__(
+            f"row {entry.state.sequence} of {entry.state.problem!r} {says}. The ledger takes only arrows of "
+            "schemas/stage.py: NEXT; let a turn of the loop decide the step."
+        )
+
+
 class BrokenLedgerError(PerennialError):
     """The ledger does not verify."""
 
@@ -78,6 +88,9 @@ def state_of(problem: str) -> State:
 def append(prior: State, entry: Entry) -> State:
     """Insert the row that follows `prior`. The unique (problem, sequence) makes the insert the compare-and-set."""
     facts = facts_of(entry)
+    for broken, says in _illegal(facts, str(prior.stage)):
+        if broken:
+            raise IllegalStepError(entry, says)
     row_hash = chained(prior.hash, facts)
     versions = {
         role: model.version
@@ -149,8 +162,6 @@ def verify(problem: str) -> int:
 
 def _faults(row: Row, prior: str, count: int, stage: str | None) -> list[tuple[bool, str]]:
     facts = row.facts
-    arrows: dict[Any, Any] = NEXT.get(facts["before"], {})
-    legal = facts["kind"] != "turn" or arrows.get(facts["arrow"]) == facts["stage"]
     return [
         (facts["sequence"] != count, f"stands where row {count} should"),
         (
@@ -159,15 +170,20 @@ def _faults(row: Row, prior: str, count: int, stage: str | None) -> list[tuple[b
         ),
         (chained(prior, facts) != row.hash, "does not hash to what it says"),
         (chained(row.hash, row.notes) != row.notes_hash, "has notes that were changed"),
-        (
-            stage is not None and facts["before"] != stage,
-            f"begins in {facts['before']}, but the row before ended in {stage}",
-        ),
-        (
-            not legal,
-            f"goes from {facts['before']} to {facts['stage']} on {facts['arrow']}, which is no arrow",
-        ),
-        (facts["stage"] != "COLD" and not facts["champion"], "has no champion"),
+        *_illegal(facts, stage),
+    ]
+
+
+def _illegal(facts: dict[str, Any], stage: str | None) -> list[tuple[bool, str]]:
+    """What no row may do, given the stage that the row before ended in."""
+    before, after = facts["before"], facts["stage"]
+    arrows: dict[Any, Any] = NEXT.get(before, {})
+    # A request or a change of rules moves nothing; an adopted model is what COLD waits for.
+    target = {"turn": arrows.get(facts["arrow"]), "adopt": "HEALTHY"}.get(facts["kind"], before)
+    return [
+        (stage is not None and before != stage, f"begins in {before}, but the row before ended in {stage}"),
+        (target != after, f"goes from {before} to {after} on {facts['arrow']}, which is no arrow"),
+        (after != "COLD" and not facts["champion"], "has no champion"),
     ]
 
 

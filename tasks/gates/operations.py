@@ -92,7 +92,7 @@ def prediction_shift(
     if rows == 0:
         return Verdict(name, Outcome.WAIT, "it has scored no request yet", {"rows": 0})
     low, high = held_out / factor, min(held_out * factor, 1 - 1e-9)
-    if not 0 < low < high < 1:
+    if not 0 < low < high:
         said = f"a held-out share of {what} of {held_out:.4f} gives no limits"
         return Verdict(name, Outcome.WAIT, said, {"rows": rows})
     log_e = max(rate_below(positives, rows, rate=low), rate_above(positives, rows, rate=high))

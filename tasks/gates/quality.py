@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from schemas.framing import Fairness, Requirement
 from schemas.verdict import Evidence, Interval, Outcome, Verdict
 from tasks.gates.verdicts import gain_of, numbers
-from tasks.stats import Calibration, bounded_interval, fixed_interval
+from tasks.stats import Calibration, bounded_interval
 
 __all__ = [
     "Violations",
@@ -233,12 +233,18 @@ def behaves(measured: Mapping[str, Violations]) -> Verdict:
 
 def _gap(a: np.ndarray, b: np.ndarray, *, alpha: float) -> Interval:
     """Difference of two means with each end a bound at level `alpha`: two intervals at half of it, joined."""
-    a_low, a_mean, a_high = fixed_interval(a, alpha=alpha)
-    b_low, b_mean, b_high = fixed_interval(b, alpha=alpha)
+    a_low, a_mean, a_high = _share(a, alpha=alpha)
+    b_low, b_mean, b_high = _share(b, alpha=alpha)
     # Variances add; the widths of independent means add in squares.
     low = math.hypot(a_mean - a_low, b_high - b_mean)
     high = math.hypot(a_high - a_mean, b_mean - b_low)
     return Interval(a_mean - b_mean - low, a_mean - b_mean, a_mean - b_mean + high)
+
+
+def _share(x: np.ndarray, *, alpha: float) -> tuple[float, float, float]:
+    """Interval for the mean of values in [0, 1], two unseen rows at each end."""
+    low, mean, high = bounded_interval(2 * x - 1, alpha=alpha)
+    return (low + 1) / 2, (mean + 1) / 2, (high + 1) / 2
 
 
 def _money(gain: Interval, currency: str) -> str:

@@ -40,7 +40,7 @@ def gain_of(champion_loss: ArrayLike, challenger_loss: ArrayLike) -> np.ndarray:
 
 def floor_of(promotion: Promotion, margin: float) -> float:
     """What the gain must exceed: nothing for superiority, minus the margin for non-inferiority."""
-    return 0.0 if promotion is Promotion.SUPERIORITY else -margin
+    return 0.0 if Promotion(promotion) is Promotion.SUPERIORITY else -margin
 
 
 def claim(says: str, promotion: Promotion, against: str, gain: Interval, margin: float, rows: int) -> str:

@@ -1,0 +1,69 @@
+"""Can our gates say no? Faults planted one by one into a problem's own rows, each with the verdict that must follow."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.drills import live, offline
+from flows.drills.world import Drill, World, build, scratch_home
+from schemas.errors import PerennialError
+from schemas.problem import load_problem
+from schemas.settings import Settings
+from tasks import windows
+from tasks.figures import keep
+
+__all__ = ["ALL", "WrongVerdictError", "drills", "run_drill", "world_of"]
+
+ALL: list[Drill] = [*offline.DRILLS, *live.DRILLS]
+
+
+class WrongVerdictError(PerennialError):
+    """A gate that let a planted fault by, or refused a sound challenger."""
+
+
+@flow(name="drills", flow_run_name="{problem}")
+def drills(problem: str = "fraud", now: datetime | None = None) -> dict[str, Any]:
+    """Plant every fault into the rows of `problem` before `now` and require the right verdict; fails if one is wrong."""
+    world = world_of(problem, now)
+    ask = task(task_run_name="{drill.name}", cache_policy=NO_CACHE)(run_drill)
+    with scratch_home():
+        found = [ask(world, drill) for drill in ALL if drill.applies(world.problem)]
+    wrong = [one for one in found if not one["right"]]
+    figures = {"problem": problem, "drills": found, "right": len(found) - len(wrong), "wrong": len(wrong)}
+    keep("drills", figures)
+    create_table_artifact(
+        key=f"drills-{problem.replace('_', '-').lower()}",
+        table=[{key: one[key] for key in ("name", "expected", "got", "right", "reason")} for one in found],
+        description=f"{figures['right']} of {len(found)} drills right",
+    )
+    if wrong:
+        shown = "; ".join(f"{one['name']}: expected {one['expected']}, got {one['got']}" for one in wrong)
+        raise WrongVerdictError(f"{len(wrong)} of {len(found)} drills on {problem!r} went wrong: {shown}.")
+    return figures
+
+
+def run_drill(world: World, drill: Drill) -> dict[str, Any]:
+    """One drill's result. A drill that raises has no verdict, which is never the right one."""
+    try:
+        verdict = drill.ask(world)
+    except Exception as error:
+        got, reason = "error", f"{type(error).__name__}: {str(error)[:300]}"
+    else:
+        got, reason = str(verdict.outcome), verdict.reason
+    return {
+        "name": drill.name,
+        "expected": str(drill.expected),
+        "got": got,
+        "right": got == str(drill.expected),
+        "reason": reason,
+    }
+
+
+def world_of(problem: str, now: datetime | None = None) -> World:
+    """The problem's newest rows before `now`; by default before the present, or the table's end if that comes first."""
+    known = load_problem(problem)
+    moment = windows.aware(now, "now") if now else min(datetime.now(UTC), windows.bounds(known)[1])
+    return build(known, moment, seed=Settings().seed)

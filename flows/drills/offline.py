@@ -1,0 +1,332 @@
+"""Faults that held-out rows have to show: in the labels, the split, the metric, the champion, the model."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from flows.drills.world import Drill, Faulty, World, in_units
+from flows.judging import judge, verdict_of
+from schemas.framing import CostMatrix, Fairness, Invariance, Requirement
+from schemas.plans import Gate
+from schemas.problem import Problem
+from schemas.trusted import trusted_for
+from schemas.verdict import Outcome, Verdict
+from tasks import contracts, gates, scoring
+from tasks.probe import FreshProcess
+
+__all__ = ["DRILLS"]
+
+_FAIL, _PASS, _WAIT = Outcome.FAIL, Outcome.PASS, Outcome.WAIT
+
+
+def _sound(world: World) -> Verdict:
+    """Gates that always say no would pass every other drill: this one has to be let through by all of them."""
+    plan = world.problem.retraining
+    asked = tuple(gate for gate in plan.gates if gate not in (Gate.SERVEABILITY, Gate.SIMPLICITY))
+    problem = replace(world.problem, retraining=plan.model_copy(update={"gates": asked}))
+    return verdict_of(judge(replace(world.case, problem=problem)))
+
+
+def _shuffled_labels(world: World) -> Verdict:
+    target = world.problem.framing.target
+    rows = world.parts.train.assign(**{target: world.rng.permutation(world.parts.train[target].to_numpy())})
+    return world.judged(Gate.CONSTANT, challenger=world.trained(rows))
+
+
+def _constant_model(world: World) -> Verdict:
+    return world.judged(Gate.NUMERICAL_HEALTH, challenger=world.naive)
+
+
+def _requirement(problem: Problem) -> Requirement:
+    metric: Any = "mae" if problem.framing.task == "regression" else "roc_auc"
+    limit: dict[str, Any] = {"at_most": 1e12} if metric == "mae" else {"at_least": 0.01}
+    return Requirement(metric=metric, reason="a limit that any model keeps", **limit)
+
+
+def _missing_metric(world: World) -> Verdict:
+    return gates.closed("requirement", lambda: gates.requirement(_requirement(world.problem), {}))
+
+
+def _exception_in_metric(world: World) -> Verdict:
+    broken = Faulty(world.challenger, lambda said, _: np.full_like(said, np.nan))
+    return world.judged(Gate.REQUIREMENTS, framing={"requirements": (_requirement(world.problem),)}, challenger=broken)
+
+
+def _champion_lookup(world: World) -> Verdict:
+    def lost() -> Any:
+        raise ConnectionError("the registry does not answer")
+
+    return world.judged(Gate.CHAMPION, champion=lost)
+
+
+def _flipped_cost(_world: World) -> Verdict:
+    def flipped() -> Verdict:
+        CostMatrix(costs=((0.0, -3.0), (-150.0, 0.0)), tolerated=0.1)
+        return Verdict("costs", _PASS, "a matrix in which errors are gains was taken")
+
+    return gates.closed("costs", flipped)
+
+
+def _costliest_threshold(world: World) -> Verdict:
+    """The cost's sign was flipped where the threshold was chosen: it acts on all but the most suspicious rows."""
+    flipped = Faulty(world.challenger, lambda said, _: 1 - said)
+    flipped.threshold = 1 - scoring.threshold_of(world.challenger)
+    return world.judged(Gate.BUSINESS_VALUE, framing=_priced(world.problem), challenger=flipped)
+
+
+def _priced(problem: Problem) -> dict[str, Any]:
+    """A price on errors, where the framing names none."""
+    framing = problem.framing
+    return {} if framing.costs or framing.money_per_loss else {"money_per_loss": 100.0}
+
+
+def _overlapping_rows(world: World) -> Verdict:
+    parts = world.parts
+    leaked = pd.concat([parts.test.iloc[1:], parts.train.iloc[[0]]], ignore_index=True)
+    return world.judged(Gate.NO_OVERLAP, parts=replace(parts, test=leaked))
+
+
+def _retrained_on_test(world: World) -> Verdict:
+    seen = {**world.case.trained_on(), "champion": world.parts.test[world.problem.framing.key]}
+    return world.judged(Gate.NO_OVERLAP, trained_on=lambda: seen)
+
+
+def _unknown_snapshot(world: World) -> Verdict:
+    seen = {**world.case.trained_on(), "champion": None}
+    return world.judged(Gate.NO_OVERLAP, trained_on=lambda: seen)
+
+
+def _near_duplicates(world: World) -> Verdict:
+    """One held-out row in ten is a training row again, under a new key and shaken a little."""
+    parts, key = world.parts, world.problem.framing.key
+    n = len(parts.test) // 10
+    copies = parts.train.sample(n, random_state=world.seed).reset_index(drop=True)
+    for name in world.problem.recipe.features:
+        if pd.api.types.is_float_dtype(copies[name]):
+            copies[name] = copies[name] + parts.train[name].std() * 1e-9
+    copies[key] = parts.test[key].to_numpy()[:n]
+    return world.judged(
+        Gate.NO_DUPLICATES, parts=replace(parts, test=pd.concat([copies, parts.test.iloc[n:]], ignore_index=True))
+    )
+
+
+def _worn_test_set(world: World) -> Verdict:
+    return world.judged(Gate.FRESH_TEST_SET, uses=world.problem.retraining.test_uses)
+
+
+def _numeric(world: World) -> str:
+    """A feature that can be cut in two, with the most distinct values."""
+    names = [n for n in world.problem.recipe.features if pd.api.types.is_numeric_dtype(world.parts.test[n])]
+    return max(names, key=lambda name: world.parts.test[name].nunique())
+
+
+def _collapsed_slice(world: World) -> Verdict:
+    """Sound everywhere but above the third quartile of one feature, where it says the opposite."""
+    name = _numeric(world)
+    cut = float(world.parts.test[name].quantile(0.75))
+    wrong = Faulty(world.challenger, lambda said, rows: _where(rows[name] > cut, _opposite(world, said), said))
+    sound = world.challenger
+    return world.judged(Gate.WEAK_SLICES, challenger=wrong, champion=lambda: sound)
+
+
+def _opposite(world: World, said: np.ndarray) -> np.ndarray:
+    if world.problem.framing.task != "regression":
+        return said[:, ::-1] if said.ndim == 2 else 1 - said
+    # Above what is usual becomes as far below it.
+    centre = float(world.parts.train[world.problem.framing.target].median())
+    return 2 * centre - said
+
+
+def _where(rows: pd.Series, this: np.ndarray, other: np.ndarray) -> np.ndarray:
+    mask = rows.to_numpy()
+    return np.where(mask[:, None] if this.ndim == 2 else mask, this, other)
+
+
+def _flipped_direction(world: World) -> Verdict:
+    flipped = Faulty(world.challenger, lambda said, _: _opposite(world, said))
+    return world.judged(Gate.CONSTANT, challenger=flipped)
+
+
+def _nan_scores(world: World) -> Verdict:
+    def one_in_a_hundred(said: np.ndarray, _: pd.DataFrame) -> np.ndarray:
+        return np.where(_where(pd.Series(np.arange(len(said)) % 100 == 0), said * 0 + 1, said * 0) > 0, np.nan, said)
+
+    return world.judged(Gate.NUMERICAL_HEALTH, challenger=Faulty(world.challenger, one_in_a_hundred))
+
+
+def _miscalibrated(world: World) -> Verdict:
+    """In the same order, and far from what comes true."""
+    framing = world.problem.framing
+    shift = in_units(world.problem, 3 * framing.calibration_tolerance)
+
+    def wrong(said: np.ndarray, _: pd.DataFrame) -> np.ndarray:
+        if framing.task == "regression":
+            return said + shift
+        if said.ndim == 2:
+            return said**8 / (said**8).sum(axis=1, keepdims=True)
+        return said * (1 - min(0.9, 2 * shift)) + min(0.9, 2 * shift)
+
+    return world.judged(Gate.CALIBRATION, challenger=Faulty(world.challenger, wrong))
+
+
+def _empty_window(world: World) -> Verdict:
+    plan = world.problem.retraining
+    asked = tuple(gate for gate in plan.gates if gate is not Gate.SERVEABILITY)
+    problem = replace(world.problem, retraining=plan.model_copy(update={"gates": asked}))
+    empty = replace(world.parts, test=world.parts.test.iloc[:0])
+    said = judge(replace(world.case, problem=problem, parts=empty))
+    asked_of_rows = {name: verdict for name, verdict in said.items() if name != Gate.FRESH_TEST_SET}
+    passed = [name for name, verdict in asked_of_rows.items() if verdict.outcome is _PASS]
+    if passed:
+        return Verdict("offline", _PASS, f"passed on no row at all: {', '.join(passed)}")
+    return verdict_of(said)
+
+
+def _one_class(world: World) -> Verdict:
+    parts, target = world.parts, world.problem.framing.target
+    test = parts.test[parts.test[target] == parts.test[target].mode().iloc[0]]
+    return world.judged(
+        Gate.REQUIREMENTS,
+        framing={"requirements": (_requirement(world.problem),)},
+        parts=replace(parts, test=test),
+    )
+
+
+def _category(problem: Problem, rows: pd.DataFrame) -> str | None:
+    """A column of few values, to part people by."""
+    wanted = [*problem.framing.slices, *problem.recipe.features]
+    few = [name for name in wanted if 2 <= rows[name].nunique() <= 7]
+    return next((n for n in few if rows[n].value_counts().nsmallest(1).iloc[0] >= problem.retraining.slice_rows), None)
+
+
+def _unfair(world: World) -> Verdict:
+    """It is sound for one group and says the opposite for another."""
+    test = world.parts.test
+    column = _category(world.problem, test)
+    if column is None:
+        # No column of groups that are large enough: halves by a number will do.
+        column = "half"
+        halves = {"half": np.where(test[_numeric(world)] > test[_numeric(world)].median(), "high", "low")}
+        test = test.assign(**halves)
+    group = test[column].iloc[0]
+    member = dict(zip(test.index, test[column] == group, strict=True))
+
+    def partial_to(said: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
+        return _where(pd.Series([member[i] for i in rows.index]), _opposite(world, said), said)
+
+    binary = world.problem.framing.task == "binary"
+    wanted = Fairness(column=column, measure="selection rate" if binary else "loss", tolerance=0.1)
+    return world.judged(
+        Gate.FAIRNESS,
+        framing={"fairness": (wanted,)},
+        parts=replace(world.parts, test=test),
+        challenger=Faulty(world.challenger, partial_to),
+    )
+
+
+def _broken_behaviour(world: World) -> Verdict:
+    """A declared invariance, and a model that answers the other way when that column is touched."""
+    name = _numeric(world)
+    touched = float(world.parts.test[name].max()) + 1.0
+    fragile = Faulty(world.challenger, lambda said, rows: _where(rows[name] == touched, _opposite(world, said), said))
+    wanted = Invariance(column=name, values=(touched,))
+    return world.judged(Gate.BEHAVIOUR, framing={"behaviours": (wanted,)}, challenger=fragile)
+
+
+def _simpler_as_good(world: World) -> Verdict:
+    # Two unseen rows stand on each side of every interval: this is what the rows at hand can show.
+    margin = max(world.problem.framing.simpler_within, 8 / len(world.parts.test))
+    return world.judged(
+        Gate.SIMPLICITY, framing={"simplicity_margin": margin}, simpler=lambda: {"linear": world.challenger}
+    )
+
+
+def _forest(world: World, *, trees: int, depth: int | None) -> Any:
+    """A real model that is slow, or large."""
+    framing, rows = world.problem.framing, world.parts.train
+    features = list(world.problem.recipe.features)
+    text = [name for name in features if not pd.api.types.is_numeric_dtype(rows[name])]
+    encoded = make_column_transformer(
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), text), remainder="passthrough"
+    )
+    kind = ExtraTreesRegressor if framing.task == "regression" else ExtraTreesClassifier
+    target = rows[framing.target]
+    y = target.astype(float) if framing.task == "regression" else target.map(str)
+    y = target.astype(int) if framing.task == "binary" else y
+    return make_pipeline(encoded, kind(trees, max_depth=depth, random_state=world.seed)).fit(rows[features], y)
+
+
+def _served(world: World, model: Any, *, latency: timedelta, size_mb: float) -> Verdict:
+    """The real probe, in a real process of its own."""
+    import tempfile
+
+    import skops.io
+
+    framing = world.problem.framing
+    golden = world.parts.test[list(world.problem.recipe.features)].head(20)
+    with tempfile.TemporaryDirectory() as folder, FreshProcess() as process:
+        file = Path(folder) / "model.skops"
+        skops.io.dump(model, file)
+        said = scoring.score(model, golden, framing)
+        found = process.probe(file, trusted_for(world.problem.heuristic), golden, said, framing)
+        limits = gates.Limits(60, latency / timedelta(milliseconds=1), 4_000, size_mb)
+        return gates.serveable(found, limits)
+
+
+def _slow_model(world: World) -> Verdict:
+    return _served(world, _forest(world, trees=300, depth=2), latency=timedelta(milliseconds=5), size_mb=4_000)
+
+
+def _huge_model(world: World) -> Verdict:
+    return _served(world, _forest(world, trees=20, depth=None), latency=timedelta(minutes=1), size_mb=0.05)
+
+
+def _faulty_batch(world: World) -> Verdict:
+    """Every fifth key is missing: what a contract calls faulty, nobody trains on."""
+    from flows.training import data_fault
+
+    framing, rows = world.problem.framing, world.parts.train.head(1_000).reset_index(drop=True)
+    broken = rows.assign(**{framing.key: rows[framing.key].where(rows.index % 5 != 0, rows[framing.key].iloc[0])})
+    return data_fault(world.problem, contracts.check(world.problem, broken)) or Verdict("contract", _PASS, "taken")
+
+
+DRILLS = [
+    Drill("a sound challenger", _PASS, _sound),
+    Drill("shuffled labels", _FAIL, _shuffled_labels),
+    Drill("constant model", _FAIL, _constant_model),
+    Drill("missing metric", _WAIT, _missing_metric),
+    Drill("exception inside a metric", _FAIL, _exception_in_metric),
+    Drill("exception in champion look-up", _FAIL, _champion_lookup),
+    Drill("sign-flipped cost", _FAIL, _flipped_cost),
+    Drill(
+        "threshold chosen with the cost's sign flipped",
+        _FAIL,
+        _costliest_threshold,
+        lambda problem: problem.framing.task == "binary",
+    ),
+    Drill("overlapping rows", _FAIL, _overlapping_rows),
+    Drill("champion re-trained on the test window", _FAIL, _retrained_on_test),
+    Drill("champion's training rows unknown", _FAIL, _unknown_snapshot),
+    Drill("near-duplicate leak", _FAIL, _near_duplicates),
+    Drill("worn-out test set", _FAIL, _worn_test_set),
+    Drill("collapsed slice", _FAIL, _collapsed_slice),
+    Drill("flipped score direction", _FAIL, _flipped_direction),
+    Drill("NaN scores", _FAIL, _nan_scores),
+    Drill("mis-calibrated scores", _FAIL, _miscalibrated),
+    Drill("empty window", _FAIL, _empty_window),
+    Drill("one class only", _FAIL, _one_class, lambda problem: problem.framing.task != "regression"),
+    Drill("unfair between groups", _FAIL, _unfair),
+    Drill("broken behaviour", _FAIL, _broken_behaviour),
+    Drill("a simpler model is as good", _FAIL, _simpler_as_good),
+    Drill("slow model", _FAIL, _slow_model),
+    Drill("huge model", _FAIL, _huge_model),
+    Drill("a batch the contract calls faulty", _FAIL, _faulty_batch),
+]

@@ -1,0 +1,329 @@
+"""Does each gate that there is give its outcomes with its numbers, and no PASS for evidence that is missing?"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from schemas.framing import Fairness, Requirement
+from schemas.plans import PairedTest
+from schemas.verdict import Outcome, Verdict
+from tasks import gates
+from tasks.stats import Calibration
+from tests.tasks.gates.made import BETTER, FAIL, PASS, WAIT, losses
+
+GOOD, EVEN, BAD, FEW = losses(0.05), losses(0.0), losses(-0.05), losses(0.05, 9)
+PROBE = gates.Probe(rows=20, differing=0, load_seconds=1.0, latency_ms=5.0, memory_mb=100.0, size_mb=1.0)
+NEEDED = {"at_least": timedelta(days=2), "requests_needed": 100, "entities_needed": 50}
+
+
+def _requirement(*measured: float) -> Verdict:
+    return gates.requirement(Requirement(metric="roc_auc", at_least=0.5, reason="chance"), {"roc_auc": measured})
+
+
+def _precision(*measured: float) -> Verdict:
+    wanted = Requirement(metric="recall", at_least=0.1, at_precision=0.5, reason="")
+    return gates.precision_kept(wanted, {f"precision of {wanted.name}": measured})
+
+
+def _live(pair, test: PairedTest = PairedTest.RUNNING_AVERAGE) -> Verdict:
+    return gates.paired_sequential(*pair, promotion=BETTER, margin=0.01, alpha=0.05, enough=True, test=test)
+
+
+def _offline(pair) -> Verdict:
+    return gates.paired_offline(*pair, promotion=BETTER, margin=0.01, alpha=0.05, at_least=100)
+
+
+def _sanity(pair) -> Verdict:
+    return gates.not_shown_worse(*pair, alpha=0.05, at_least=100, against="constant")
+
+
+def _probation(pair) -> Verdict:
+    return gates.no_worse_live(*pair, margin=0.01, alpha=0.05, enough=True, at_least=100)
+
+
+def _effect(gain: float, n: int) -> Verdict:
+    arm = np.resize([1, 0], n)
+    more = {"tolerated_harm": 0.02, "alpha": 0.05, "enough": True, "last_look": False, "no_harm_suffices": False}
+    return gates.business_effect(0.5 - gain * arm, arm, np.full(n, 0.5), entity=None, **more)
+
+
+def _slices(pair) -> Verdict:
+    return gates.slices({"a": pair[0] - pair[1]}, name="slices", margin=0.01, alpha=0.05, at_least=100)
+
+
+def _calibrated(error: float, p_value: float, rows: int = 500) -> Verdict:
+    return gates.calibrated(Calibration(error, 1.0, p_value, rows, ()), tolerance=0.05, alpha=0.05, at_least=100)
+
+
+def _fair(a, b) -> Verdict:
+    wanted = Fairness(column="region", measure="loss", tolerance=0.05)
+    return gates.fair(wanted, {"a": np.asarray(a), "b": np.asarray(b)}, alpha=0.05, at_least=100)
+
+
+def _value(pair) -> Verdict:
+    limits = {"tolerated": 0.01, "smallest": 0.0, "largest": 1.0, "currency": "EUR", "alpha": 0.05, "at_least": 100}
+    return gates.business_value(*pair, np.full(len(pair[0]), 0.9), **limits)
+
+
+def _simplest(pair) -> Verdict:
+    return gates.simplest(pair[1], {"linear": pair[0]}, margin=0.01, alpha=0.05, at_least=100)
+
+
+def _behaves(broken: int, rows: int) -> Verdict:
+    return gates.behaves({"rises": gates.Violations(broken, rows, 0.02)})
+
+
+def _traffic(requests: int) -> Verdict:
+    return gates.enough_traffic(requests=requests, entities=50, elapsed=timedelta(days=2), **NEEDED)
+
+
+def _errors(*hits: int) -> Verdict:
+    return gates.error_guardrail(hits, [0.5] * len(hits), ratio=1.0, alpha=0.05, arms="side by side")
+
+
+def _shift(positives: int, rows: int, held_out: float = 0.02) -> Verdict:
+    return gates.prediction_shift(positives, rows, held_out=held_out, factor=3.0, alpha=0.05)
+
+
+def _held(inside: int, n: int, share: float = 0.5) -> Verdict:
+    return gates.shares_held(np.arange(n) < inside, np.full(n, share), alpha=0.05)
+
+
+def _serveable(**found: float) -> Verdict:
+    return gates.serveable(replace(PROBE, **found), gates.Limits(30.0, 100.0, 2_000.0, 500.0))
+
+
+def _duplicates(share: float, natural: float, rows: int = 500) -> Verdict:
+    return gates.no_duplicates(share, natural=natural, rows=rows, limit=0.1)
+
+
+def _pair(scored_by, **newer: bool) -> Verdict:
+    return gates.same_pair(scored_by, ["b"] * len(scored_by), champion="a", challenger="b", newer=newer)
+
+
+def _drift(distance: float, limit: float = 0.2) -> Verdict:
+    return gates.drift({"x": distance}, {"x": limit}, floor=0.1, rate=0.05)
+
+
+def _decay(daily, held_out: float = 0.3) -> Verdict:
+    return gates.decay(daily, held_out=held_out, tolerance=0.01, alpha=0.01, at_least=10)
+
+
+PAIRED = {"low", "gain", "high", "rows", "floor"}
+INTERVAL = {"low", "value", "high", "at_least"}
+
+# Each gate: evidence it passes, fails and waits on (None where that is no answer of this gate), and the numbers it states
+# with a PASS.
+GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] = {
+    "requirement": (
+        {
+            PASS: lambda: _requirement(0.6, 0.7, 0.8),
+            FAIL: lambda: _requirement(0.4, 0.7, 0.8),
+            WAIT: lambda: _requirement(*[math.nan] * 3),
+        },
+        INTERVAL,
+    ),
+    "precision_kept": (
+        {
+            PASS: lambda: _precision(0.4, 0.5, 0.6),
+            FAIL: lambda: _precision(0.2, 0.3, 0.4),
+            WAIT: lambda: _precision(*[math.nan] * 3),
+        },
+        INTERVAL,
+    ),
+    "finite": (
+        {
+            PASS: lambda: gates.finite([0.1, 0.2]),
+            FAIL: lambda: gates.finite([0.1, math.nan]),
+            WAIT: lambda: gates.finite([]),
+        },
+        {"rows", "not_finite"},
+    ),
+    "paired_offline": (
+        {PASS: lambda: _offline(GOOD), FAIL: lambda: _offline(EVEN), WAIT: lambda: _offline(FEW)},
+        PAIRED | {"clipped"},
+    ),
+    "not_shown_worse": ({PASS: lambda: _sanity(EVEN), FAIL: lambda: _sanity(BAD), WAIT: lambda: _sanity(FEW)}, PAIRED),
+    "paired_sequential": ({PASS: lambda: _live(GOOD), FAIL: lambda: _live(BAD), WAIT: lambda: _live(EVEN)}, PAIRED),
+    "no_worse_live": (
+        {PASS: lambda: _probation(EVEN), FAIL: lambda: _probation(BAD), WAIT: lambda: _probation(FEW)},
+        PAIRED,
+    ),
+    "business_effect": (
+        {PASS: lambda: _effect(0.0, 4_000), FAIL: lambda: _effect(-0.1, 4_000), WAIT: lambda: _effect(0.0, 1)},
+        PAIRED,
+    ),
+    "slices": (
+        {PASS: lambda: _slices(EVEN), FAIL: lambda: _slices(BAD), WAIT: lambda: _slices(FEW)},
+        {"slices", "small", "worst", "low", "gain", "high"},
+    ),
+    "calibrated": (
+        {
+            PASS: lambda: _calibrated(0.01, 0.9),
+            FAIL: lambda: _calibrated(0.2, 1e-9),
+            WAIT: lambda: _calibrated(0.01, 0.9, 9),
+        },
+        {"rows", "error", "p_value", "tolerance"},
+    ),
+    "fair": (
+        {PASS: lambda: _fair(*EVEN), FAIL: lambda: _fair(*losses(0.2)), WAIT: lambda: _fair(*FEW)},
+        {"low", "gap", "high", "tolerance"},
+    ),
+    "business_value": (
+        {PASS: lambda: _value(GOOD), FAIL: lambda: _value(BAD), WAIT: lambda: _value(FEW)},
+        PAIRED | {"over_constant"},
+    ),
+    "simplest": (
+        {PASS: lambda: _simplest(GOOD), FAIL: lambda: _simplest(EVEN), WAIT: lambda: _simplest(FEW)},
+        {"rows", "margin", "gain over linear"},
+    ),
+    "behaves": ({PASS: lambda: _behaves(0, 9), FAIL: lambda: _behaves(1, 9), WAIT: lambda: _behaves(0, 0)}, {"rises"}),
+    "serveable": (
+        {PASS: _serveable, FAIL: lambda: _serveable(differing=1), WAIT: lambda: _serveable(rows=0)},
+        {"golden_rows", "differing"},
+    ),
+    "enough_traffic": (
+        {PASS: lambda: _traffic(100), FAIL: None, WAIT: lambda: _traffic(99)},
+        {"requests", "entities", "days"},
+    ),
+    "error_guardrail": (
+        {PASS: _errors, FAIL: lambda: _errors(*[1] * 20), WAIT: None},
+        {"errors", "errors_of_challenger", "log_e"},
+    ),
+    "prediction_shift": (
+        {PASS: lambda: _shift(20, 1_000), FAIL: lambda: _shift(900, 1_000), WAIT: lambda: _shift(0, 0)},
+        {"rows", "share", "held_out", "log_e"},
+    ),
+    "shares_held": (
+        {PASS: lambda: _held(500, 1_000), FAIL: lambda: _held(900, 1_000), WAIT: lambda: _held(0, 0)},
+        {"entities", "in_challenger", "log_e"},
+    ),
+    "fresh_test_set": (
+        {
+            PASS: lambda: gates.fresh_test_set(0, allowed=1, sha256="ab"),
+            FAIL: lambda: gates.fresh_test_set(1, allowed=1, sha256="ab"),
+            WAIT: None,
+        },
+        {"test_set", "uses"},
+    ),
+    "no_overlap": (
+        {
+            PASS: lambda: gates.no_overlap([1, 2], {"champion": [3]}),
+            FAIL: lambda: gates.no_overlap([1, 2], {"champion": [2]}),
+            WAIT: lambda: gates.no_overlap([1, 2], {"champion": None}),
+        },
+        {"rows", "shared with champion"},
+    ),
+    "no_duplicates": (
+        {
+            PASS: lambda: _duplicates(0.0, 0.0),
+            FAIL: lambda: _duplicates(0.9, 0.0),
+            WAIT: lambda: _duplicates(0.0, 0.0, 0),
+        },
+        {"rows", "share", "natural"},
+    ),
+    "same_pair": (
+        {
+            PASS: lambda: _pair(["a"], champion=True),
+            FAIL: lambda: _pair(["x"], champion=True),
+            WAIT: lambda: _pair([], champion=True),
+        },
+        {"rows", "of_others", "champion", "challenger"},
+    ),
+    "drift": (
+        {PASS: lambda: _drift(0.0), FAIL: lambda: _drift(0.9), WAIT: lambda: _drift(math.nan)},
+        {"distance x", "rate"},
+    ),
+    "decay": (
+        {PASS: lambda: _decay([0.3] * 10), FAIL: lambda: _decay([0.9] * 10), WAIT: lambda: _decay([0.9] * 9)},
+        {"low", "live", "held_out", "days"},
+    ),
+}
+
+_HOLES = [math.nan, math.inf, -math.inf]
+_EMPTY = ([], [])
+
+# Evidence that is missing or is no number. None of it speaks for the challenger.
+MISSING: dict[str, list[Callable[[], Verdict]]] = {
+    "requirement": [lambda x=x: _requirement(x, x, x) for x in _HOLES]
+    + [lambda: gates.requirement(Requirement(metric="mae", at_most=1, reason=""), {})],
+    "precision_kept": [lambda x=x: _precision(x, x, x) for x in _HOLES],
+    "finite": [lambda x=x: gates.finite([0.1, x]) for x in _HOLES] + [lambda: gates.finite([])],
+    "paired_offline": [lambda x=x: _offline((GOOD[0], GOOD[1] * x)) for x in _HOLES] + [lambda: _offline(_EMPTY)],
+    "not_shown_worse": [lambda x=x: _sanity((GOOD[0], GOOD[1] * x)) for x in _HOLES] + [lambda: _sanity(_EMPTY)],
+    "paired_sequential": [lambda x=x, t=t: _live((GOOD[0], GOOD[1] * x), t) for x in _HOLES for t in PairedTest]
+    + [lambda: _live(_EMPTY)],
+    "no_worse_live": [lambda x=x: _probation((GOOD[0], GOOD[1] * x)) for x in _HOLES] + [lambda: _probation(_EMPTY)],
+    "business_effect": [lambda x=x: _effect(x, 4_000) for x in _HOLES] + [lambda: _effect(0.0, 0)],
+    "slices": [lambda x=x: _slices((GOOD[0], GOOD[1] * x)) for x in _HOLES]
+    + [lambda: gates.slices({}, name="slices", margin=0.01, alpha=0.05, at_least=100)],
+    "calibrated": [lambda x=x: _calibrated(x, 0.9) for x in _HOLES]
+    + [lambda x=x: _calibrated(0.2, x) for x in _HOLES]
+    + [lambda: _calibrated(0.0, 1.0, 0)],
+    "fair": [lambda x=x: _fair(EVEN[0], EVEN[1] * x) for x in _HOLES] + [lambda: _fair([], [])],
+    "business_value": [lambda x=x: _value((GOOD[0], GOOD[1] * x)) for x in _HOLES] + [lambda: _value(_EMPTY)],
+    "simplest": [lambda x=x: _simplest((GOOD[0], GOOD[1] * x)) for x in _HOLES] + [lambda: _simplest(_EMPTY)],
+    "behaves": [lambda: gates.behaves({}), lambda: _behaves(0, 0)],
+    "serveable": [lambda x=x: _serveable(latency_ms=x) for x in (math.nan, math.inf)] + [lambda: _serveable(rows=0)],
+    "enough_traffic": [lambda: _traffic(0)],
+    "error_guardrail": [lambda: gates.error_guardrail([math.nan], [0.5], ratio=1.0, alpha=0.05, arms="")]
+    + [lambda x=x: gates.error_guardrail([0], [x], ratio=1.0, alpha=0.05, arms="") for x in _HOLES],
+    "prediction_shift": [lambda x=x: _shift(5, 100, x) for x in _HOLES] + [lambda: _shift(0, 0)],
+    "shares_held": [lambda x=x: _held(5, 10, x) for x in _HOLES] + [lambda: _held(0, 0)],
+    "fresh_test_set": [lambda: gates.fresh_test_set(None, allowed=1, sha256="ab")],
+    "no_overlap": [
+        lambda: gates.no_overlap([], {"m": []}),
+        lambda: gates.no_overlap([1], {}),
+        lambda: gates.no_overlap([1], {"m": None}),
+    ],
+    "no_duplicates": [lambda x=x: _duplicates(x, 0.0) for x in _HOLES]
+    + [lambda x=x: _duplicates(0.9, x) for x in _HOLES],
+    "same_pair": [lambda: _pair([], champion=True), lambda: _pair(["a"]), lambda: _pair([None], champion=True)],
+    "drift": [lambda x=x: _drift(x) for x in _HOLES]
+    + [lambda x=x: _drift(0.9, x) for x in _HOLES]
+    + [lambda: gates.drift({}, {}, floor=0.1, rate=0.05)],
+    "decay": [lambda x=x: _decay([x] * 10) for x in _HOLES]
+    + [lambda x=x: _decay([0.3] * 10, x) for x in _HOLES]
+    + [lambda: _decay([])],
+}
+
+OUTCOMES = [(name, outcome) for name, (calls, _) in GATES.items() for outcome, call in calls.items() if call]
+
+
+def test_every_gate_that_there_is_stands_in_both_tables():
+    there_are = {name for name in gates.__all__ if inspect.isfunction(getattr(gates, name))}
+    assert set(GATES) == set(MISSING) == there_are - {"closed", "at_deadline"}
+
+
+@pytest.mark.parametrize("name, outcome", OUTCOMES)
+def test_a_gate_gives_its_outcome_its_reason_and_its_gate(name, outcome):
+    call = GATES[name][0][outcome]
+    assert call is not None
+    verdict = call()
+    assert verdict.outcome is outcome
+    assert verdict.gate
+    assert len(verdict.reason) > 8
+    assert call() == verdict
+
+
+@pytest.mark.parametrize("name, outcome", OUTCOMES)
+def test_numbers_that_decided_are_stated_and_finite(name, outcome):
+    call, keys = GATES[name][0][outcome], GATES[name][1]
+    assert call is not None
+    evidence = call().evidence
+    assert outcome is not PASS or set(evidence) == keys
+    assert outcome is not FAIL or set(evidence) >= keys
+    if outcome is not WAIT:  # what is waited for may be just the number that is none
+        assert all(type(value) in (int, float, str) for value in evidence.values())
+        assert all(math.isfinite(value) for value in evidence.values() if not isinstance(value, str))
+
+
+@pytest.mark.parametrize("name, call", [(name, call) for name, calls in MISSING.items() for call in calls])
+def test_evidence_that_is_missing_or_no_number_never_passes(name, call):
+    verdict = gates.closed(name, call)
+    assert verdict.outcome is not PASS, verdict.reason

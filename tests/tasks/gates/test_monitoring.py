@@ -1,0 +1,90 @@
+"""Is a move beyond its own limit drift, and a loss above the accepted one decay?"""
+
+import math
+
+import pytest
+
+from tasks import gates
+from tests.tasks.gates.made import FAIL, PASS, WAIT, down, up
+
+
+@pytest.mark.parametrize(
+    "distances, limits, expected",
+    [
+        ({"x": 0.05}, {"x": 0.2}, PASS),
+        ({"x": 0.2}, {"x": 0.2}, PASS),  # at its limit
+        ({"x": up(0.2)}, {"x": 0.2}, FAIL),
+        ({"x": 0.09}, {"x": 0.01}, PASS),  # unusual, but too small to matter
+        ({"x": 0.1}, {"x": 0.01}, PASS),  # at the floor
+        ({"x": up(0.1)}, {"x": 0.01}, FAIL),
+        ({"x": 0.15}, {"x": 0.2}, PASS),  # over the floor, and yet usual
+        ({"x": 0.05, "y": 0.5}, {"x": 0.2, "y": 0.2}, FAIL),
+        ({"x": 0.05, "y": 0.5}, {"x": 0.2}, PASS),  # a column that is not watched
+        ({"x": math.nan}, {"x": 0.2}, WAIT),
+        ({"x": math.inf}, {"x": 0.2}, WAIT),
+        ({"x": 0.9}, {"x": math.nan}, WAIT),  # no limit is no licence
+        ({"x": 0.9}, {"x": math.inf}, WAIT),
+        ({}, {"x": 0.2}, WAIT),
+        ({"x": math.nan, "y": 0.9}, {"x": 0.2, "y": 0.2}, WAIT),
+        ({"y": 0.05}, {"x": 0.2, "y": 0.2}, WAIT),
+        ({"x": 0.9}, {}, WAIT),
+        ({}, {}, WAIT),
+    ],
+)
+def test_drift_is_a_move_beyond_its_own_limit_and_the_floor(distances, limits, expected):
+    assert gates.drift(distances, limits, floor=0.1, rate=0.05).outcome is expected
+
+
+def test_drift_names_the_columns_that_moved_the_furthest_first_and_no_other():
+    verdict = gates.drift({"x": 0.3, "y": 0.9, "z": 0.0}, {"x": 0.2, "y": 0.05, "z": 0.2}, floor=0.1, rate=0.05)
+    assert verdict.reason.startswith("moved: y by 0.90 (limit 0.10), x by 0.30 (limit 0.20);")
+    assert verdict.evidence == {"distance x": 0.3, "distance y": 0.9, "distance z": 0.0, "rate": 0.05}
+
+
+def test_drift_names_the_columns_without_a_distance():
+    assert gates.drift({"y": 0.1}, {"z": 0.2, "x": 0.2, "y": 0.2}, floor=0.1, rate=0.05).reason.endswith("x, z")
+
+
+@pytest.mark.parametrize(
+    "daily, expected",
+    [
+        ([0.10] * 10, PASS),
+        ([0.10, 0.101] * 5, PASS),
+        ([0.30, 0.31] * 5, FAIL),
+        ([0.05, 0.06] * 5, PASS),  # better than when it was accepted
+        ([0.05, 0.60] * 5, PASS),  # too uneven to say
+        ([0.30, 0.31] * 4 + [0.30], WAIT),
+        ([], WAIT),
+    ],
+)
+def test_decay_is_a_loss_whose_lower_bound_lies_above_what_was_held_out(daily, expected):
+    assert gates.decay(daily, held_out=0.10, tolerance=0.01, alpha=0.01, at_least=10).outcome is expected
+
+
+def test_a_lower_bound_at_what_is_tolerated_is_no_decay_and_one_float_above_it_is():
+    daily = [0.3, 0.31, 0.32] * 4
+
+    def decay(held_out: float):
+        return gates.decay(daily, held_out=held_out, tolerance=0.0, alpha=0.01, at_least=10)
+
+    low = decay(0.1).evidence["low"]
+    assert decay(up(low)).outcome is PASS
+    assert decay(low).outcome is PASS
+    assert decay(down(low)).outcome is FAIL
+
+
+def test_the_tolerance_is_added_to_what_was_held_out():
+    daily = [0.3, 0.31, 0.32] * 4
+    assert gates.decay(daily, held_out=0.1, tolerance=0.3, alpha=0.01, at_least=10).outcome is PASS
+
+
+@pytest.mark.parametrize("held_out", [math.nan, math.inf, -math.inf])
+def test_an_accepted_loss_that_is_not_known_is_never_kept(held_out):
+    verdict = gates.decay([0.3, 0.31] * 10, held_out=held_out, tolerance=0.01, alpha=0.01, at_least=10)
+    assert verdict.outcome is WAIT
+
+
+def test_days_that_are_missing_are_counted():
+    verdict = gates.decay([0.1] * 9, held_out=0.1, tolerance=0.01, alpha=0.01, at_least=10)
+    assert verdict.evidence == {"days": 9}
+    assert verdict.reason == "9 days of matured rows, 10 are needed"
