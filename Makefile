@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo loop up deploy retrain revert adopt history verify data bench lock clean
+.PHONY: help setup check test demo loop up deploy retrain revert adopt history verify data drills evidence prove bench lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -66,6 +66,15 @@ verify: $(SETUP) ## prove that the ledger is whole
 
 data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
 	@$(BIN)/python -m flows data $(PROBLEM)
+
+drills: $(SETUP) ## plant faults and require the right verdicts: PROBLEM=fraud
+	@$(BIN)/python -m flows drills $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+evidence: $(SETUP) ## false-positive rates and power of every sequential test, as a page
+	@$(BIN)/python -m tests.proofs.evidence $(ARGS)
+
+prove: $(SETUP) ## the full judging of one part: NAME=evidence
+	@$(BIN)/python -m tests.proofs $(NAME) $(ARGS)
 
 bench: $(SETUP) ## what a turn costs, against a bare script
 	@$(BIN)/python -m tests.benchmarks.turn_cost $(ARGS)

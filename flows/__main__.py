@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 from schemas.errors import PerennialError
 from tasks.figures import keep
@@ -36,9 +38,33 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{state.champion} serves {args.problem}")
         case "turn":
             print(operations.turn_once(args.problem))
+        case "drills":
+            return _drills(args)
         case "data":
             print(f"written to {operations.fetch(args.problem)}")
     return 0
+
+
+def _drills(args: argparse.Namespace) -> int:
+    from flows import operations
+    from flows.drills import run_drills
+    from schemas.problem import load_problem
+    from tasks import windows
+
+    problem = load_problem(args.problem)
+    if args.data:
+        windows.link(problem, args.data)
+    if not windows.available(problem) and problem.source.simulate is not None:
+        print(f"simulating the table of {problem.name} ...", flush=True)
+        operations.fetch(problem.name)
+
+    def show(one: dict[str, Any]) -> None:
+        mark = "right" if one["right"] else "WRONG"
+        print(f"  {mark}  {one['name']:<46} {one['got']:<5} {one['reason'].splitlines()[0][:110]}", flush=True)
+
+    figures = run_drills(args.problem, show=show)
+    print(f"{figures['right']} of {len(figures['drills'])} drills right on {args.problem}")
+    return 0 if figures["wrong"] == 0 else 1
 
 
 def _read(args: argparse.Namespace) -> int:
@@ -69,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         ("data", "fetch a public table"),
     ):
         commands.add_parser(name, help=about).add_argument("problem")
+    drills = commands.add_parser("drills", help="plant faults, and require the verdict that must follow")
+    drills.add_argument("problem", nargs="?", default="fraud")
+    drills.add_argument("--data", type=Path, help="your copy of the problem's table")
     verify = commands.add_parser("verify", help="prove that the ledger is whole")
     verify.add_argument("problem", nargs="?")
     verify.add_argument("--json", action="store_true")

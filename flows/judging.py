@@ -251,12 +251,17 @@ def _weak_slices(case: Case) -> Checks:
 
 def _calibration(case: Case) -> Checks:
     plan, framing = case.problem.retraining, case.problem.framing
+
+    def of(model: Any) -> Any:
+        return evaluation.calibration_of(scoring.score(model, case.parts.test, framing), case.labels, framing)
+
     return {
         Gate.CALIBRATION: lambda: gates.calibrated(
-            evaluation.calibration_of(case.scores, case.labels, framing),
+            of(case.challenger),
             tolerance=framing.calibration_tolerance,
             alpha=plan.alpha,
             at_least=plan.calibration_rows,
+            champion=of(case.champion()) if case.champion_trained else None,
         )
     }
 

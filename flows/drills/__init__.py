@@ -1,5 +1,6 @@
 """Can our gates say no? Faults planted one by one into a problem's own rows, each with the verdict that must follow."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from schemas.settings import Settings
 from tasks import windows
 from tasks.figures import keep
 
-__all__ = ["ALL", "WrongVerdictError", "drills", "run_drill", "world_of"]
+__all__ = ["ALL", "WrongVerdictError", "drills", "run_drill", "run_drills", "world_of"]
 
 ALL: list[Drill] = [*offline.DRILLS, *live.DRILLS]
 
@@ -27,21 +28,38 @@ class WrongVerdictError(PerennialError):
 @flow(name="drills", flow_run_name="{problem}")
 def drills(problem: str = "fraud", now: datetime | None = None) -> dict[str, Any]:
     """Plant every fault into the rows of `problem` before `now` and require the right verdict; fails if one is wrong."""
-    world = world_of(problem, now)
-    ask = task(task_run_name="{drill.name}", cache_policy=NO_CACHE)(run_drill)
-    with scratch_home():
-        found = [ask(world, drill) for drill in ALL if drill.applies(world.problem)]
-    wrong = [one for one in found if not one["right"]]
-    figures = {"problem": problem, "drills": found, "right": len(found) - len(wrong), "wrong": len(wrong)}
-    keep("drills", figures)
+    figures = run_drills(
+        problem, now, ask=lambda world, drill: task(name=drill.name, cache_policy=NO_CACHE)(run_drill)(world, drill)
+    )
     create_table_artifact(
         key=f"drills-{problem.replace('_', '-').lower()}",
-        table=[{key: one[key] for key in ("name", "expected", "got", "right", "reason")} for one in found],
-        description=f"{figures['right']} of {len(found)} drills right",
+        table=[{key: one[key] for key in ("name", "expected", "got", "right", "reason")} for one in figures["drills"]],
+        description=f"{figures['right']} of {len(figures['drills'])} drills right",
     )
+    wrong = [one for one in figures["drills"] if not one["right"]]
     if wrong:
         shown = "; ".join(f"{one['name']}: expected {one['expected']}, got {one['got']}" for one in wrong)
-        raise WrongVerdictError(f"{len(wrong)} of {len(found)} drills on {problem!r} went wrong: {shown}.")
+        raise WrongVerdictError(f"{len(wrong)} of {len(figures['drills'])} drills on {problem!r} went wrong: {shown}.")
+    return figures
+
+
+def run_drills(
+    problem: str,
+    now: datetime | None = None,
+    *,
+    ask: Callable[[World, Drill], dict[str, Any]] | None = None,
+    show: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Every drill that applies to the problem, in plain Python; `show` sees each result as it comes."""
+    world, found = world_of(problem, now), []
+    with scratch_home():
+        for drill in ALL:
+            if drill.applies(world.problem):
+                found.append((ask or run_drill)(world, drill))
+                show(found[-1])
+    right = sum(one["right"] for one in found)
+    figures = {"problem": problem, "right": right, "wrong": len(found) - right, "drills": found}
+    keep("drills", figures)
     return figures
 
 

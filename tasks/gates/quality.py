@@ -103,18 +103,29 @@ def slices(gains: Mapping[str, ArrayLike], *, name: str, margin: float, alpha: f
     return Verdict(name, Outcome.PASS, said + left_out, evidence)
 
 
-def calibrated(measured: Calibration, *, tolerance: float, alpha: float, at_least: int) -> Verdict:
-    """Do scores mean what they say? FAIL where the gaps between score and outcome are shown and exceed `tolerance`."""
+def calibrated(
+    measured: Calibration, *, tolerance: float, alpha: float, at_least: int, champion: Calibration | None = None
+) -> Verdict:
+    """Do scores mean what they say? FAIL where the gaps between score and outcome are shown and exceed `tolerance`.
+
+    Where the world has moved since both were trained, a champion that is further off on the same rows is no reason to
+    refuse the challenger: `champion` is its calibration, where it was trained and not a rule.
+    """
     name = "calibration"
     evidence = {"rows": measured.rows, "error": measured.error, "p_value": measured.p_value, "tolerance": tolerance}
     if measured.rows < at_least:
         return Verdict(name, Outcome.WAIT, f"{measured.rows} held-out rows, {at_least} are needed", evidence)
     if not (math.isfinite(measured.error) and math.isfinite(measured.p_value)):
-        return Verdict(name, Outcome.WAIT, f"{measured.rows} held-out rows do not define it", evidence)
+        return Verdict(name, Outcome.WAIT, "these rows do not define how far scores lie from outcomes", evidence)
     says = f"scores miss the outcome by {measured.error:.4f} a bin (p {measured.p_value:.2g}), {tolerance} is tolerated"
-    if measured.error > tolerance and measured.p_value < alpha:
-        return Verdict(name, Outcome.FAIL, f"not calibrated: {says}", evidence)
-    return Verdict(name, Outcome.PASS, says, evidence)
+    if measured.error <= tolerance or measured.p_value >= alpha:
+        return Verdict(name, Outcome.PASS, says, evidence)
+    if champion is not None:
+        evidence |= {"champion": champion.error}
+        says += f"; the champion misses it by {champion.error:.4f}"
+        if champion.error > measured.error:
+            return Verdict(name, Outcome.PASS, says, evidence)
+    return Verdict(name, Outcome.FAIL, f"not calibrated: {says}", evidence)
 
 
 def fair(wanted: Fairness, groups: Mapping[str, ArrayLike], *, alpha: float, at_least: int) -> Verdict:

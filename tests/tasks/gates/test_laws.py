@@ -145,7 +145,7 @@ def test_groups_are_judged_by_their_gap_alone_whatever_their_names(pair, loss, t
     a, b = pair
     seen = outcome({"a": a, "b": b})
     assert outcome({"a": b, "b": a}) is seen
-    assert outcome({"x": a + loss, "y": b + loss}) is seen
+    assert outcome({"x": 1 - a, "y": 1 - b}) is seen
 
 
 @examples

@@ -1,0 +1,64 @@
+"""What does an issue's full judging say? `python -m tests.proofs NAME` runs it and leaves figures/prove-NAME.json."""
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+from tasks.figures import keep
+
+
+def evidence() -> dict[str, Any]:
+    """The statistics suite, the whole gate, a million rows, every mutant of the gates, every drill."""
+    import numpy as np
+
+    from schemas.plans import PairedTest, Promotion
+    from tasks import gates
+    from tests.proofs.whole_gate import prove
+
+    print("the whole gate, offline and live, with a look every hundred rows")
+    whole = prove()
+    rng = np.random.default_rng(1)
+    champion, challenger = rng.random(1_000_000), rng.random(1_000_000)
+    seconds = {}
+    for test in PairedTest:
+        began = time.perf_counter()
+        gates.paired_sequential(
+            champion,
+            challenger,
+            promotion=Promotion.SUPERIORITY,
+            margin=0.01,
+            alpha=0.05,
+            enough=True,
+            test=test,
+        )
+        seconds[str(test)] = round(time.perf_counter() - began, 3)
+    print(f"one million paired rows judged in {seconds} s")
+    commands = {
+        "evidence": ["-m", "tests.proofs.evidence"],
+        "mutations": ["-m", "tests.proofs.mutations"],
+        "drills": ["-m", "flows", "drills"],
+    }
+    exits = {
+        name: subprocess.run([sys.executable, *command], check=False).returncode for name, command in commands.items()
+    }
+    holds = all(one["holds"] for one in whole) and not any(exits.values())
+    return {"whole_gate": whole, "million_rows_seconds": seconds, "exits": exits, "holds": holds}
+
+
+PROOFS = {"evidence": evidence}
+
+
+def main(names: list[str]) -> int:
+    if len(names) != 1 or names[0] not in PROOFS:
+        print(f"usage: make prove NAME={'|'.join(PROOFS)}", file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    figures = PROOFS[names[0]]()
+    keep(f"prove-{names[0]}", figures | {"seconds": round(time.monotonic() - began, 1)})
+    print("holds" if figures["holds"] else "DOES NOT HOLD")
+    return 0 if figures["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
