@@ -15,6 +15,7 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore
 from prefect.schedules import Cron
 
+from flows.drills import drills
 from flows.guard import limit_name
 from flows.lifecycle import lifecycle
 from flows.operations import retrain
@@ -28,7 +29,7 @@ _SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
 
 
 async def declared() -> list[RunnerDeployment]:
-    """A `lifecycle` per problem on its schedule, and `retrain` for people and events."""
+    """A `lifecycle` per problem on its schedule; `retrain` for people and events; `drills` for whoever doubts the gates."""
     # A dotted entrypoint: a path would load a second copy of the module, and register a broken one silently.
     dotted: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -56,6 +57,14 @@ async def declared() -> list[RunnerDeployment]:
     deployments.append(
         await retrain.ato_deployment(
             name="retrain", description="Ask for a retrain by hand; drift events start it too.", tags=[_TAG], **dotted
+        )
+    )
+    deployments.append(
+        await drills.ato_deployment(
+            name="drills",
+            description="Plant faults into a problem's own rows, and require of the real gates the verdicts that must follow.",
+            tags=[_TAG],
+            **dotted,
         )
     )
     return deployments

@@ -19,7 +19,7 @@ from schemas.stage import Stage
 from tasks import ledger, registry, scoring, windows
 from tasks.transitions import adopted, asked
 
-__all__ = ["TrainingWindow", "adopt", "ask", "fetch", "retrain", "turn_once"]
+__all__ = ["ProblemName", "TrainingWindow", "adopt", "ask", "fetch", "retrain", "turn_once"]
 
 
 class TrainingWindow(BaseModel):

@@ -47,9 +47,13 @@ def markdown(entry: Entry) -> str:
         lines += [f"{notes['quarantined']:,} requests broke the contract and are in quarantine."]
     lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
     lines += ["", " · ".join(_links(notes))]
-    if entry.verdict.evidence:
+    if notes.get("gates"):
+        lines += ["", "| gate | verdict | why |", "|---|---|---|"]
+        lines += [f"| {gate} | {outcome} | {_cell(reason)} |" for gate, outcome, reason in notes["gates"]]
+    measured = {**entry.verdict.evidence, **entry.verdict.beside}
+    if measured:
         lines += ["", "| evidence | value |", "|---|---:|"]
-        lines += [f"| {name} | {_shown(value)} |" for name, value in entry.verdict.evidence.items()]
+        lines += [f"| {name} | {_shown(value)} |" for name, value in measured.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -84,6 +88,11 @@ def tell(entry: Entry, *, live: bool) -> None:
             resource={"prefect.resource.id": f"perennial.problem.{name}", "prefect.resource.name": name},
             payload={"problem": name, "reason": entry.verdict.reason, "report": entry.notes.get("report", "")},
         )
+
+
+def _cell(text: str) -> str:
+    """One line, and no bar that would end the cell."""
+    return " ".join(text.split()).replace("|", "/")
 
 
 def _shown(value: object) -> str:

@@ -1,8 +1,8 @@
 """How are our two databases opened? One engine a URL, durable SQLite, tables migrated by Alembic on first touch."""
 
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -13,12 +13,29 @@ from alembic.script import ScriptDirectory
 
 from schemas.errors import PerennialError
 
-__all__ = ["open_database"]
+__all__ = ["close_databases", "open_database"]
+
+Which = Literal["ledger", "log"]
+_OPEN: dict[tuple[str, Which], sa.Engine] = {}
+_ONE_AT_A_TIME = Lock()
 
 
-@cache
-def open_database(url: str, which: Literal["ledger", "log"]) -> sa.Engine:
+def open_database(url: str, which: Which) -> sa.Engine:
     """The engine of `url` with the newest tables. One engine a process: connections are pooled and thread-safe."""
+    with _ONE_AT_A_TIME:
+        if (url, which) not in _OPEN:
+            _OPEN[url, which] = _opened(url, which)
+        return _OPEN[url, which]
+
+
+def close_databases() -> None:
+    """Close every pooled connection; the next use opens its database anew."""
+    with _ONE_AT_A_TIME:
+        while _OPEN:
+            _OPEN.popitem()[1].dispose()
+
+
+def _opened(url: str, which: Which) -> sa.Engine:
     made = sa.make_url(url)
     if made.get_backend_name() == "sqlite" and made.database:
         Path(made.database).parent.mkdir(parents=True, exist_ok=True)

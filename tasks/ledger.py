@@ -13,7 +13,19 @@ from schemas.settings import Settings
 from schemas.stage import NEXT
 from tasks.database import open_database
 
-__all__ = ["BrokenLedgerError", "LostRaceError", "Row", "append", "problems", "rows", "state_of", "verify"]
+__all__ = [
+    "BrokenLedgerError",
+    "IllegalStepError",
+    "LostRaceError",
+    "Row",
+    "append",
+    "decisions_on",
+    "problems",
+    "rows",
+    "state_of",
+    "update",
+    "verify",
+]
 
 _TABLE = sa.table(
     "ledger",

@@ -27,16 +27,13 @@ def _settle(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh PERENNIAL_HOME for one test; its databases are closed afterwards."""
-    from tasks.database import open_database
+    from tasks.database import close_databases
 
     folder = tmp_path / "home"
     folder.mkdir()
     _settle(monkeypatch, folder)
     yield folder
-    for which, name in (("ledger", "ledger.db"), ("log", "predictions.db")):
-        if (folder / name).exists():
-            open_database(f"sqlite:///{folder / name}", which).dispose()
-    open_database.cache_clear()
+    close_databases()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.drills import live, offline
 from flows.drills.world import Drill, World, build, scratch_home
+from flows.operations import ProblemName
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.settings import Settings
@@ -26,7 +27,7 @@ class WrongVerdictError(PerennialError):
 
 
 @flow(name="drills", flow_run_name="{problem}")
-def drills(problem: str = "fraud", now: datetime | None = None) -> dict[str, Any]:
+def drills(problem: ProblemName = "fraud", now: datetime | None = None) -> dict[str, Any]:
     """Plant every fault into the rows of `problem` before `now` and require the right verdict; fails if one is wrong."""
     figures = run_drills(
         problem, now, ask=lambda world, drill: task(name=drill.name, cache_policy=NO_CACHE)(run_drill)(world, drill)

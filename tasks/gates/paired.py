@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike
 from schemas.plans import PairedTest, Promotion
 from schemas.verdict import Interval, Outcome, Verdict
 from tasks.gates.verdicts import claim, floor_of, gain_of, numbers, shown_e
-from tasks.stats import Betting, bounded_interval, running_average, unpaired_sequence
+from tasks.stats import (
+    Betting,
+    bounded_interval,
+    rows_for_running_average,
+    running_average,
+    smallest_paired_difference,
+    unpaired_sequence,
+)
 
 __all__ = ["business_effect", "no_worse_live", "not_shown_worse", "paired_offline", "paired_sequential"]
 
@@ -41,7 +48,10 @@ def paired_offline(
         "is" if outcome is Outcome.PASS else "is not shown to be", promotion, against, interval, margin, gain.size
     )
     says += f"; {clipped:.1%} of the losses are clipped" if clipped > 0 else ""
-    return Verdict(name, outcome, says, numbers(interval, gain.size, floor) | {"clipped": clipped})
+    resolves = smallest_paired_difference(float(gain.var()), n=gain.size, alpha=alpha)
+    says += f"; they can tell a difference of {resolves:.4f}" if outcome is Outcome.FAIL else ""
+    evidence = numbers(interval, gain.size, floor) | {"clipped": clipped, "resolves": resolves}
+    return Verdict(name, outcome, says, evidence)
 
 
 def not_shown_worse(
@@ -102,7 +112,10 @@ def paired_sequential(
     if interval.high < floor:
         return Verdict(name, Outcome.FAIL, says("is not"), evidence)
     if not shown:
-        return Verdict(name, Outcome.WAIT, says("is not yet shown to be"), evidence)
+        # Planned from the rows seen; inf, and unsaid, where they point the other way.
+        needed = rows_for_running_average(interval.estimate - floor, variance=float(gain.var()), alpha=alpha)
+        plan = f"; if it stays so, some {needed:,.0f} rows show it" if math.isfinite(needed) else ""
+        return Verdict(name, Outcome.WAIT, says("is not yet shown to be") + plan, evidence | {"rows_needed": needed})
     if not enough:
         return Verdict(name, Outcome.WAIT, says("is") + "; the minimum time is not over", evidence)
     return Verdict(name, Outcome.PASS, says("is"), evidence)

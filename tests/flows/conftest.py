@@ -33,8 +33,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, da
         for turns, stage in enumerate(("COLD", "HEALTHY", "RETRAIN", "SHADOW")):
             if turns:
                 plain_turn("fraud", BEGIN + (turns - 1) * DAY)
-            database.open_database(f"sqlite:///{home / 'ledger.db'}", "ledger").dispose()
-            database.open_database(f"sqlite:///{home / 'predictions.db'}", "log").dispose()
+            database.close_databases()
             # Models stay where they are: MLflow names them by absolute path.
             shutil.copytree(home, folder / stage, ignore=shutil.ignore_patterns("artifacts"))
             kept[stage] = (folder / stage, BEGIN + turns * DAY)
@@ -57,11 +56,7 @@ def at(stages: dict[str, tuple[Path, datetime]], tmp_path: Path, monkeypatch: py
         return next_turn
 
     yield enter
-    for home in tmp_path.iterdir():
-        for which, name in (("ledger", "ledger.db"), ("log", "predictions.db")):
-            if (home / name).exists():
-                database.open_database(f"sqlite:///{home / name}", which).dispose()
-    database.open_database.cache_clear()
+    database.close_databases()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from schemas.rows import Entry, Model, Request, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import ledger
-from tasks.database import open_database
+from tasks.database import close_databases, open_database
 from tasks.transitions import Decision, advance, asked
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -56,8 +56,7 @@ def test_rows_follow_each_other_and_verify(home):
 
 def test_the_state_survives_re_opening(home):
     written = _write(3)
-    open_database(f"sqlite:///{home / 'ledger.db'}", "ledger").dispose()
-    open_database.cache_clear()
+    close_databases()
     assert ledger.state_of("toy") == written
 
 
@@ -197,19 +196,44 @@ def test_a_row_that_was_taken_out_is_found(home, sequence):
         ledger.verify("toy")
 
 
-def test_a_row_forged_with_a_right_hash_and_no_arrow_is_found(home):
+def _forge(state: State, entry: Entry, monkeypatch) -> None:
+    """Written with a right hash by somebody whose code asks nothing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "_illegal", lambda *_: [])
+        ledger.append(state, entry)
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"stage": Stage.PROBATION}, "which is no arrow"),
+        ({"champion": None}, "has no champion"),
+    ],
+)
+def test_a_row_that_may_not_be_is_refused_and_nothing_is_written(home, change, says):
+    state = _write(2)
+    entry = _turn(state)
+    with pytest.raises(ledger.IllegalStepError, match=says):
+        ledger.append(state, replace(entry, state=replace(entry.state, **change)))
+    with pytest.raises(ledger.IllegalStepError, match="the row before ended in"):
+        ledger.append(state, replace(entry, before=Stage.CANARY))
+    assert ledger.state_of("toy") == state
+    assert ledger.verify("toy") == 2
+
+
+def test_a_row_forged_with_a_right_hash_and_no_arrow_is_found(home, monkeypatch):
     state = _write(2)
     entry = _turn(state)
     leap = replace(entry, state=replace(entry.state, stage=Stage.PROBATION))
-    ledger.append(state, leap)
+    _forge(state, leap, monkeypatch)
     with pytest.raises(ledger.BrokenLedgerError, match="which is no arrow"):
         ledger.verify("toy")
 
 
-def test_a_row_forged_to_serve_nobody_is_found(home):
+def test_a_row_forged_to_serve_nobody_is_found(home, monkeypatch):
     state = _write(2)
     entry = _turn(state)
-    ledger.append(state, replace(entry, state=replace(entry.state, champion=None)))
+    _forge(state, replace(entry, state=replace(entry.state, champion=None)), monkeypatch)
     with pytest.raises(ledger.BrokenLedgerError, match="has no champion"):
         ledger.verify("toy")
 

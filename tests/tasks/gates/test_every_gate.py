@@ -146,7 +146,7 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
     ),
     "paired_offline": (
         {PASS: lambda: _offline(GOOD), FAIL: lambda: _offline(EVEN), WAIT: lambda: _offline(FEW)},
-        PAIRED | {"clipped"},
+        PAIRED | {"clipped", "resolves"},
     ),
     "not_shown_worse": ({PASS: lambda: _sanity(EVEN), FAIL: lambda: _sanity(BAD), WAIT: lambda: _sanity(FEW)}, PAIRED),
     "paired_sequential": ({PASS: lambda: _live(GOOD), FAIL: lambda: _live(BAD), WAIT: lambda: _live(EVEN)}, PAIRED),
