@@ -202,10 +202,12 @@ def until_healthy() -> None:
 @contextmanager
 def instrumented() -> Iterator[Parts]:
     """Each part's functions wrapped with a clock, for the time of the block."""
+    from flows import trial
     from tasks import contracts, ledger, monitoring, predictions, registry, scoring, snapshots, training, windows
+    from tasks.probe import FreshProcess
 
     parts = Parts()
-    wanted = [
+    wanted: list[tuple[str, Any, tuple[str, ...]]] = [
         ("mlflow", registry, ("training_run", "describe", "register", "load", "project", "log_report", "run_link")),
         ("contracts", contracts, ("check", "quarantine")),
         ("report", monitoring, ("make_report",)),
@@ -214,7 +216,9 @@ def instrumented() -> Iterator[Parts]:
         ("fit and score", scoring, ("score", "outputs", "answer")),
         ("ledger and log", ledger, ("state_of", "append")),
         ("ledger and log", predictions, ("log", "log_labels", "cohort")),
-        ("snapshot", snapshots, ("freeze",)),
+        ("snapshot", snapshots, ("freeze", "keys")),
+        ("gates", trial, ("judge",)),
+        ("fresh process", FreshProcess, ("probe",)),
     ]
     kept = [(module, name, getattr(module, name)) for _, module, names in wanted for name in names]
     for part, module, names in wanted:
