@@ -74,9 +74,7 @@ def compare(problem: Problem, start: datetime, end: datetime) -> dict[str, Any]:
     rows = rows[rows[framing.key].isin(served.index)].reset_index(drop=True)
     looped = served.loc[rows[framing.key]]
     ways = {
-        "loop": scoring.Scores(
-            looped["answer_score"].to_numpy(dtype=float), looped["answer_decision"].to_numpy(dtype=float)
-        ),
+        "loop": scoring.logged(looped["answer_score"], looped["answer_decision"], framing),
         "frozen": _renewed(problem, rows, start, end, every=None),
         "monthly": _renewed(problem, rows, start, end, every=_MONTH),
     }

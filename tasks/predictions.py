@@ -149,8 +149,10 @@ def cohort(
 
 def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
     """Every answered row of the time: columns key, event_time, champion, answer_score, answer_decision."""
-    score = "answer_scores" if problem.framing.task == "multiclass" else "answer_score"
-    columns = [_PREDICTIONS.c[name] for name in ("key", "event_time", "champion", score, "answer_decision")]
+    several = problem.framing.task == "multiclass"
+    score = _PREDICTIONS.c["answer_scores" if several else "answer_score"].label("answer_score")
+    named = {name: _PREDICTIONS.c[name] for name in ("key", "event_time", "champion", "answer_decision")}
+    columns = [named["key"], named["event_time"], named["champion"], score, named["answer_decision"]]
     query = sa.select(*columns).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),
@@ -158,6 +160,8 @@ def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFram
     )
     with _engine().connect() as connection:
         rows = pd.DataFrame(connection.execute(query.order_by(_PREDICTIONS.c.event_time)).all())
+    if several and len(rows):
+        rows = rows.assign(answer_score=rows["answer_score"].map(_list, na_action="ignore"))
     return rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True)) if len(rows) else rows
 
 
