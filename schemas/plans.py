@@ -33,7 +33,7 @@ class PairedTest(StrEnum):
     """Which sequential test judges paired rows."""
 
     RUNNING_AVERAGE = "running average"  # about these rows; holds under drift and under days that move together
-    BETTING = "betting"  # about every row given the past; tighter, for rows that are independent
+    BETTING = "betting"  # the same claim with some 10 % fewer rows; the interval shown beside it is the wider one
 
 
 class Gate(StrEnum):
@@ -72,7 +72,7 @@ class RolloutPlan(_Plan):
     )
     paired_test: PairedTest = Field(
         default=PairedTest.RUNNING_AVERAGE,
-        description="Rows come in time order and share their days; betting only where they are independent.",
+        description="What is said is what is decided by: its interval is the one that is shown.",
     )
     shadow_at_least: timedelta = Field(
         default=timedelta(days=7), description="A week of cohorts sees every weekday once."

@@ -102,7 +102,9 @@ def paired_sequential(
     evidence = numbers(interval, gain.size, floor)
     shown, by = interval.low > floor, ""
     if test is PairedTest.BETTING:
-        log_e = Betting(margin=-floor).update(gain).log_peak
+        # Its value now, not its peak: where means drift, the product is at most a martingale at every row whose running
+        # average lies under the floor, since a product of numbers is at most their mean to the n-th power.
+        log_e = Betting(margin=-floor).update(gain).log_e
         shown, by = log_e >= math.log(1 / alpha), f", e-value {shown_e(log_e)}"
         evidence |= {"log_e": log_e}
 

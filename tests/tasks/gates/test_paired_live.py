@@ -66,8 +66,8 @@ def test_betting_passes_at_its_limit_to_the_last_bit():
 
 
 def test_betting_is_asked_only_where_the_plan_names_it_and_says_its_e_value():
-    # Bets on independent rows were won once, and that stands; the average of all rows is no longer above zero.
-    pair = np.full(600, 0.5), 0.5 - np.repeat([0.2, -0.1], [200, 400])
+    # Enough rows for the bets, and not yet for the interval.
+    pair = np.full(100, 0.5), 0.5 - np.resize([0.4, -0.2], 100)
     assert _live(pair, BETTER).outcome is WAIT
     assert "log_e" not in _live(pair, BETTER).evidence
     assert "e-value" not in _live(pair, BETTER).reason
@@ -75,6 +75,11 @@ def test_betting_is_asked_only_where_the_plan_names_it_and_says_its_e_value():
     assert verdict.outcome is PASS
     assert verdict.evidence["log_e"] >= math.log(20)
     assert ", e-value " in verdict.reason
+
+
+def test_bets_won_early_and_lost_since_do_not_promote():
+    pair = np.full(600, 0.5), 0.5 - np.repeat([0.2, -0.1], [200, 400])
+    assert _live(pair, BETTER, test=PairedTest.BETTING).outcome is WAIT
 
 
 def test_what_is_said_live_follows_the_outcome():
