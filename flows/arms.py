@@ -18,6 +18,7 @@ __all__ = [
     "AS_CHALLENGER",
     "errors_by_arm",
     "errors_side_by_side",
+    "labels_complete",
     "logged",
     "loss_of",
     "matured_rows",
@@ -44,13 +45,18 @@ def logged(turn: Turn, stage: Stage) -> pd.DataFrame:
 
 
 def matured_rows(turn: Turn, *stages: Stage, at: datetime | None = None) -> pd.DataFrame:
-    """What this rollout logged in these stages and is mature and labelled `at` that time: the slow clock."""
+    """What this rollout logged in these stages and is mature `at` that time, with its label or none: the slow clock."""
     state = turn.state
     assert state.tried is not None
-    rows = predictions.cohort(
+    return predictions.cohort(
         turn.problem, since=state.tried, now=at or turn.now, rollout=state.rollout, stages=tuple(map(str, stages))
     )
-    return rows[rows["label"].notna()]
+
+
+def labels_complete(turn: Turn, matured: pd.DataFrame) -> Verdict:
+    """Labels that never come may be of one kind: what is judged on the others is a selection."""
+    missing = int(matured["label"].isna().sum())
+    return gates.labels_complete(missing, len(matured), limit=turn.problem.rollout.unlabelled)
 
 
 # In probation the new champion is the one on trial, so it takes the challenger's side of the guardrail.

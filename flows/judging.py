@@ -15,6 +15,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.verdict import Outcome, Verdict, combine
 from tasks import evaluation, gates, scoring, training
+from tasks.stats import Calibration
 
 __all__ = ["Case", "blocks_of", "judge", "verdict_of"]
 
@@ -54,7 +55,8 @@ class Case:
 
     @cached_property
     def champion_loss(self) -> np.ndarray:
-        return self.loss_of(self.champion())
+        """Where the champion gives no answer it is wholly wrong, as live: what fails is no safer for that."""
+        return np.nan_to_num(self.loss_of(self.champion()), nan=1.0)
 
     @cached_property
     def naive_loss(self) -> np.ndarray:
@@ -101,7 +103,7 @@ def _fresh_test_set(case: Case) -> Checks:
 
 
 def _no_overlap(case: Case) -> Checks:
-    keys = case.parts.test[case.problem.framing.key]
+    keys = case.parts.test[case.problem.framing.key].astype(str)
     return {Gate.NO_OVERLAP: lambda: gates.no_overlap(keys, case.trained_on())}
 
 
@@ -170,9 +172,9 @@ def _paired(case: Case, rival_loss: np.ndarray, against: str, promotion: Promoti
 def _requirements(case: Case) -> Checks:
     framing = case.problem.framing
 
-    def measured() -> dict[str, tuple[float, float, float]]:
+    def measured(wanted: Requirement) -> dict[str, tuple[float, float, float]]:
         return evaluation.metric_intervals(
-            framing.requirements,
+            [wanted],
             framing,
             case.scores,
             case.labels,
@@ -184,15 +186,15 @@ def _requirements(case: Case) -> Checks:
 
     checks: Checks = {}
     for wanted in framing.requirements:
-        checks[f"requirement {wanted.name}"] = partial(_on, gates.requirement, wanted, measured)
+        checks[f"requirement {wanted.asks}"] = partial(_on, gates.requirement, wanted, measured)
         if wanted.at_precision is not None:
             checks[f"precision of {wanted.name}"] = partial(_on, gates.precision_kept, wanted, measured)
     return checks
 
 
-def _on(gate: Callable[..., Verdict], wanted: Requirement, measured: Callable[[], Any]) -> Verdict:
+def _on(gate: Callable[..., Verdict], wanted: Requirement, measured: Callable[[Requirement], Any]) -> Verdict:
     """Measured inside the gate: a metric that raises is this requirement's FAIL."""
-    return gate(wanted, measured())
+    return gate(wanted, measured(wanted))
 
 
 def _operating_points(case: Case) -> dict[str, float]:
@@ -216,35 +218,44 @@ def _slices(case: Case) -> Checks:
     framing, plan, test = case.problem.framing, case.problem.retraining, case.parts.test
 
     def check() -> Verdict:
-        gain = case.champion_loss - case.loss
-        declared = {
-            f"{column} {value}": gain[(test[column] == value).to_numpy()]
+        rows = {
+            f"{column} {value}": np.flatnonzero((test[column] == value).to_numpy())
             for column in framing.slices
             for value in test[column].dropna().unique()
         }
-        return gates.slices(
-            declared, name=Gate.SLICES, margin=framing.margin, alpha=plan.alpha, at_least=plan.slice_rows
-        )
+        return _sliced(case, rows, Gate.SLICES, at_least=plan.slice_rows)
 
     return {Gate.SLICES: check} if framing.slices else {}
 
 
+def _sliced(case: Case, rows: Mapping[str, np.ndarray], name: str, *, at_least: int) -> Verdict:
+    gain, whose, framing = case.champion_loss - case.loss, case.clusters, case.problem.framing
+    return gates.slices(
+        {slice_: gain[where] for slice_, where in rows.items()},
+        name=name,
+        margin=framing.margin,
+        alpha=case.problem.retraining.alpha,
+        at_least=at_least,
+        clusters=None if whose is None else {slice_: whose[where] for slice_, where in rows.items()},
+    )
+
+
 def _weak_slices(case: Case) -> Checks:
-    framing, plan, test = case.problem.framing, case.problem.retraining, case.parts.test
+    plan, test = case.problem.retraining, case.parts.test
 
     def check() -> Verdict:
-        if len(test) < 4 * plan.slice_rows:
+        excess = case.loss - case.champion_loss
+        features = [name for name in case.recipe.features if name in test]
+        found = evaluation.excess_slices(
+            excess, test, features, at_least=plan.slice_rows, seed=case.seed, entity=case.clusters
+        )
+        if found is None:
             said = f"{len(test)} held-out rows, {4 * plan.slice_rows} are needed to search half and judge half"
             return Verdict(Gate.WEAK_SLICES, Outcome.WAIT, said, {"rows": len(test)})
-        gain = case.champion_loss - case.loss
-        features = [name for name in case.recipe.features if name in test]
-        found = evaluation.excess_slices(-gain, test, features, at_least=plan.slice_rows, seed=case.seed)
         if not found:
             return Verdict(Gate.WEAK_SLICES, Outcome.PASS, "no slice loses against the champion", {"slices": 0})
-        judged = {name: gain[rows] for name, rows in found.items()}
         # The half that is judged has about as many rows of a slice as the one that was searched.
-        at_least = plan.slice_rows // 2
-        return gates.slices(judged, name=Gate.WEAK_SLICES, margin=framing.margin, alpha=plan.alpha, at_least=at_least)
+        return _sliced(case, found, Gate.WEAK_SLICES, at_least=plan.slice_rows // 2)
 
     return {Gate.WEAK_SLICES: check}
 
@@ -252,18 +263,27 @@ def _weak_slices(case: Case) -> Checks:
 def _calibration(case: Case) -> Checks:
     plan, framing = case.problem.retraining, case.problem.framing
 
-    def of(model: Any) -> Any:
-        return evaluation.calibration_of(scoring.score(model, case.parts.test, framing), case.labels, framing)
+    def of(model: Any) -> Calibration:
+        said = scoring.score(model, case.parts.test, framing)
+        return evaluation.calibration_of(said, case.labels, framing, alpha=plan.alpha)
 
-    return {
-        Gate.CALIBRATION: lambda: gates.calibrated(
+    def check() -> Verdict:
+        judged = partial(
+            gates.calibrated,
             of(case.challenger),
             tolerance=framing.calibration_tolerance,
             alpha=plan.alpha,
             at_least=plan.calibration_rows,
-            champion=of(case.champion()) if case.champion_trained else None,
         )
-    }
+        alone = judged()
+        if alone.outcome is not Outcome.FAIL or not case.champion_trained:
+            return alone
+        try:
+            return judged(champion=of(case.champion()))
+        except Exception:  # a champion that gives no score excuses nothing
+            return alone
+
+    return {Gate.CALIBRATION: check}
 
 
 def _fairness(case: Case) -> Checks:
@@ -271,7 +291,13 @@ def _fairness(case: Case) -> Checks:
 
     def check(wanted: Any) -> Verdict:
         groups = evaluation.group_values(wanted, case.parts.test, case.scores, case.labels, framing)
-        return gates.fair(wanted, groups, alpha=plan.alpha, at_least=plan.slice_rows)
+        return gates.fair(
+            wanted,
+            groups,
+            alpha=plan.alpha,
+            at_least=plan.slice_rows,
+            clusters=evaluation.group_members(wanted, case.parts.test, case.labels, case.clusters),
+        )
 
     return {f"fairness {wanted.column} {wanted.measure}": partial(check, wanted) for wanted in framing.fairness}
 
@@ -291,7 +317,8 @@ def _business_value(case: Case) -> Checks:
         priced = [entry for row in framing.costs.costs for entry in row] if framing.costs else None
         per_loss = framing.money_per_loss or 0.0
         return gates.business_value(
-            cost(case.champion()),
+            # Where it gives no answer, what answers in its place is the dearest decision.
+            np.nan_to_num(cost(case.champion()), nan=max(priced) if priced else per_loss),
             cost(case.challenger),
             _cheapest_constant(case) if framing.costs else cost(case.naive),
             tolerated=framing.costs.tolerated if framing.costs else framing.margin * per_loss,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from flows.turn import Turn, seed_of
-from schemas.errors import PerennialError
+from schemas.errors import PerennialError, told
 from schemas.plans import Reason
 from schemas.problem import Problem
 from schemas.rows import Model
@@ -69,7 +69,7 @@ def _unless_it_raises(name: str, judge: Callable[[], Verdict | None]) -> Verdict
         return judge()
     except Exception as error:
         log.exception("%s could not be judged", name)
-        return Verdict(name, Outcome.WAIT, f"{name} could not be judged: {type(error).__name__}: {str(error)[:200]}")
+        return Verdict(name, Outcome.WAIT, f"{name} could not be judged: {told(error)}")
 
 
 def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:

@@ -15,7 +15,7 @@ from schemas.problem import known_problems, load_problem
 from schemas.recipe import Recipe
 from schemas.rows import Request, State
 from schemas.settings import Settings
-from schemas.stage import Stage
+from schemas.stage import ROLLOUT, Stage
 from tasks import ledger, registry, scoring, windows
 from tasks.transitions import adopted, asked
 
@@ -79,7 +79,8 @@ def ask(
         raise PerennialError(
             f"{problem!r} has not begun: nothing serves yet. Let it take its first turn (python -m flows turn {problem}), then ask."
         )
-    if kind == "revert" and state.previous is None:
+    # In a rollout a revert ends it, whether or not there was a champion before.
+    if kind == "revert" and state.previous is None and state.stage not in ROLLOUT:
         raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
     if recipe is not None:
         Recipe.model_validate(recipe)

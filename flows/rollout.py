@@ -9,6 +9,7 @@ from flows.arms import (
     AS_CHALLENGER,
     errors_by_arm,
     errors_side_by_side,
+    labels_complete,
     logged,
     loss_of,
     matured_rows,
@@ -39,7 +40,8 @@ def shadow(turn: Turn) -> Decision:
     rows = predictions.cohort(
         problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",), matured=False
     )
-    matured = rows[(rows["event_time"] < turn.now - maturity) & rows["label"].notna()]
+    mature = rows[rows["event_time"] < turn.now - maturity]
+    matured = mature[mature["label"].notna()]
 
     def paired() -> Verdict:
         return gates.paired_sequential(
@@ -55,6 +57,7 @@ def shadow(turn: Turn) -> Decision:
     verdicts = [
         gates.closed("error guardrail", lambda: errors_side_by_side(turn, rows)),
         gates.closed("paired loss", paired),
+        labels_complete(turn, mature),
         *same_evidence(turn, matured),
         *(gates.closed("prediction shift", check) for check in shifts(turn, rows["rival_decision"].dropna())),
     ]
@@ -119,7 +122,8 @@ def ab_test(turn: Turn) -> Decision:
     if skipped:
         return Decision(errors if errors.outcome is Outcome.FAIL else skipped)
     assert plan.ab_at_least is not None, "a plan without an A/B stage skips it"
-    rows = matured_rows(turn, Stage.AB)
+    mature = matured_rows(turn, Stage.AB)
+    rows = mature[mature["label"].notna()]
     mine = (rows["role"] == "challenger").to_numpy()
     deadline = state.since + plan.ab_at_most + problem.framing.maturity
     enough = turn.now - state.since >= plan.ab_at_least
@@ -138,7 +142,7 @@ def ab_test(turn: Turn) -> Decision:
         )
 
     firsts = fresh.drop_duplicates("entity")
-    guards = [errors]
+    guards = [errors, labels_complete(turn, mature)]
     if len(firsts):
         guards.append(gates.closed("sample ratio", lambda: ratio_held(turn, firsts)))
     verdict = combine("business effect", [*guards, gates.closed("business effect", effect)])
@@ -151,7 +155,8 @@ def probation(turn: Turn) -> Decision:
     assert state.since is not None
     assert state.champion is not None
     # Rows it answered since its first canary share: their labels mature while it is on probation.
-    rows = matured_rows(turn, Stage.CANARY, Stage.AB, Stage.PROBATION)
+    mature = matured_rows(turn, Stage.CANARY, Stage.AB, Stage.PROBATION)
+    rows = mature[mature["label"].notna()]
     serving = rows["champion"] == state.champion.sha256
     own = pd.concat(
         [
@@ -161,11 +166,13 @@ def probation(turn: Turn) -> Decision:
     )
     own = own.sort_values("event_time", kind="stable")
     enough = turn.now - state.since >= plan.probation
+    mine = loss_of(turn, own, "own")
 
     def no_worse() -> Verdict:
         return gates.no_worse_live(
-            loss_of(turn, own, "other"),
-            loss_of(turn, own, "own"),
+            # Where the previous champion gives no score it speaks neither for nor against the new one.
+            np.where(own["other_decision"].isna(), mine, loss_of(turn, own, "other")),
+            mine,
             margin=problem.framing.margin,
             alpha=plan.alpha,
             enough=enough,
@@ -176,7 +183,7 @@ def probation(turn: Turn) -> Decision:
     slow = gates.closed("probation", no_worse)
     as_challenger = sides(fresh, "champion", "rival").rename(columns=AS_CHALLENGER)
     errors = gates.closed("error guardrail", lambda: errors_side_by_side(turn, as_challenger))
-    verdict = combine("probation", [errors, slow])
+    verdict = combine("probation", [errors, slow, labels_complete(turn, mature)])
     verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.probation_at_most)
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("probation", Outcome.PASS, slow.reason, verdict.evidence)
@@ -200,7 +207,7 @@ def _skipped(turn: Turn, at: datetime) -> Verdict | None:
     problem, plan = turn.problem, turn.problem.rollout
     if plan.ab_at_least is None:
         return Verdict("business effect", Outcome.PASS, f"no A/B, by the plan: {plan.ab_waiver}")
-    rows = matured_rows(turn, Stage.SHADOW, at=at)
+    rows = matured_rows(turn, Stage.SHADOW, at=at).dropna(subset=["label"])
     if len(rows) < 2:
         return None
     days = max((rows["event_time"].max() - rows["event_time"].min()) / _DAY, 1.0)

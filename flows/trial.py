@@ -1,8 +1,9 @@
 """One recipe tried: fitted, judged on held-out rows, and, if it may go on, refitted on everything labelled and logged."""
 
 import logging
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 
 from flows.judging import Case, judge, verdict_of
 from flows.turn import Turn, seed_of
+from schemas.errors import told
 from schemas.framing import CostLoss
 from schemas.plans import Gate, Promotion
 from schemas.problem import Problem
@@ -40,6 +42,7 @@ class Trial:
     until: datetime
     run: str
     process: FreshProcess
+    before: list[list[str]] = field(default_factory=list)  # what the gates said of a recipe that a simpler one replaced
 
     @property
     def problem(self) -> Problem:
@@ -87,25 +90,38 @@ def tried(trial: Trial) -> Decision:
     except (
         Exception
     ) as error:  # whatever raises in a fit is a fault of this recipe on these rows: it is refused, and says why
-        said = f"training raised {type(error).__name__}: {str(error)[:200]}"
+        said = f"training raised {told(error)}"
         return Decision(Verdict("training", Outcome.FAIL, said), notes=notes)
     verdicts = judge(_case(trial, model))
-    simpler = verdicts[Gate.SIMPLICITY].evidence.get("take") if Gate.SIMPLICITY in verdicts else None
-    if simpler is not None:
+    taken = _simpler(trial, verdicts)
+    if taken is not None:
         log.info("%s: %s", problem.name, verdicts[Gate.SIMPLICITY].reason)
-        taken = next(other for other in trial.recipe.simpler() if other.family == simpler)
-        return tried(replace(trial, recipe=taken))
+        before = [[f"{trial.recipe.family}: {v.gate}", str(v.outcome), v.reason] for v in verdicts.values()]
+        return tried(replace(trial, recipe=taken, before=[*trial.before, *before]))
     snapshot, challenger = snapshots.freeze(problem.name, trial.everything), None
     if verdict_of(verdicts).outcome is Outcome.PASS:
         challenger, served = _logged(trial, refitted, measured["test"], snapshot.sha256)
-        verdicts |= {Gate.SERVEABILITY: served} if Gate.SERVEABILITY in problem.retraining.gates else {}
+        verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
     _describe(trial, threshold, measured, verdict, snapshot)
     notes |= {"snapshot": str(snapshot.path), "metrics": measured}
-    notes["gates"] = [[v.gate, str(v.outcome), v.reason] for v in verdicts.values()]
+    notes["gates"] = [*trial.before, *([v.gate, str(v.outcome), v.reason] for v in verdicts.values())]
     if verdict.outcome is not Outcome.PASS:
         return Decision(verdict, notes=notes)
     return Decision(verdict, model=challenger, snapshot=snapshot.sha256, notes=notes)
+
+
+def _simpler(trial: Trial, verdicts: Mapping[str, Verdict]) -> Recipe | None:
+    """The simpler recipe that is as good, if that is all there is against this one.
+
+    So a simpler challenger is promoted only where both pass, and looking at the same rows twice costs no error rate.
+    """
+    simplicity = verdicts.get(Gate.SIMPLICITY)
+    others = [verdict for gate, verdict in verdicts.items() if gate != Gate.SIMPLICITY]
+    if simplicity is None or any(verdict.outcome is not Outcome.PASS for verdict in others):
+        return None
+    take = simplicity.evidence.get("take")
+    return next((recipe for recipe in trial.recipe.simpler() if recipe.family == take), None)
 
 
 def keys_of(problem: Problem, model: Model, evaluated: pd.DataFrame) -> Any:
@@ -123,8 +139,8 @@ def _case(trial: Trial, model: Any) -> Case:
     test_set = snapshots.freeze(problem.name, parts.test).sha256
 
     def trained_on() -> dict[str, Any]:
-        seen = pd.concat([parts.train, parts.validation])
-        return {"challenger": seen[problem.framing.key], "champion": keys_of(problem, champion, parts.test)}
+        seen = pd.concat([parts.train, parts.validation])[problem.framing.key].astype(str)
+        return {"challenger": seen, "champion": keys_of(problem, champion, parts.test)}
 
     return Case(
         problem=problem,
@@ -163,8 +179,11 @@ def _threshold(problem: Problem, model: Any, validation: pd.DataFrame) -> float 
     return training.best_threshold(scores, validation[framing.target].to_numpy(dtype=float), framing.loss)
 
 
-def _logged(trial: Trial, model: Any, held_out: Mapping[str, float], snapshot: str) -> tuple[Model | None, Verdict]:
-    """The refitted model as a registered version, and whether the one that was logged can be served."""
+def _logged(
+    trial: Trial, model: Any, held_out: Mapping[str, float], snapshot: str
+) -> tuple[Model | None, Verdict | None]:
+    """The refitted model as a registered version, and whether the one that was logged can be served; what cannot be
+    logged is refused even where the plan does not ask."""
     problem, everything = trial.problem, trial.everything
     try:
         challenger = registry.register(
@@ -182,7 +201,7 @@ def _logged(trial: Trial, model: Any, held_out: Mapping[str, float], snapshot: s
     except registry.AlteredModelError as error:
         return None, Verdict(Gate.SERVEABILITY, Outcome.FAIL, f"it cannot be logged: {error}")
     if Gate.SERVEABILITY not in problem.retraining.gates:
-        return challenger, Verdict(Gate.SERVEABILITY, Outcome.WAIT, "the plan does not ask")
+        return challenger, None
     return challenger, gates.closed(Gate.SERVEABILITY, lambda: _serveable(trial, challenger, model))
 
 
@@ -197,10 +216,12 @@ def _serveable(trial: Trial, challenger: Model, model: Any) -> Verdict:
         scoring.score(model, golden, framing),
         framing,
     )
+    # A replay says the same on every machine: there, times and memory are shown and do not decide.
+    live = trial.turn.live
     limits = gates.Limits(
-        load_seconds=plan.load_at_most.total_seconds(),
-        latency_ms=framing.latency_budget / timedelta(milliseconds=1),
-        memory_mb=plan.memory_mb,
+        load_seconds=plan.load_at_most.total_seconds() if live else math.inf,
+        latency_ms=framing.latency_budget / timedelta(milliseconds=1) if live else math.inf,
+        memory_mb=plan.memory_mb if live else math.inf,
         size_mb=plan.model_mb,
     )
     return gates.serveable(found, limits)

@@ -46,6 +46,7 @@ class Turn:
     faults: dict[str, int] = field(default_factory=dict)
     bad_share: float = 0.0
     foreign: list[str] = field(default_factory=list)
+    live: bool = False  # now is the present moment, and no replay's
 
     @property
     def problem(self) -> Problem:
@@ -54,7 +55,7 @@ class Turn:
 
 def begin(name: str, now: datetime | None = None) -> Turn:
     """Read the ledger, re-assert its projection, answer the requests that came since, take in the labels."""
-    problem = load_problem(name)
+    problem, live = load_problem(name), now is None
     now = windows.aware(now or datetime.now(UTC), "now")
     state = ledger.state_of(name)
     if state.at and now < state.at:
@@ -62,7 +63,7 @@ def begin(name: str, now: datetime | None = None) -> Turn:
     if state.rules != problem.rules():
         state = ledger.append(state, rules_changed(state, problem.rules(), now=now))
         log.info("%s: contract and framing are new to the ledger", name)
-    turn = Turn(name, state, now)
+    turn = Turn(name, state, now, live=live)
     if state.champion is None:
         return turn
     foreign = registry.project(problem, state)
@@ -145,11 +146,8 @@ def _answer(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, r
 def held(turn: Turn, decision: Decision) -> Decision:
     """No step forward on faulty data: in a rollout a PASS waits while too many requests are in quarantine."""
     verdict, limit = decision.verdict, turn.problem.monitoring.bad_share
-    if (
-        turn.bad_share <= limit
-        or verdict.outcome is not Outcome.PASS
-        or turn.state.stage in (Stage.COLD, Stage.HEALTHY)
-    ):
+    forward = verdict.outcome is Outcome.PASS or decision.share is not None  # a larger share is a step forward too
+    if turn.bad_share <= limit or not forward or turn.state.stage in (Stage.COLD, Stage.HEALTHY):
         return decision
     broken = ", ".join(list(turn.faults)[:3])
     said = f"data fault, holding: {turn.bad_share:.1%} of requests are in quarantine ({broken}); otherwise {verdict.reason}"

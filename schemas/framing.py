@@ -94,6 +94,8 @@ def _square(costs: tuple[tuple[float, ...], ...]) -> None:
                 f"under truth {truth} deciding {row.index(min(row))} costs {min(row)} and being right costs {row[truth]}: "
                 "an error cheaper than the right decision is a flipped sign. Costs are positive, gains negative."
             )
+    if not any(cost > row[truth] for truth, row in enumerate(costs) for cost in row):
+        raise ValueError(f"no error costs more than the right decision: any model would do under {costs}")
 
 
 class CostMatrix(_Frozen):
@@ -112,7 +114,7 @@ class Requirement(_Frozen):
     """A floor or a ceiling for a metric on held-out rows, whoever the champion is. Its whole interval has to keep it.
 
     `at_precision` makes it an operating point: the threshold is the lowest that reaches this precision on validation
-    rows, frozen there, and the precision has to hold on the held-out rows as well.
+    rows, frozen there, and less precision may not be shown on the held-out rows.
     """
 
     metric: Metric
@@ -124,6 +126,12 @@ class Requirement(_Frozen):
     @property
     def name(self) -> str:
         return self.metric if self.at_precision is None else f"{self.metric} at precision {self.at_precision:g}"
+
+    @property
+    def asks(self) -> str:
+        """What tells it from another requirement on the same metric."""
+        sides = [f"{s} {x:g}" for s, x in (("at least", self.at_least), ("at most", self.at_most)) if x is not None]
+        return f"{self.name} {' and '.join(sides)}"
 
     @model_validator(mode="after")
     def _says_something(self) -> "Requirement":
@@ -244,10 +252,14 @@ class Framing(_Frozen):
 
     @model_validator(mode="after")
     def _classes_fit_task(self) -> "Framing":
-        if (self.task == "multiclass") != (len(self.classes) > 2) or len(set(self.classes)) != len(self.classes):
+        if (self.task == "multiclass") != (len(self.classes) > 2) or len(set(map(str, self.classes))) < len(
+            self.classes
+        ):
             raise ValueError(
                 f"a multiclass problem names three or more different classes, others none; got {self.classes}"
             )
+        if self.task == "regression" and self.costs is not None:
+            raise ValueError("a cost matrix prices decisions between classes; a regression is priced by money_per_loss")
         for matrix in (self.costs, self.loss if isinstance(self.loss, MatrixLoss) else None):
             if matrix is not None and len(matrix.costs) != self.n_classes:
                 raise ValueError(
@@ -256,12 +268,22 @@ class Framing(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _checks_differ(self) -> "Framing":
+        """Two checks of one name would be one verdict: the second would hide the first."""
+        asked = [r.asks for r in self.requirements] + [f"{f.column} {f.measure}" for f in self.fairness]
+        asked += [b.model_dump_json(exclude={"tolerated_share", "slack"}) for b in self.behaviours]
+        asked += [b.name for b in self.behaviours if isinstance(b, MinimumFunction)]
+        twice = sorted({name for name in asked if asked.count(name) > 1})
+        if twice:
+            raise ValueError(f"declared twice, so that one would hide the other: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
     def _checks_fit_task(self) -> "Framing":
-        if self.task == "regression" and self.costs is not None:
-            raise ValueError("a cost matrix prices decisions between classes; a regression is priced by money_per_loss")
         if self.task != "binary":
             positive = [str(f.measure) for f in self.fairness if f.measure != "loss"]
-            positive += [r.name for r in self.requirements if r.at_precision is not None]
+            of_positives = ("recall", "precision", "average_precision")
+            positive += [r.name for r in self.requirements if r.metric in of_positives]
             if positive:
                 raise ValueError(f"{', '.join(positive)} needs a positive class, and the problem is {self.task}")
         return self

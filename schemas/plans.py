@@ -110,6 +110,12 @@ class RolloutPlan(_Plan):
     ab_at_most: timedelta = Field(default=timedelta(days=42), description="Three times the minimum.")
     ab_waiver: str = Field(default="", description="Why there is no A/B stage, when there is none.")
     ab_no_harm_suffices: bool = Field(default=False, description="At the deadline, promote if no harm was shown.")
+    unlabelled: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Share of matured rows without a label over which the labelled ones are a selection.",
+    )
     probation: timedelta = Field(
         default=timedelta(days=14),
         description="The previous champion stays loaded this long: labels mature meanwhile.",
@@ -206,7 +212,7 @@ class RetrainingPlan(_Plan):
     )
     gates: tuple[Gate, ...] = Field(
         default=tuple(Gate),
-        description="Which offline gates are asked; one that the framing gives nothing to ask says so.",
+        description="Which offline gates are asked; one that the framing gives nothing to ask is left out.",
     )
     test_uses: int = Field(
         default=1, ge=1, description="Decisions that one held-out set may carry: the second look is no longer honest."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandera.pandas as pa
 
 from schemas.errors import PerennialError
-from schemas.framing import Framing
+from schemas.framing import Framing, MinimumFunction
 from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -56,6 +56,9 @@ class Problem:
             *self.recipe.features,
         ]
         named += [framing.entity] if framing.entity else []
+        named += [group.column for group in framing.fairness]
+        for check in framing.behaviours:
+            named += list(check.values) if isinstance(check, MinimumFunction) else [check.column]
         named += [*self.source.filled_at, *self.source.filled_at.values()]
         missing = sorted(set(named) - set(self.contract.columns))
         if missing:

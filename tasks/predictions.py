@@ -98,7 +98,10 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
 
 
 def log_labels(problem: Problem, labels: pd.DataFrame) -> int:
-    """Log labels (columns key, label, known_at) with the time each became known. Returns rows given."""
+    """Log labels (columns key, label, known_at) with the time each became known. Returns rows logged: a label that is none
+    of the framing's classes is left out, and its row counts among those without a label."""
+    numbers = class_indices(labels["label"], problem.framing)
+    labels = labels[~np.isnan(numbers)]
     values = zip(
         labels["key"].astype(str),
         class_indices(labels["label"], problem.framing).tolist(),

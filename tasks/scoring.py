@@ -79,12 +79,14 @@ def score(model: Any, frame: pd.DataFrame, framing: Framing) -> Scores:
         return Scores(predicted, predicted)
     probability = np.asarray(model.predict_proba(frame), dtype=float)
     if framing.task == "binary":
-        return Scores(probability[:, 1], (probability[:, 1] >= threshold_of(model)).astype(float))
+        positive = probability[:, 1]
+        # A score that is no number is below every threshold, and no decision.
+        return Scores(positive, np.where(np.isnan(positive), np.nan, positive >= threshold_of(model)))
     # A class that training did not see has no column of its own.
     known = class_indices(np.asarray(model.classes_, dtype=object), framing).astype(int)
     whole = np.zeros((len(frame), framing.n_classes))
     whole[:, known] = probability
-    return Scores(whole, _decided(whole, framing))
+    return Scores(whole, np.where(_a_row(np.isnan(whole), np.any), np.nan, _decided(whole, framing)))
 
 
 def _decided(probability: np.ndarray, framing: Framing) -> np.ndarray:

@@ -35,12 +35,12 @@ def freeze(problem: str, frame: pd.DataFrame) -> Snapshot:
 
 
 def keys(problem: str, sha256: str, column: str) -> pd.Series | None:
-    """The row keys of a frozen snapshot, by the hash of its content; None where its file is gone."""
+    """The row keys of a frozen snapshot, as the prediction log writes them; None where its file is gone."""
     path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
     if not path.exists():
         return None
     _whole(path, sha256)
-    return pd.read_parquet(path, columns=[column])[column]
+    return pd.read_parquet(path, columns=[column])[column].astype(str)
 
 
 def load(snapshot: Snapshot) -> pd.DataFrame:

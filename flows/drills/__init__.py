@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.drills import live, offline
 from flows.drills.world import Drill, World, build, scratch_home
 from flows.operations import ProblemName
-from schemas.errors import PerennialError
+from schemas.errors import PerennialError, told
 from schemas.problem import load_problem
 from schemas.settings import Settings
 from tasks import windows
@@ -19,6 +19,7 @@ from tasks.figures import keep
 
 __all__ = ["ALL", "WrongVerdictError", "drills", "run_drill", "run_drills", "world_of"]
 
+UNJUDGED = "could not be judged"
 ALL: list[Drill] = [*offline.DRILLS, *live.DRILLS]
 
 
@@ -69,16 +70,12 @@ def run_drill(world: World, drill: Drill) -> dict[str, Any]:
     try:
         verdict = drill.ask(world)
     except Exception as error:
-        got, reason = "error", f"{type(error).__name__}: {str(error)[:300]}"
+        got, reason = "error", told(error)
     else:
         got, reason = str(verdict.outcome), verdict.reason
-    return {
-        "name": drill.name,
-        "expected": str(drill.expected),
-        "got": got,
-        "right": got == str(drill.expected),
-        "reason": reason,
-    }
+    for_that = drill.because in reason and (UNJUDGED not in reason or drill.refusal or UNJUDGED in drill.because)
+    right = got == str(drill.expected) and for_that
+    return {"name": drill.name, "expected": str(drill.expected), "got": got, "right": right, "reason": reason}
 
 
 def world_of(problem: str, now: datetime | None = None) -> World:

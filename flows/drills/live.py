@@ -158,9 +158,9 @@ def _trained_on_live_rows(_world: World) -> Verdict:
     )
 
 
-def _arrival_order(world: World) -> Verdict:
-    """Negatives are known in a day, positives in ten. A challenger that never says yes looks perfect on early labels;
-    the real log, asked for matured rows, says what it costs."""
+def _never_yes(world: World, *, lost: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows labelled early, and matured rows, of a challenger that never says yes. Negatives are known in a day, positives
+    in ten, or, where they are `lost`, never."""
     maturity = timedelta(days=14)
     framing = world.problem.framing.model_copy(
         update={
@@ -170,13 +170,17 @@ def _arrival_order(world: World) -> Verdict:
             "event_time": "at",
             "entity": None,
             "slices": (),
+            "requirements": (),
+            "fairness": (),
+            "behaviours": (),
+            "costs": None,
             "loss": BrierLoss(),
             "maturity": maturity,
         }
     )
     contract = pa.DataFrameSchema({name: pa.Column() for name in ("key", "at", framing.target, framing.label_time)})
     problem = Problem(
-        name="drill",
+        name="drill lost" if lost else "drill",
         statement="",
         contract=contract,
         source=Source(location=""),
@@ -197,17 +201,36 @@ def _arrival_order(world: World) -> Verdict:
         champion,
         (champion >= 0.5).astype(float),
     )
-    state = State("drill", stage=Stage.SHADOW, champion=world.model("a"), challenger=world.model("b"))
+    state = State(problem.name, stage=Stage.SHADOW, champion=world.model("a"), challenger=world.model("b"))
     predictions.log(problem, state, frame, said)
     delay = pd.to_timedelta(np.where(truth > 0, 10, 1), unit="D")
-    predictions.log_labels(problem, pd.DataFrame({"key": frame["key"], "label": truth, "known_at": times + delay}))
+    labels = pd.DataFrame({"key": frame["key"], "label": truth, "known_at": times + delay})
+    predictions.log_labels(problem, labels[labels["label"] < 0.5] if lost else labels)
     now = times[-1].to_pydatetime()
     early = predictions.cohort(problem, since=_START, now=now, matured=False).dropna(subset=["label"])
-    matured = predictions.cohort(problem, since=_START, now=now + timedelta(days=7)).dropna(subset=["label"])
-    fooled = _judged(early[early["event_time"] >= pd.Timestamp(now - timedelta(days=9))])
+    matured = predictions.cohort(problem, since=_START, now=now + timedelta(days=7))
+    return early[early["event_time"] >= pd.Timestamp(now - timedelta(days=9))], matured
+
+
+def _arrival_order(world: World) -> Verdict:
+    """It looks perfect on early labels; the real log, asked for matured rows, says what it costs."""
+    early, matured = _never_yes(world, lost=False)
+    fooled = _judged(early)
     if fooled.outcome is not _PASS:
         return Verdict("arrival", _PASS, f"early labels do not flatter it: nothing was drilled ({fooled.reason})")
-    return _judged(matured)
+    return _judged(matured.dropna(subset=["label"]))
+
+
+def _lost_labels(world: World) -> Verdict:
+    """Positives are never labelled, and the rest of the matured rows would promote it."""
+    _, matured = _never_yes(world, lost=True)
+    missing = int(matured["label"].isna().sum())
+    paired = _judged(matured.dropna(subset=["label"]))
+    if paired.outcome is not _PASS:
+        return Verdict("labels", _PASS, f"labelled rows do not flatter it: nothing was drilled ({paired.reason})")
+    return combine(
+        "shadow", [paired, gates.labels_complete(missing, len(matured), limit=world.problem.rollout.unlabelled)]
+    )
 
 
 def _judged(rows: pd.DataFrame) -> Verdict:
@@ -323,16 +346,17 @@ def _no_champion(world: World) -> Verdict:
 DRILLS = [
     Drill("target leaked into a feature", _FAIL, _target_in_feature),
     Drill("a feature known only later", _FAIL, _known_only_later),
-    Drill("better offline and harmful live", _FAIL, _harmful_live),
-    Drill("stale champion", _FAIL, _stale_champion),
-    Drill("challenger compared with itself", _FAIL, _with_itself),
-    Drill("shadow rows that were trained on", _FAIL, _trained_on_live_rows),
-    Drill("labels in arrival order", _FAIL, _arrival_order),
-    Drill("pooled ramp, both arms alike", _PASS, _pooled_ramp),
-    Drill("an erring challenger on a ramp", _FAIL, _erring_on_a_ramp),
-    Drill("peeking at two equal models", _WAIT, _peeking),
-    Drill("sample-ratio mismatch", _FAIL, _sample_ratio),
-    Drill("a race of two promoters", _FAIL, _two_promoters),
-    Drill("a skipped stage", _FAIL, _skipped_stage),
-    Drill("a step that leaves no champion", _FAIL, _no_champion),
+    Drill("better offline and harmful live", _FAIL, _harmful_live, "worse than the champion"),
+    Drill("stale champion", _FAIL, _stale_champion, "scored by other models"),
+    Drill("challenger compared with itself", _FAIL, _with_itself, "is the champion itself"),
+    Drill("shadow rows that were trained on", _FAIL, _trained_on_live_rows, "rows older than the end of the training"),
+    Drill("labels in arrival order", _FAIL, _arrival_order, "is not better than the champion"),
+    Drill("labels that never come", _WAIT, _lost_labels, "the rest is a selection"),
+    Drill("pooled ramp, both arms alike", _PASS, _pooled_ramp, "on a ramp"),
+    Drill("an erring challenger on a ramp", _FAIL, _erring_on_a_ramp, "the challenger raises"),
+    Drill("peeking at two equal models", _WAIT, _peeking, "is not yet shown"),
+    Drill("sample-ratio mismatch", _FAIL, _sample_ratio, "is not what was assigned"),
+    Drill("a race of two promoters", _FAIL, _two_promoters, "LostRaceError", refusal=True),
+    Drill("a skipped stage", _FAIL, _skipped_stage, "IllegalStepError", refusal=True),
+    Drill("a step that leaves no champion", _FAIL, _no_champion, "has no champion", refusal=True),
 ]

@@ -1,12 +1,13 @@
 """Faults that held-out rows have to show: in the labels, the split, the metric, the champion, the model."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.pipeline import make_pipeline
@@ -15,12 +16,14 @@ from sklearn.preprocessing import OrdinalEncoder
 from flows.drills.world import Drill, Faulty, World, in_units
 from flows.judging import judge, verdict_of
 from schemas.framing import CostMatrix, Fairness, Invariance, Requirement
-from schemas.plans import Gate
+from schemas.plans import Gate, Promotion, Reason
 from schemas.problem import Problem
+from schemas.rows import State
 from schemas.trusted import trusted_for
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, gates, scoring
+from tasks import contracts, gates, ledger, scoring
 from tasks.probe import FreshProcess
+from tasks.transitions import Decision, advance
 
 __all__ = ["DRILLS"]
 
@@ -30,9 +33,11 @@ _FAIL, _PASS, _WAIT = Outcome.FAIL, Outcome.PASS, Outcome.WAIT
 def _sound(world: World) -> Verdict:
     """Gates that always say no would pass every other drill: this one has to be let through by all of them."""
     plan = world.problem.retraining
-    asked = tuple(gate for gate in plan.gates if gate not in (Gate.SERVEABILITY, Gate.SIMPLICITY))
+    asked = tuple(gate for gate in plan.gates if gate is not Gate.SERVEABILITY)
     problem = replace(world.problem, retraining=plan.model_copy(update={"gates": asked}))
-    return verdict_of(judge(replace(world.case, problem=problem)))
+    said = judge(replace(world.case, problem=problem))
+    served = {Gate.SERVEABILITY: _served(world, world.challenger, latency=timedelta(minutes=1), size_mb=4_000)}
+    return verdict_of(said | served)
 
 
 def _shuffled_labels(world: World) -> Verdict:
@@ -56,7 +61,10 @@ def _missing_metric(world: World) -> Verdict:
 
 
 def _exception_in_metric(world: World) -> Verdict:
-    broken = Faulty(world.challenger, lambda said, _: np.full_like(said, np.nan))
+    def raises(said: np.ndarray, _: pd.DataFrame) -> np.ndarray:
+        raise ZeroDivisionError("a metric divides by the rows it found none of")
+
+    broken = Faulty(world.challenger, raises)
     return world.judged(Gate.REQUIREMENTS, framing={"requirements": (_requirement(world.problem),)}, challenger=broken)
 
 
@@ -68,11 +76,11 @@ def _champion_lookup(world: World) -> Verdict:
 
 
 def _flipped_cost(_world: World) -> Verdict:
-    def flipped() -> Verdict:
+    try:
         CostMatrix(costs=((0.0, -3.0), (-150.0, 0.0)), tolerated=0.1)
-        return Verdict("costs", _PASS, "a matrix in which errors are gains was taken")
-
-    return gates.closed("costs", flipped)
+    except ValueError as refusal:
+        return Verdict("costs", _FAIL, str(refusal))
+    return Verdict("costs", _PASS, "a matrix in which errors are gains was taken")
 
 
 def _costliest_threshold(world: World) -> Verdict:
@@ -119,7 +127,19 @@ def _near_duplicates(world: World) -> Verdict:
 
 
 def _worn_test_set(world: World) -> Verdict:
-    return world.judged(Gate.FRESH_TEST_SET, uses=world.problem.retraining.test_uses)
+    """The ledger remembers the rows that a retrain was refused on, and counts."""
+    name, test_set = "drill worn", "e" * 64
+    state = State(name)
+    refused = Verdict("offline", _FAIL, "drill", {"fresh test set.test_set": test_set})
+    steps = [
+        Decision(Verdict("first champion", _PASS, "drill"), model=world.model("a")),
+        Decision(Verdict("schedule", _FAIL, "drill"), why=Reason.SCHEDULE, promotion=Promotion.SUPERIORITY),
+        Decision(refused),
+    ]
+    for day, step in enumerate(steps):
+        now = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day)
+        state = ledger.append(state, advance(state, step, now=now, first_share=0.05))
+    return world.judged(Gate.FRESH_TEST_SET, test_set=test_set, uses=ledger.decisions_on(name, test_set))
 
 
 def _numeric(world: World) -> str:
@@ -129,12 +149,19 @@ def _numeric(world: World) -> str:
 
 
 def _collapsed_slice(world: World) -> Verdict:
-    """Sound everywhere but above the third quartile of one feature, where it says the opposite."""
-    name = _numeric(world)
-    cut = float(world.parts.test[name].quantile(0.75))
-    wrong = Faulty(world.challenger, lambda said, rows: _where(rows[name] > cut, _opposite(world, said), said))
+    """Sound everywhere but above the third quartile of one feature, where it says the opposite of what is true."""
+    name, test, framing = _numeric(world), world.parts.test, world.problem.framing
+    cut = float(test[name].quantile(0.75))
+    label = scoring.class_indices(test[framing.target], framing)
+
+    def wrong(said: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
+        truth = label[test.index.get_indexer(rows.index)]
+        if said.ndim == 2:
+            return _where(rows[name] > cut, np.eye(said.shape[1])[(truth.astype(int) + 1) % said.shape[1]], said)
+        return _where(rows[name] > cut, 1 - truth if framing.task == "binary" else _opposite(world, truth), said)
+
     sound = world.challenger
-    return world.judged(Gate.WEAK_SLICES, challenger=wrong, champion=lambda: sound)
+    return world.judged(Gate.WEAK_SLICES, challenger=Faulty(world.challenger, wrong), champion=lambda: sound)
 
 
 def _opposite(world: World, said: np.ndarray) -> np.ndarray:
@@ -171,7 +198,10 @@ def _miscalibrated(world: World) -> Verdict:
         if framing.task == "regression":
             return said + shift
         if said.ndim == 2:
-            return said**8 / (said**8).sum(axis=1, keepdims=True)
+            # Towards one class, by twice what is tolerated and more.
+            sure = np.zeros_like(said)
+            sure[:, 0] = 1.0
+            return said + (sure - said) * min(0.9, 4 * shift)
         return said * (1 - min(0.9, 2 * shift)) + min(0.9, 2 * shift)
 
     return world.judged(Gate.CALIBRATION, challenger=Faulty(world.challenger, wrong))
@@ -216,6 +246,8 @@ def _unfair(world: World) -> Verdict:
         column = "half"
         halves = {"half": np.where(test[_numeric(world)] > test[_numeric(world)].median(), "high", "low")}
         test = test.assign(**halves)
+        contract = world.problem.contract.add_columns({"half": pa.Column(str)})
+        world = replace(world, problem=replace(world.problem, contract=contract))
     group = test[column].iloc[0]
     member = dict(zip(test.index, test[column] == group, strict=True))
 
@@ -242,8 +274,10 @@ def _broken_behaviour(world: World) -> Verdict:
 
 
 def _simpler_as_good(world: World) -> Verdict:
-    # Two unseen rows stand on each side of every interval: this is what the rows at hand can show.
-    margin = max(world.problem.framing.simpler_within, 8 / len(world.parts.test))
+    # Two unseen units stand on each side of every interval: this is what the rows at hand can show.
+    entity = world.problem.framing.entity
+    units = len(world.parts.test) if entity is None else world.parts.test[entity].nunique()
+    margin = max(world.problem.framing.simpler_within, 16 / units)
     return world.judged(
         Gate.SIMPLICITY, framing={"simplicity_margin": margin}, simpler=lambda: {"linear": world.challenger}
     )
@@ -251,7 +285,7 @@ def _simpler_as_good(world: World) -> Verdict:
 
 def _forest(world: World, *, trees: int, depth: int | None) -> Any:
     """A real model that is slow, or large."""
-    framing, rows = world.problem.framing, world.parts.train
+    framing, rows = world.problem.framing, world.parts.train.head(3_000)
     features = list(world.problem.recipe.features)
     text = [name for name in features if not pd.api.types.is_numeric_dtype(rows[name])]
     encoded = make_column_transformer(
@@ -299,34 +333,41 @@ def _faulty_batch(world: World) -> Verdict:
 
 
 DRILLS = [
-    Drill("a sound challenger", _PASS, _sound),
-    Drill("shuffled labels", _FAIL, _shuffled_labels),
-    Drill("constant model", _FAIL, _constant_model),
-    Drill("missing metric", _WAIT, _missing_metric),
-    Drill("exception inside a metric", _FAIL, _exception_in_metric),
-    Drill("exception in champion look-up", _FAIL, _champion_lookup),
-    Drill("sign-flipped cost", _FAIL, _flipped_cost),
+    Drill("a sound challenger", _PASS, _sound, "is better than the champion"),
+    Drill("shuffled labels", _FAIL, _shuffled_labels, "not shown to be better than the constant"),
+    Drill("constant model", _FAIL, _constant_model, "are the same"),
+    Drill("missing metric", _WAIT, _missing_metric, "was not measured"),
+    Drill("exception inside a metric", _FAIL, _exception_in_metric, "could not be judged: ZeroDivisionError"),
+    Drill("exception in champion look-up", _FAIL, _champion_lookup, "could not be judged: ConnectionError"),
+    Drill("sign-flipped cost", _FAIL, _flipped_cost, "a flipped sign"),
     Drill(
         "threshold chosen with the cost's sign flipped",
         _FAIL,
         _costliest_threshold,
-        lambda problem: problem.framing.task == "binary",
+        "costs more than deciding all alike",
+        applies=lambda problem: problem.framing.task == "binary",
     ),
-    Drill("overlapping rows", _FAIL, _overlapping_rows),
-    Drill("champion re-trained on the test window", _FAIL, _retrained_on_test),
-    Drill("champion's training rows unknown", _FAIL, _unknown_snapshot),
-    Drill("near-duplicate leak", _FAIL, _near_duplicates),
-    Drill("worn-out test set", _FAIL, _worn_test_set),
-    Drill("collapsed slice", _FAIL, _collapsed_slice),
-    Drill("flipped score direction", _FAIL, _flipped_direction),
-    Drill("NaN scores", _FAIL, _nan_scores),
-    Drill("mis-calibrated scores", _FAIL, _miscalibrated),
-    Drill("empty window", _FAIL, _empty_window),
-    Drill("one class only", _FAIL, _one_class, lambda problem: problem.framing.task != "regression"),
-    Drill("unfair between groups", _FAIL, _unfair),
-    Drill("broken behaviour", _FAIL, _broken_behaviour),
-    Drill("a simpler model is as good", _FAIL, _simpler_as_good),
-    Drill("slow model", _FAIL, _slow_model),
-    Drill("huge model", _FAIL, _huge_model),
-    Drill("a batch the contract calls faulty", _FAIL, _faulty_batch),
+    Drill("overlapping rows", _FAIL, _overlapping_rows, "trained on: 1 by the challenger"),
+    Drill("champion re-trained on the test window", _FAIL, _retrained_on_test, "by the champion"),
+    Drill("champion's training rows unknown", _FAIL, _unknown_snapshot, "not known of: champion"),
+    Drill("near-duplicate leak", _FAIL, _near_duplicates, "near-copies"),
+    Drill("worn-out test set", _FAIL, _worn_test_set, "has decided 1 times"),
+    Drill("collapsed slice", _FAIL, _collapsed_slice, "worse than the champion"),
+    Drill("flipped score direction", _FAIL, _flipped_direction, "not shown to be better than the constant"),
+    Drill("NaN scores", _FAIL, _nan_scores, "not finite"),
+    Drill("mis-calibrated scores", _FAIL, _miscalibrated, "not calibrated"),
+    Drill("empty window", _FAIL, _empty_window, refusal=True),
+    Drill(
+        "one class only",
+        _FAIL,
+        _one_class,
+        "was not measured, or these rows do not define it",
+        applies=lambda problem: problem.framing.task != "regression",
+    ),
+    Drill("unfair between groups", _FAIL, _unfair, "is tolerated"),
+    Drill("broken behaviour", _FAIL, _broken_behaviour, "broken: invariance"),
+    Drill("a simpler model is as good", _FAIL, _simpler_as_good, "is simpler and no more than"),
+    Drill("slow model", _FAIL, _slow_model, "one row takes"),
+    Drill("huge model", _FAIL, _huge_model, "its file has"),
+    Drill("a batch the contract calls faulty", _FAIL, _faulty_batch, "break the contract"),
 ]

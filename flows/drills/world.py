@@ -26,11 +26,16 @@ __all__ = ["Drill", "Faulty", "World", "build", "scratch_home"]
 
 @dataclass(frozen=True)
 class Drill:
-    """A planted fault, and the verdict that the real gate or stage has to give. `ask` returns that gate's verdict."""
+    """A planted fault, and the verdict that the real gate or stage has to give. `ask` returns that gate's verdict.
+
+    A gate that broke down refuses too: "could not be judged" is right only where `because` expects it.
+    """
 
     name: str
     expected: Outcome
     ask: Callable[["World"], Verdict]
+    because: str = ""  # what the reason has to say: right for another reason is wrong
+    refusal: bool = False  # what refuses is an error of ours, raised on purpose
     applies: Callable[[Problem], bool] = lambda _problem: True
 
 

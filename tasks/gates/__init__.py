@@ -1,6 +1,6 @@
 """Does the evidence allow the next step? Each gate is pure and returns PASS, FAIL or WAIT, with the numbers in its sentence."""
 
-from tasks.gates.honesty import fresh_test_set, no_duplicates, no_overlap, same_pair
+from tasks.gates.honesty import fresh_test_set, labels_complete, no_duplicates, no_overlap, same_pair
 from tasks.gates.monitoring import decay, drift
 from tasks.gates.operations import (
     Limits,
@@ -43,6 +43,7 @@ __all__ = [
     "fair",
     "finite",
     "fresh_test_set",
+    "labels_complete",
     "no_duplicates",
     "no_overlap",
     "no_worse_live",

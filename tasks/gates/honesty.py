@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from schemas.verdict import Evidence, Outcome, Verdict
 
-__all__ = ["fresh_test_set", "no_duplicates", "no_overlap", "same_pair"]
+__all__ = ["fresh_test_set", "labels_complete", "no_duplicates", "no_overlap", "same_pair"]
 
 
 def fresh_test_set(uses: int, *, allowed: int, sha256: str) -> Verdict:
@@ -50,6 +50,17 @@ def _keys(of: ArrayLike) -> list[str]:
     found = np.asarray(of).tolist()
     # Beside a gap pandas reads whole numbers as floats: they are the same keys.
     return [str(int(key)) if isinstance(key, float) and key.is_integer() else str(key) for key in found]
+
+
+def labels_complete(unlabelled: int, rows: int, *, limit: float) -> Verdict:
+    """Do matured rows have their labels? Which labels never come may depend on what they are: over `limit` is WAIT."""
+    name, evidence = "labels complete", {"rows": rows, "unlabelled": unlabelled}
+    if rows == 0:
+        return Verdict(name, Outcome.WAIT, "no row has matured yet", evidence)
+    says = f"{unlabelled:,} of {rows:,} matured rows have no label"
+    if unlabelled / rows > limit:
+        return Verdict(name, Outcome.WAIT, f"{says}, {limit:.1%} may: the rest is a selection", evidence)
+    return Verdict(name, Outcome.PASS, says, evidence)
 
 
 def no_duplicates(share: float, *, natural: float, rows: int, limit: float) -> Verdict:

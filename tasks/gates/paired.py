@@ -115,7 +115,7 @@ def paired_sequential(
         return Verdict(name, Outcome.FAIL, says("is not"), evidence)
     if not shown:
         # Planned from the rows seen; inf, and unsaid, where they point the other way.
-        needed = rows_for_running_average(interval.estimate - floor, variance=float(gain.var()), alpha=alpha)
+        needed = rows_for_running_average(interval.estimate, variance=float(gain.var()), margin=-floor, alpha=alpha)
         plan = f"; if it stays so, some {needed:,.0f} rows show it" if math.isfinite(needed) else ""
         return Verdict(name, Outcome.WAIT, says("is not yet shown to be") + plan, evidence | {"rows_needed": needed})
     if not enough:

@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import ArrayLike
 
+from schemas.errors import told
 from schemas.plans import Promotion
 from schemas.verdict import Interval, Outcome, Verdict
 
@@ -19,7 +20,7 @@ def closed(name: str, gate: Callable[[], Verdict]) -> Verdict:
     try:
         return gate()
     except Exception as error:
-        return Verdict(name, Outcome.FAIL, f"{name} could not be judged: {type(error).__name__}: {str(error)[:200]}")
+        return Verdict(name, Outcome.FAIL, f"{name} could not be judged: {told(error)}")
 
 
 def at_deadline(verdict: Verdict, *, now: datetime, deadline: datetime) -> Verdict:

@@ -1,0 +1,348 @@
+"""Is every gate that the plan names asked, and no other? Does what raises, or says nothing, refuse?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows import lifecycle
+from flows import training as flow_training
+from flows.drills.world import Faulty, World, build
+from flows.judging import Case, blocks_of, judge, verdict_of
+from flows.operations import ask
+from flows.replay import plain_turn
+from schemas.plans import Gate
+from schemas.settings import Settings
+from schemas.stage import Stage
+from schemas.verdict import Outcome, Verdict
+from tasks import database, ledger, scoring, windows
+from tasks.transitions import Decision
+from tests.flows import made
+
+FAIL, PASS, WAIT = Outcome.FAIL, Outcome.PASS, Outcome.WAIT
+
+NAMES = {
+    Gate.FRESH_TEST_SET: ["fresh test set"],
+    Gate.NO_OVERLAP: ["no overlap"],
+    Gate.NO_DUPLICATES: ["no near-duplicates"],
+    Gate.NUMERICAL_HEALTH: ["numerical health"],
+    Gate.CONSTANT: ["constant"],
+    Gate.CHAMPION: ["champion"],
+    Gate.REQUIREMENTS: [
+        "requirement roc_auc",
+        "requirement recall at precision 0.5",
+        "precision of recall at precision 0.5",
+    ],
+    Gate.SLICES: ["slices"],
+    Gate.WEAK_SLICES: ["weak slices"],
+    Gate.CALIBRATION: ["calibration"],
+    Gate.FAIRNESS: ["fairness kind selection rate"],
+    Gate.BUSINESS_VALUE: ["business value"],
+    Gate.BEHAVIOUR: ["behaviour"],
+    Gate.SIMPLICITY: ["simplicity"],
+    Gate.SERVEABILITY: [],  # asked of the model that was logged
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A sound challenger of two classes on some four thousand readings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.mktemp("judging")))
+        windows.materialise(made.HIGH, made.readings(days=60))
+        yield build(made.HIGH, made.START + 58 * made.DAY, seed=7)
+
+
+@pytest.fixture(scope="module")
+def case(world: World) -> Case:
+    return world.case
+
+
+def asking(case: Case, *gates: Gate, framing: dict | None = None, **changes) -> Case:
+    """The case with a plan that asks these gates."""
+    problem = case.problem
+    problem = replace(
+        problem,
+        framing=problem.framing.model_copy(update=framing or {}),
+        retraining=problem.retraining.model_copy(update={"gates": gates}),
+    )
+    return replace(case, problem=problem, **changes)
+
+
+def lost() -> None:
+    raise ConnectionError("the registry does not answer")
+
+
+def test_every_gate_that_there_is_is_known_here():
+    assert list(NAMES) == list(Gate)
+
+
+@pytest.mark.parametrize("gate", Gate)
+def test_a_gate_in_the_plan_is_asked_by_its_name_and_no_other(case, gate):
+    said = judge(asking(case, gate))
+    assert list(said) == NAMES[gate]
+    assert all(verdict.outcome is PASS for verdict in said.values()), said
+
+
+@pytest.mark.parametrize("left_out", Gate)
+def test_a_gate_left_out_of_the_plan_is_not_asked(case, left_out, monkeypatch):
+    names = [name for gate, own in NAMES.items() if gate is not left_out for name in own]
+    monkeypatch.setattr("tasks.gates.closed", lambda name, _gate: Verdict(name, PASS, "not asked here"))
+    assert list(judge(asking(case, *(gate for gate in Gate if gate is not left_out)))) == names
+
+
+def test_gates_are_asked_in_the_plans_order(case):
+    said = judge(asking(case, Gate.BEHAVIOUR, Gate.NUMERICAL_HEALTH, Gate.FRESH_TEST_SET))
+    assert list(said) == ["behaviour", "numerical health", "fresh test set"]
+
+
+@pytest.mark.parametrize(
+    "gate, nothing",
+    [
+        (Gate.SLICES, {"slices": ()}),
+        (Gate.REQUIREMENTS, {"requirements": ()}),
+        (Gate.FAIRNESS, {"fairness": ()}),
+        (Gate.BEHAVIOUR, {"behaviours": ()}),
+        (Gate.BUSINESS_VALUE, {"costs": None, "money_per_loss": None}),
+        (Gate.SERVEABILITY, {}),
+    ],
+)
+def test_where_the_framing_gives_nothing_to_ask_there_is_no_verdict_and_no_pass(case, gate, nothing):
+    said = judge(asking(case, gate, framing=nothing))
+    assert said == {}
+    assert verdict_of(said).outcome is FAIL
+    assert verdict_of(said).reason == "missing evidence: no gate gave a verdict"
+
+
+def test_a_plan_of_no_gates_lets_nothing_pass(case):
+    assert verdict_of(judge(asking(case))).outcome is FAIL
+
+
+@pytest.mark.parametrize("gate", [Gate.CHAMPION, Gate.SLICES, Gate.WEAK_SLICES, Gate.BUSINESS_VALUE, Gate.CALIBRATION])
+def test_a_champion_that_cannot_be_looked_up_refuses_the_challenger(case, gate):
+    said = judge(asking(case, gate, champion=lost, champion_trained=True))
+    assert {verdict.outcome for verdict in said.values()} == {FAIL}
+    assert "could not be judged: ConnectionError: the registry does not answer" in verdict_of(said).reason
+
+
+@pytest.mark.parametrize("gate", [g for g in Gate if g is not Gate.SERVEABILITY])
+def test_a_challenger_that_raises_on_every_row_passes_no_gate_that_looks_at_what_it_says(case, gate):
+    class Raises:
+        classes_ = np.array([0, 1])
+        threshold = 0.5
+
+        def predict_proba(self, _frame: pd.DataFrame) -> np.ndarray:
+            raise ArithmeticError("of no use")
+
+    of_rows = {Gate.FRESH_TEST_SET, Gate.NO_OVERLAP, Gate.NO_DUPLICATES}
+    outcomes = {verdict.outcome for verdict in judge(asking(case, gate, challenger=Raises())).values()}
+    assert outcomes == ({PASS} if gate in of_rows else {FAIL})
+
+
+@pytest.mark.parametrize(
+    "gate, change, said",
+    [
+        (Gate.NO_OVERLAP, {"trained_on": lost}, "no overlap could not be judged: ConnectionError"),
+        (Gate.SIMPLICITY, {"simpler": lost}, "simplicity could not be judged: ConnectionError"),
+        (Gate.NO_OVERLAP, {"trained_on": lambda: {"champion": None}}, "missing evidence: what was trained on is not"),
+        (Gate.FRESH_TEST_SET, {"uses": 1}, "has decided 1 times, the plan allows 1"),
+    ],
+)
+def test_what_raises_is_missing_or_worn_out_refuses_and_says_why(case, gate, change, said):
+    verdict = verdict_of(judge(asking(case, gate, **change)))
+    assert verdict.outcome is FAIL
+    assert said in verdict.reason
+
+
+def test_one_row_without_an_answer_is_enough_for_a_refusal(case, world):
+    first = world.parts.test.index[0]
+    silent = Faulty(world.challenger, lambda said, rows: np.where(rows.index == first, np.nan, said))
+    for gate in (Gate.NUMERICAL_HEALTH, Gate.CONSTANT, Gate.CHAMPION, Gate.REQUIREMENTS, Gate.CALIBRATION):
+        said = judge(asking(case, gate, challenger=silent))
+        assert FAIL in {verdict.outcome for verdict in said.values()}, gate
+
+
+# All gates as one.
+
+
+@pytest.mark.parametrize(
+    "outcomes, expected, said",
+    [
+        ([PASS, PASS], PASS, "champion says"),
+        ([PASS, WAIT], FAIL, "missing evidence: constant says"),
+        ([WAIT, WAIT], FAIL, "missing evidence: champion says; constant says"),
+        ([FAIL, WAIT], FAIL, "champion says"),
+        ([PASS, FAIL], FAIL, "constant says"),
+    ],
+)
+def test_here_waiting_is_refusing_and_a_pass_says_what_was_shown_of_the_champion(outcomes, expected, said):
+    names = (Gate.CHAMPION, Gate.CONSTANT)
+    verdicts = {str(n): Verdict(str(n), o, f"{n} says", {"rows": 3}) for n, o in zip(names, outcomes, strict=True)}
+    whole = verdict_of(verdicts)
+    assert (whole.gate, whole.outcome, whole.reason) == ("offline", expected, said)
+    assert whole.evidence == {"champion.rows": 3, "constant.rows": 3}
+
+
+def test_a_sound_challenger_passes_every_gate_at_once(case):
+    said = judge(asking(case, *Gate))
+    whole = verdict_of(said)
+    assert whole.outcome is PASS
+    assert list(said) == [name for names in NAMES.values() for name in names]
+    assert whole.reason == said["champion"].reason
+    assert whole.evidence["fresh test set.test_set"] == case.test_set
+
+
+def test_the_same_seed_gives_the_same_verdicts_and_another_one_another_interval(case):
+    one, other = (judge(asking(case, *Gate)) for _ in range(2))
+    assert one == other
+    assert one is not other
+    name = "requirement roc_auc"
+    seeded = judge(asking(case, Gate.REQUIREMENTS, seed=8))[name]
+    assert seeded.evidence["value"] == one[name].evidence["value"]
+    assert seeded.evidence["low"] != one[name].evidence["low"]
+
+
+# What a first model has to show, and what a later one.
+
+
+def test_the_first_model_has_to_beat_a_constant_and_a_later_one_not_to_be_worse_than_it(case, world):
+    constant = asking(case, Gate.CONSTANT, challenger=world.naive)
+    assert verdict_of(judge(constant)).outcome is FAIL
+    assert verdict_of(judge(replace(constant, champion_trained=True))).outcome is PASS
+    flipped = Faulty(world.challenger, lambda said, _: 1 - said)
+    worse = asking(case, Gate.CONSTANT, challenger=flipped, champion_trained=True)
+    assert verdict_of(judge(worse)).outcome is FAIL
+
+
+def test_a_rule_has_no_calibration_to_excuse_a_challengers(case, world):
+    off = Faulty(world.challenger, lambda said, _: said * 0.5 + 0.5)
+    further = Faulty(world.challenger, lambda said, _: said * 0.3 + 0.7)
+    judged = asking(case, Gate.CALIBRATION, challenger=off, champion=lambda: further)
+    assert verdict_of(judge(judged)).outcome is FAIL
+    assert verdict_of(judge(replace(judged, champion_trained=True))).outcome is PASS
+
+
+def test_business_value_is_held_against_the_cheapest_constant_decision(case, world):
+    """Always deciding for the class that was cheapest on training rows gains nothing over it, on any rows."""
+    costs = np.array(case.problem.framing.costs.costs)
+    seen = world.parts.train["high"].to_numpy(dtype=int)
+    cheapest = float(costs[seen].mean(axis=0).argmin())
+    alike = Faulty(world.challenger, lambda said, _: np.full_like(said, cheapest))
+    said = judge(asking(case, Gate.BUSINESS_VALUE, challenger=alike))["business value"]
+    assert said.evidence["over_constant"] == 0.0
+    paid = scoring.row_cost(case.scores, case.labels, case.problem.framing.costs)
+    held = judge(asking(case, Gate.BUSINESS_VALUE))["business value"]
+    alone = costs[case.labels.astype(int), int(cheapest)]
+    assert held.evidence["over_constant"] == pytest.approx((alone - paid).mean())
+
+
+def test_without_a_matrix_value_is_the_loss_at_its_price(case):
+    priced = asking(case, Gate.BUSINESS_VALUE, framing={"costs": None, "money_per_loss": 100.0})
+    said = judge(priced)["business value"]
+    assert said.outcome is PASS
+    assert said.evidence["gain"] == pytest.approx(100 * (case.champion_loss - case.loss).mean())
+
+
+def test_rows_are_resampled_by_day_or_by_whose_they_are(case):
+    days = blocks_of(case)
+    assert len(set(days.tolist())) == 5
+    entity = asking(case, framing={"entity": "kind"})
+    assert set(blocks_of(entity).tolist()) == {"a", "b"}
+    assert entity.clusters.tolist() == case.parts.test["kind"].tolist()
+
+
+# A whole trial, on a table in which a straight line is as good as trees, and which ends.
+
+BEGIN = made.START + 38 * made.DAY
+
+
+class Nobody:
+    """In place of a fresh process, where serveability is not asked."""
+
+    def __enter__(self) -> "Nobody":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ledger.Row]]:
+    """A challenger is made and stopped, and another one is wanted while not one new row has come."""
+    folder = tmp_path_factory.mktemp("trial")
+    gates = tuple(gate for gate in Gate if gate is not Gate.SERVEABILITY)
+    problem = replace(made.HIGH, retraining=made.HIGH.retraining.model_copy(update={"gates": gates}))
+    ends = (BEGIN - made.START) / made.DAY + 1
+    made.settle(folder / "home", problem, made.readings(days=round(ends), straight=True))
+    with made.added(problem, folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(folder / "home"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(flow_training, "FreshProcess", Nobody)
+        for day in range(3):
+            plain_turn("high", BEGIN + day * made.DAY)
+        now = BEGIN + 2.1 * made.DAY
+        stopped = Decision(Verdict("shadow", FAIL, "the test stops it"))
+        patch.setitem(lifecycle.STEP, Stage.SHADOW, lambda _turn: stopped)
+        plain_turn("high", now)
+        ask("high", kind="retrain", note="once more", actor="ana", now=now)
+        for hours in (0.2, 0.3):
+            plain_turn("high", BEGIN + (2 + hours) * made.DAY)
+        yield list(ledger.rows("high"))
+        database.close_databases()
+
+
+@pytest.fixture
+def retrains(loop: list[ledger.Row]) -> list[ledger.Row]:
+    return [row for row in loop if row.facts["before"] == "RETRAIN" and row.facts["kind"] == "turn"]
+
+
+def test_a_trial_takes_the_simpler_recipe_where_it_is_as_good(retrains):
+    first = retrains[0]
+    assert first.state.stage is Stage.SHADOW
+    assert made.HIGH.recipe.family == "boosting"
+    assert first.state.challenger.name == "linear"
+    assert "simplicity" in [gate for gate, outcome, _ in first.notes["gates"] if outcome == "PASS"]
+
+
+def test_the_evidence_of_a_retrain_names_the_held_out_rows_by_their_content(loop, retrains):
+    sha256 = retrains[0].facts["statistics"]["fresh test set.test_set"]
+    frozen = pd.read_parquet(Settings().root / "snapshots" / "high" / f"{sha256}.parquet")
+    until = retrains[0].state.at - made.DAY
+    assert len(frozen) == 240
+    assert (frozen["at"] >= loop[-1].state.champion.trained_until).all()
+    assert (frozen["at"] < until).all()
+
+
+def test_a_test_set_decides_once_however_many_recipes_a_trial_went_through(retrains):
+    first, second = (row.facts["statistics"] for row in retrains)
+    assert first["fresh test set.uses"] == 0
+    assert second["fresh test set.uses"] == 1
+    assert ledger.decisions_on("high", first["fresh test set.test_set"]) == 2
+    assert ledger.decisions_on("bands", first["fresh test set.test_set"]) == 0
+    assert ledger.decisions_on("high", "f" * 64) == 0
+
+
+def test_a_worn_out_test_set_refuses_the_second_retrain_on_the_same_rows(loop, retrains):
+    first, second = retrains
+    assert second.facts["statistics"]["fresh test set.test_set"] == first.facts["statistics"]["fresh test set.test_set"]
+    assert (second.facts["arrow"], second.state.stage) == ("FAIL", Stage.HEALTHY)
+    assert "has decided 1 times, the plan allows 1: wait for new rows" in second.notes["reason"]
+    assert second.state.challenger is None
+    assert ledger.verify("high") == len(loop)
+
+
+def test_a_refused_challenger_is_not_registered(loop):
+    from tasks import registry
+
+    kinds = [v.tags["kind"] for v in registry._client().search_model_versions("name = 'high'")]
+    assert sorted(kinds) == ["linear", "naive baseline"]
+
+
+def test_a_trial_is_fitted_on_the_window_and_judged_on_rows_after_it(retrains):
+    state = retrains[0].state
+    assert state.challenger.trained_until == state.at - made.DAY
+    assert Path(retrains[0].notes["snapshot"]).name == f"{state.snapshot}.parquet"
+    rows = pd.read_parquet(retrains[0].notes["snapshot"])
+    assert (rows["at"] >= state.challenger.trained_until - made.HIGH.recipe.window).all()
