@@ -28,7 +28,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, da
         patch.setenv("PERENNIAL_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         fraud = load_problem("fraud")
-        windows.materialise(fraud, payments(seed=7, days=125, per_day=500))
+        windows.materialise(fraud, payments(seed=7, days=125, per_day=1200))
         registry.project(fraud, State("fraud"))  # MLflow takes 5 s to make its tables: once is enough
         for turns, stage in enumerate(("COLD", "HEALTHY", "RETRAIN", "SHADOW")):
             if turns:
