@@ -18,12 +18,13 @@ def bounded_interval(
     r"""(low, mean, high) for a mean of values in [-bound, bound] looked at **once**; each end at level `alpha`.
 
     Student's t of the cluster totals as in `fixed_interval`, with two more clusters for the low end that are all -bound,
-    and two for the high end that are all +bound; each as large as the cluster of a row drawn at random, or one row where
-    no `clusters` (shape (n,)) are given. A t interval believes that what has not happened cannot: where harm is one row in a thousand, 500 rows often
+    and two for the high end that are all +bound; each of the mean size, or one row where no `clusters` (shape (n,)) are
+    given. A t interval believes that what has not happened cannot: where harm is one row in a thousand, 500 rows often
     hold none, and it has no width. At the edge of a margin of .001 with harm alone it passes 61, 37, 14, 9, 10 and 11 % of
     the time on 500, 1,000, 2,000, 4,000, 8,000 and 14,000 rows where 5 % is nominal; this one 0, 0, 0, 0, 1.5 and 3 %
     (`make evidence`). For frequent differences both agree. After Agresti and Coull (1998), who add to each side of a
-    proportion.
+    proportion. Sizes that differ wildly (lognormal with sigma 1.5) are not covered: there harm hides in a few large
+    clusters, and 18 % pass.
 
     >>> bounded_interval([0.0] * 1_000)[0] < -0.001 < 0.0
     True
@@ -48,8 +49,7 @@ def _with_unseen(sums: np.ndarray, sizes: np.ndarray, value: float, *, alpha: fl
     """Half width and mean with the unseen clusters added."""
     from scipy.stats import t
 
-    # As large as the cluster of a row drawn at random: where sizes differ much, harm comes in large ones too.
-    size = float(sizes @ sizes) / float(sizes.sum())
+    size = float(sizes.mean())
     s, n = np.append(sums, np.full(_UNSEEN, value * size)), np.append(sizes, np.full(_UNSEEN, size))
     rows, groups = float(n.sum()), s.size
     mean = float(s.sum()) / rows
