@@ -157,7 +157,10 @@ def _collapsed_slice(world: World) -> Verdict:
     def wrong(said: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
         truth = label[test.index.get_indexer(rows.index)]
         if said.ndim == 2:
-            return _where(rows[name] > cut, np.eye(said.shape[1])[(truth.astype(int) + 1) % said.shape[1]], said)
+            # What a model says has its columns in its own order of classes.
+            order = scoring.class_indices(np.asarray(world.challenger.classes_, dtype=object), framing).astype(int)
+            other = np.eye(framing.n_classes)[(truth.astype(int) + 1) % framing.n_classes]
+            return _where(rows[name] > cut, other[:, order], said)
         return _where(rows[name] > cut, 1 - truth if framing.task == "binary" else _opposite(world, truth), said)
 
     sound = world.challenger

@@ -30,7 +30,7 @@ __all__ = [
 def requirement(wanted: Requirement, measured: Mapping[str, tuple[float, float, float]]) -> Verdict:
     """Does a metric on held-out rows keep its floor or ceiling? `measured` has (low, estimate, high) by the requirement's
     name; the whole interval has to keep it. A missing or undefined metric is WAIT."""
-    name = f"requirement {wanted.name}"
+    name = f"requirement {wanted.asks}"
     found = measured.get(wanted.name, (math.nan,) * 3)
     if not all(math.isfinite(value) for value in found):
         return Verdict(name, Outcome.WAIT, f"{wanted.name} was not measured, or these rows do not define it")

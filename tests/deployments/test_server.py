@@ -145,7 +145,11 @@ def test_a_problem_whose_table_is_missing_waits_with_its_schedule_off(server):
 def test_entrypoints_are_dotted_and_a_problem_takes_one_turn_at_a_time(server):
     found = server.deployments()
     assert set(found) == {f"lifecycle/{name}" for name in known_problems()} | {"retrain/retrain", "drills/drills"}
-    assert {row["entrypoint"] for row in found.values()} == {"flows.lifecycle.lifecycle", "flows.operations.retrain"}
+    assert {row["entrypoint"] for row in found.values()} == {
+        "flows.lifecycle.lifecycle",
+        "flows.operations.retrain",
+        "flows.drills.drills",
+    }
     for name in known_problems():
         one = found[f"lifecycle/{name}"]
         assert one["global_concurrency_limit"]["limit"] == 1

@@ -81,7 +81,7 @@ PROBLEM = Problem(
         probation_at_most=7 * DAY,
     ),
     monitoring=MonitoringPlan(reference=14 * DAY, history=28 * DAY),
-    retraining=RetrainingPlan(every=None, test=5 * DAY, validation=2 * DAY, test_rows=200, slice_rows=50),
+    retraining=RetrainingPlan(every=None, test=5 * DAY, validation=2 * DAY, test_rows=500, slice_rows=50),
 )
 
 # Everything that a framing of two classes can declare, so that every gate has something to ask.

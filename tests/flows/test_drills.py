@@ -47,6 +47,7 @@ ASKED_FOR = (
     "empty window",
     "one class only",
     "labels in arrival order",
+    "labels that never come",
     "pooled ramp",
     "peeking",
     "sample-ratio mismatch",
@@ -204,6 +205,7 @@ def passes(*_args: Any, **_more: Any) -> Verdict:
         ("paired_sequential", "target leaked into a feature"),
         ("paired_sequential", "better offline and harmful live"),
         ("paired_sequential", "labels in arrival order"),
+        ("labels_complete", "labels that never come"),
         ("paired_sequential", "peeking at two equal models"),
         ("same_pair", "stale champion"),
         ("same_pair", "challenger compared with itself"),
@@ -259,7 +261,7 @@ def test_a_drill_that_raises_is_not_right_whatever_it_expects(world):
     for expected in Outcome:
         found = run(world, Drill("falls over", expected, falls_over))
         assert (found["right"], found["got"]) == (False, "error")
-        assert found["reason"] == "ZeroDivisionError: nothing was drilled"
+        assert found["reason"].startswith(f"ZeroDivisionError in {__name__}:")
 
 
 @pytest.mark.parametrize("got", Outcome)
@@ -269,10 +271,69 @@ def test_only_the_expected_verdict_is_right(world, expected, got):
     assert found["right"] is (expected is got)
 
 
+@pytest.mark.parametrize(
+    "reason, because, refusal, right",
+    [
+        ("it is worse on hour > 5", "worse on", False, True),
+        ("it is worse on hour > 5", "", False, True),
+        ("300 rows are too few", "worse on", False, False),
+        ("x could not be judged: KeyError in pandas.core:3", "", False, False),
+        ("x could not be judged: KeyError in pandas.core:3", "KeyError", False, False),
+        ("x could not be judged: KeyError in pandas.core:3", "could not be judged: KeyError", False, True),
+        ("x could not be judged: KeyError in pandas.core:3", "could not be judged: TypeError", False, False),
+        ("x could not be judged: LostRaceError: too late", "LostRaceError", True, True),
+        ("x could not be judged: KeyError in pandas.core:3", "LostRaceError", True, False),
+        ("too few rows; x could not be judged: KeyError", "too few rows", False, False),
+    ],
+)
+def test_right_for_another_reason_is_wrong(world, reason, because, refusal, right):
+    """A gate that broke down refuses too, and has shown nothing of what was planted."""
+    one = Drill("x", FAIL, lambda _world: Verdict("gate", FAIL, reason), because, refusal)
+    found = run(world, one)
+    assert (found["right"], found["got"], found["reason"]) == (right, "FAIL", reason)
+    other = Drill("x", PASS, one.ask, because, refusal)
+    assert not run(world, other)["right"]
+
+
+@pytest.mark.parametrize(
+    "gate, name",
+    [
+        ("no_duplicates", "near-duplicate leak"),
+        ("calibrated", "mis-calibrated scores"),
+        ("fair", "unfair between groups"),
+    ],
+)
+def test_a_gate_that_breaks_down_refuses_and_is_found_out(world, gate, name, monkeypatch):
+    def broken(*_args: Any, **_more: Any) -> Verdict:
+        raise KeyError("an option nobody knows")
+
+    monkeypatch.setattr(f"tasks.gates.{gate}", broken)
+    found = run(world, drill(name))
+    assert (found["right"], found["got"], found["expected"]) == (False, "FAIL", "FAIL")
+
+
+def test_nearly_every_drill_says_why_it_has_to_end_as_it_does():
+    assert [one.name for one in drills.ALL if not one.because and not one.refusal] == [
+        "target leaked into a feature",
+        "a feature known only later",
+    ]
+
+
+def test_a_ledger_that_forgets_on_which_rows_it_decided_is_found_out(world, monkeypatch):
+    monkeypatch.setattr("tasks.ledger.decisions_on", lambda *_: 0)
+    found = run(world, drill("worn-out test set"))
+    assert (found["right"], found["got"]) == (False, "PASS")
+
+
+def test_a_ledger_that_counts_twice_is_found_out(world, monkeypatch):
+    monkeypatch.setattr("tasks.ledger.decisions_on", lambda *_: 2)
+    assert not run(world, drill("worn-out test set"))["right"]
+
+
 WRONG = [
     Drill("says yes", FAIL, lambda _world: passes()),
     Drill("says no", FAIL, lambda _world: Verdict("gate", FAIL, "no")),
-    Drill("for others", FAIL, lambda _world: passes(), lambda problem: problem.name == "fraud"),
+    Drill("for others", FAIL, lambda _world: passes(), applies=lambda problem: problem.name == "fraud"),
 ]
 
 

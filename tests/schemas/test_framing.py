@@ -85,6 +85,17 @@ def test_a_cost_matrix_has_a_row_and_a_column_a_class(costs):
         CostMatrix(costs=costs, tolerated=1.0)
 
 
+@pytest.mark.parametrize("costs", [((0.0, 0.0), (0.0, 0.0)), ((0.5, 0.5), (0.25, 0.25))])
+@pytest.mark.parametrize(
+    "kind", [lambda costs: CostMatrix(costs=costs, tolerated=1.0), lambda costs: MatrixLoss(costs=costs)]
+)
+def test_a_cost_matrix_in_which_no_error_costs_anything_is_refused(costs, kind):
+    with pytest.raises(ValidationError, match="no error costs more than the right decision: any model would do"):
+        kind(costs)
+    one_way = ((costs[0][0], costs[0][1] + 0.25), costs[1])
+    assert kind(one_way).costs == one_way  # one error that costs something is enough
+
+
 def test_a_matrix_that_is_a_loss_stays_within_its_bound():
     with pytest.raises(ValidationError, match=r"lies in \[0, 1\]"):
         MatrixLoss(costs=((0.0, 1.5), (1.0, 0.0)))
@@ -104,9 +115,6 @@ def test_a_matrix_has_the_size_of_the_classes(task, changes):
         framing(task, **changes)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the sentence about classes comes first: '0 classes need a cost matrix of that size'"
-)
 def test_a_regression_has_no_classes_to_price():
     with pytest.raises(ValidationError, match="a regression is priced by money_per_loss"):
         framing("regression", costs=CostMatrix(costs=((0.0, 1.0), (1.0, 0.0)), tolerated=1.0))
@@ -188,6 +196,10 @@ def test_an_operating_point_is_another_requirement_than_the_plain_recall():
         {"fairness": (Fairness(column="x", measure="selection rate", tolerance=0.1),)},
         {"fairness": (Fairness(column="x", measure="true positive rate", tolerance=0.1),)},
         {"requirements": (Requirement(metric="recall", at_least=0.1, at_precision=0.5, reason=""),)},
+        *(
+            {"requirements": (Requirement(metric=metric, at_least=0.1, reason=""),)}
+            for metric in ("recall", "precision", "average_precision")
+        ),
     ],
 )
 def test_what_needs_a_positive_class_is_refused_where_there_is_none(task, changes):
@@ -223,7 +235,6 @@ def test_only_a_multiclass_problem_names_classes_three_or_more_and_each_once(tas
         framing(task, classes=classes)
 
 
-@pytest.mark.xfail(strict=True, reason="1 and '1' differ here, and scoring.class_indices makes one class of them")
 def test_two_classes_that_a_table_cannot_tell_apart_are_refused():
     with pytest.raises(ValidationError, match="different classes"):
         framing("multiclass", classes=(1, "1", 2))
@@ -265,33 +276,83 @@ def test_a_simpler_model_may_cost_the_margin_where_nothing_else_is_said(task):
     assert framing(task, simplicity_margin=0.5).simpler_within == 0.5
 
 
-@pytest.mark.xfail(strict=True, reason="of two requirements on one metric only the last is asked")
-def test_two_requirements_on_one_metric_are_refused_or_asked_both():
-    twice = (
-        Requirement(metric="roc_auc", at_least=0.9, reason="the first"),
-        Requirement(metric="roc_auc", at_most=0.999, reason="a leak"),
-    )
-    with pytest.raises(ValidationError):
-        framing("binary", requirements=twice)
+def auc(**limits) -> Requirement:
+    return Requirement(metric="roc_auc", reason="one of two", **limits)
 
 
-@pytest.mark.xfail(strict=True, reason="of two checks by one name only the last is asked")
 @pytest.mark.parametrize(
-    "checks",
+    "limits, asks",
     [
-        (Invariance(column="x", values=(1.0,)), Invariance(column="x", values=(2.0,))),
+        ({"at_least": 0.9}, "roc_auc at least 0.9"),
+        ({"at_most": 0.999}, "roc_auc at most 0.999"),
+        ({"at_least": 0.0, "at_most": 0.0}, "roc_auc at least 0 and at most 0"),  # a limit of zero is a limit
+    ],
+)
+def test_a_requirement_is_told_from_another_on_the_same_metric_by_its_limits(limits, asks):
+    assert auc(**limits).asks == asks
+
+
+@pytest.mark.parametrize(
+    "field, checks",
+    [
+        ("requirements", (auc(at_least=0.9), auc(at_most=0.999))),
+        ("requirements", (auc(at_least=0.5), auc(at_least=0.6))),
+        ("behaviours", (Invariance(column="x", values=(1.0,)), Invariance(column="x", values=(2.0,)))),
+        ("behaviours", (Direction(column="x", by=1.0, moves="up"), Direction(column="x", by=-1.0, moves="down"))),
         (
-            MinimumFunction(name="m", values={"x": 1.0}, decision=1.0),
-            MinimumFunction(name="m", values={"x": 2.0}, decision=0.0),
+            "fairness",
+            (
+                Fairness(column="x", measure="loss", tolerance=0.1),
+                Fairness(column="x", measure="selection rate", tolerance=0.1),
+                Fairness(column="z", measure="loss", tolerance=0.1),
+            ),
         ),
     ],
 )
-def test_two_behaviours_by_one_name_are_refused_or_asked_both(checks):
-    with pytest.raises(ValidationError):
-        framing("binary", behaviours=checks)
+def test_checks_that_ask_different_things_stand_beside_each_other(field, checks):
+    assert getattr(framing("binary", **{field: checks}), field) == checks
 
 
-@pytest.mark.xfail(strict=True, reason="a behaviour on a column that is not there changes nothing, and so is kept")
+@pytest.mark.parametrize(
+    "field, checks",
+    [
+        ("requirements", (auc(at_least=0.9), auc(at_least=0.9))),
+        (
+            "fairness",
+            (
+                Fairness(column="x", measure="loss", tolerance=0.1),
+                Fairness(column="x", measure="loss", tolerance=0.2),
+            ),
+        ),
+        (
+            "behaviours",
+            (
+                Invariance(column="x", values=(1.0,), tolerated_share=0.9),
+                Invariance(column="x", values=(1.0,), tolerated_share=0.0),
+            ),
+        ),
+        (
+            "behaviours",
+            (
+                Direction(column="x", by=1.0, moves="up", slack=9.0),
+                Direction(column="x", by=1.0, moves="up"),
+            ),
+        ),
+        (
+            "behaviours",
+            (
+                MinimumFunction(name="m", values={"x": 1.0}, decision=1.0),
+                MinimumFunction(name="m", values={"x": 2.0}, decision=0.0),
+            ),
+        ),
+    ],
+)
+def test_two_checks_of_one_name_are_refused_for_one_would_hide_the_other(field, checks):
+    with pytest.raises(ValidationError, match="declared twice, so that one would hide the other"):
+        framing("binary", **{field: checks})
+    assert framing("binary", **{field: checks[:1]})
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -240,6 +240,30 @@ def test_metrics_name_the_classes_and_are_undefined_where_one_is_missing():
     assert math.isnan(training.measure(score(Says(), table[two], framing()), names[two], framing())["roc_auc"])
 
 
+# A score that is no number is no decision.
+
+
+@pytest.mark.parametrize("loss", [BrierLoss(), LogLoss(), MatrixLoss(costs=COSTS)])
+@pytest.mark.parametrize("missing", [["low"], ["high"], list(BANDS)])
+def test_a_row_whose_score_is_no_number_in_any_class_has_no_decision(loss, missing):
+    table, _ = draw(9, 5)
+    table.loc[4, missing] = np.nan
+    said = score(Says(), table, framing(loss=loss))
+    assert np.flatnonzero(np.isnan(said.decision)).tolist() == [4]
+
+
+def test_of_two_classes_too_a_score_that_is_no_number_is_no_decision(toy):
+    class Half:
+        threshold = 0.5
+
+        def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+            p = frame["p"].to_numpy()
+            return np.column_stack([1 - p, p])
+
+    said = score(Half(), pd.DataFrame({"p": [0.2, np.nan, 0.5, 0.9]}), toy.framing)
+    np.testing.assert_array_equal(said.decision, [0.0, np.nan, 1.0, 1.0])
+
+
 # One bad row, and two models, with a column a class.
 
 
@@ -338,12 +362,12 @@ def test_what_was_served_comes_back_as_lists(home, bands, toy_rows):
     np.testing.assert_array_equal(found["answer_decision"], said.decision)
 
 
-@pytest.mark.xfail(strict=True, reason="a label of no class is NULL, which the table refuses: every later turn raises")
 def test_a_label_of_no_class_costs_the_other_labels_nothing(home, bands, toy_rows):
     rows = toy_rows(2)
     predictions.log(bands, STATE, rows, _said(2))
     known = pd.Series([START + 3 * DAY] * 2).astype("datetime64[us, UTC]")
-    predictions.log_labels(bands, pd.DataFrame({"key": rows["id"], "label": ["huge", "mid"], "known_at": known}))
+    labels = pd.DataFrame({"key": rows["id"], "label": ["huge", "mid"], "known_at": known})
+    assert predictions.log_labels(bands, labels) == 1
     found = predictions.cohort(bands, since=START, now=START + 9 * DAY)
     np.testing.assert_array_equal(found["label"], [np.nan, 1.0])
 

@@ -102,6 +102,10 @@ def _duplicates(share: float, natural: float, rows: int = 500) -> Verdict:
     return gates.no_duplicates(share, natural=natural, rows=rows, limit=0.1)
 
 
+def _labels(unlabelled: int, rows: int, limit: float = 0.02) -> Verdict:
+    return gates.labels_complete(unlabelled, rows, limit=limit)
+
+
 def _pair(scored_by, **newer: bool) -> Verdict:
     return gates.same_pair(scored_by, ["b"] * len(scored_by), champion="a", challenger="b", newer=newer)
 
@@ -227,6 +231,10 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         },
         {"rows", "share", "natural"},
     ),
+    "labels_complete": (
+        {PASS: lambda: _labels(0, 500), FAIL: None, WAIT: lambda: _labels(100, 500)},
+        {"rows", "unlabelled"},
+    ),
     "same_pair": (
         {
             PASS: lambda: _pair(["a"], champion=True),
@@ -283,6 +291,7 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     ],
     "no_duplicates": [lambda x=x: _duplicates(x, 0.0) for x in _HOLES]
     + [lambda x=x: _duplicates(0.9, x) for x in _HOLES],
+    "labels_complete": [lambda: _labels(0, 0), lambda: _labels(500, 500), lambda: _labels(math.inf, 500)],
     "same_pair": [lambda: _pair([], champion=True), lambda: _pair(["a"]), lambda: _pair([None], champion=True)],
     "drift": [lambda x=x: _drift(x) for x in _HOLES]
     + [lambda x=x: _drift(0.9, x) for x in _HOLES]

@@ -234,3 +234,13 @@ def test_a_row_without_its_loss_its_arm_or_its_chance_is_refused(what, value):
         )
 
     assert gates.closed("business effect", gate).outcome is FAIL
+
+
+@pytest.mark.parametrize("gain, planned", [(0.001, True), (-0.001, False)])
+def test_who_waits_is_told_how_many_rows_it_would_take_unless_they_point_the_other_way(gain, planned):
+    pair = losses(gain, 400, spread=0.1)
+    kept = {"promotion": BETTER, "margin": 0.01, "alpha": 0.05, "enough": True, "test": PairedTest.RUNNING_AVERAGE}
+    verdict = gates.paired_sequential(*pair, **kept)
+    assert verdict.outcome is WAIT
+    assert ("if it stays so, some" in verdict.reason) is planned
+    assert math.isfinite(verdict.evidence["rows_needed"]) is planned

@@ -122,3 +122,9 @@ def test_offline_a_loss_that_is_none_is_refused(gate, bad):
 @pytest.mark.parametrize("gate", [_offline, _sanity], ids=["champion", "constant"])
 def test_offline_losses_that_do_not_pair_are_refused(gate):
     assert gates.closed("g", lambda: gate(([0.5] * 300, [0.1] * 301))).outcome is FAIL
+
+
+def test_a_refusal_says_what_difference_the_rows_can_tell_and_a_pass_does_not():
+    kept = {"promotion": BETTER, "margin": 0.01, "alpha": 0.05, "at_least": 100}
+    assert "they can tell a difference of" not in gates.paired_offline(*losses(0.05), **kept).reason
+    assert "they can tell a difference of" in gates.paired_offline(*losses(0.0), **kept).reason

@@ -70,9 +70,31 @@ def test_a_slice_with_a_gain_that_is_none_is_refused(bad):
     assert gates.closed("slices", lambda: _slices(a=np.append(_gains(0.3), bad))).outcome is FAIL
 
 
-def _fair(tolerance=0.1, at_least=100, alpha=0.05, **groups):
+def test_where_many_slices_collapse_or_are_small_five_are_named_and_the_rest_counted():
+    """A column may hold thousands of values, and a reason is read by people."""
+    collapsed = {f"c{i}": _gains(-0.5) for i in range(7)}
+    reason = _slices(**collapsed).reason
+    assert [name for name in collapsed if f"{name}: gain" in reason] == ["c0", "c1", "c2", "c3", "c4"]
+    assert reason.endswith("and 2 more")
+    small = {f"s{i}": _gains(0.5, 9) for i in range(6)}
+    assert _slices(**small).reason.endswith("s0, s1, s2, s3, s4 and 1 more")
+    assert "more" not in _slices(**dict(list(small.items())[:5])).reason
+
+
+def test_rows_of_one_entity_are_one_piece_of_evidence_in_its_slice():
+    gain = np.repeat(0.3 * np.resize([1.0, -1.0], 400), 10) - 0.03
+    kept = {"name": "slices", "margin": 0.01, "alpha": 0.05, "at_least": 200}
+    by_row = gates.slices({"a": gain}, **kept)
+    by_entity = gates.slices({"a": gain}, clusters={"a": np.arange(4_000) // 10}, **kept)
+    assert (by_row.outcome, by_entity.outcome) == (FAIL, PASS)
+    assert by_entity.evidence["gain"] == by_row.evidence["gain"]
+    # What is said of one slice's entities is nothing to another's.
+    assert gates.slices({"a": gain}, clusters={"b": np.zeros(9)}, **kept) == by_row
+
+
+def _fair(tolerance=0.1, at_least=100, alpha=0.05, clusters=None, **groups):
     wanted = Fairness(column="region", measure="selection rate", tolerance=tolerance)
-    return gates.fair(wanted, groups, alpha=alpha, at_least=at_least)
+    return gates.fair(wanted, groups, alpha=alpha, at_least=at_least, clusters=clusters)
 
 
 def _rate(share: float, n: int = 4_000) -> np.ndarray:
@@ -87,6 +109,8 @@ def _rate(share: float, n: int = 4_000) -> np.ndarray:
         ({"a": _rate(0.3), "b": _rate(0.7)}, FAIL),
         ({"a": _rate(0.7), "b": _rate(0.3)}, FAIL),  # in whichever direction
         ({"a": _rate(0.5), "b": _rate(0.5), "c": _rate(0.9)}, FAIL),  # any two
+        ({"a": _rate(0.5), "b": _rate(0.59)}, WAIT),  # within it, and more is not excluded
+        ({"a": _rate(0.5), "b": _rate(0.61)}, WAIT),  # beyond it, and that is not shown
         ({"a": _rate(0.5, 120), "b": _rate(0.5, 120)}, WAIT),  # a gap that large would not have been seen
         ({"a": _rate(0.1, 150), "b": _rate(0.9, 150)}, FAIL),
         ({"a": _rate(0.5), "b": _rate(0.5, 99)}, WAIT),
@@ -113,24 +137,58 @@ def test_no_group_at_all_is_said_to_be_all():
 
 
 @pytest.mark.parametrize("higher", ["a", "b"])
-def test_a_gap_at_the_tolerance_passes_and_one_float_above_it_fails(higher):
+def test_a_gap_shown_to_be_the_tolerance_is_not_shown_to_be_more_and_one_float_less_is(higher):
     groups = {name: _rate(0.9 if name == higher else 0.1) for name in ("a", "b")}
     seen = _fair(**groups).evidence
     shown = max(seen["low"], -seen["high"])
-    assert _fair(shown, **groups).outcome is PASS
+    assert shown > 0.7
+    assert _fair(shown, **groups).outcome is WAIT
     assert _fair(down(shown), **groups).outcome is FAIL
 
 
-def test_intervals_twice_as_wide_as_the_tolerance_tell_and_wider_ones_do_not():
-    groups = {"a": _rate(0.5), "b": _rate(0.5)}
+@pytest.mark.parametrize("b", [0.45, 0.5, 0.55])
+def test_a_gap_passes_where_the_whole_interval_lies_within_the_tolerance(b):
+    groups = {"a": _rate(0.5), "b": _rate(b)}
     seen = _fair(**groups).evidence
-    half = (seen["high"] - seen["low"]) / 2
-    assert _fair(half, **groups).outcome is PASS
-    assert _fair(down(half), **groups).outcome is WAIT
+    widest = max(seen["high"], -seen["low"])
+    assert _fair(widest, **groups).outcome is PASS
+    assert _fair(down(widest), **groups).outcome is WAIT
+
+
+def test_a_gap_that_is_shown_fails_whichever_pair_it_is_and_whatever_is_open_elsewhere():
+    """Of three groups one pair's gap is shown; of another, with few rows, nothing is excluded."""
+    groups = {"a": _rate(0.5), "b": _rate(0.7), "c": _rate(0.5, 100)}
+    assert "of a less that of b" not in _fair(**groups).reason  # the widest interval is another pair's
+    assert _fair(**groups).outcome is FAIL
+
+
+def test_where_nothing_was_ever_seen_more_rows_exclude_more():
+    """All are let through: rates of zero have no spread, and still no certainty."""
+    few, many = _fair(a=_rate(0.0, 120), b=_rate(0.0, 120)), _fair(a=_rate(0.0), b=_rate(0.0))
+    assert (few.outcome, many.outcome) == (PASS, PASS)
+    assert 0.02 < few.evidence["high"] < 0.1
+    assert 0 < many.evidence["high"] < 0.003
+    assert _fair(0.001, a=_rate(0.0), b=_rate(0.0)).outcome is WAIT
+
+
+def test_rows_of_one_entity_are_one_piece_of_evidence_in_its_group():
+    a, b = (np.repeat(np.arange(200) < share * 200, 20).astype(float) for share in (0.42, 0.58))
+    whose = np.arange(4_000) // 20
+    assert _fair(a=a, b=b).outcome is FAIL
+    by_entity = _fair(a=a, b=b, clusters={"a": whose, "b": whose})
+    assert by_entity.outcome is WAIT
+    assert by_entity.evidence["gap"] == pytest.approx(-0.16)
+    one_side = _fair(a=a, b=b, clusters={"a": whose}).evidence
+    assert by_entity.evidence["low"] < one_side["low"] < _fair(a=a, b=b).evidence["low"]
+
+
+def test_too_many_small_groups_are_counted():
+    said = _fair(**{f"g{i}": _rate(0.5, 9) for i in range(8)}).reason
+    assert said.endswith("too few in: g0, g1, g2, g3, g4 and 3 more")
 
 
 def test_the_widest_gap_is_the_evidence_and_every_pair_shares_the_level():
-    verdict = _fair(a=_rate(0.5), b=_rate(0.45), c=_rate(0.54))
+    verdict = _fair(0.2, a=_rate(0.5), b=_rate(0.45), c=_rate(0.54))
     assert verdict.outcome is PASS
     assert "selection rate of b less that of c" in verdict.reason
     assert verdict.evidence["gap"] == pytest.approx(-0.09)
