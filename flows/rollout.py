@@ -23,7 +23,7 @@ from schemas.plans import Promotion
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict, combine
 from tasks import gates, predictions
-from tasks.stats import smallest_difference
+from tasks.stats import rows_for_unpaired
 from tasks.transitions import Decision
 
 __all__ = ["ab_test", "canary", "probation", "shadow"]
@@ -202,7 +202,7 @@ def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:
 
 
 def _skipped(turn: Turn, at: datetime) -> Verdict | None:
-    """Why there is no A/B stage: the plan waives it, or the smallest difference its traffic can show exceeds the harm
+    """Why there is no A/B stage: the plan waives it, or its traffic until the deadline is too little to show the harm
     that the framing tolerates. Asked as of `at`, when the stage begins, so that it is answered the same each turn."""
     problem, plan = turn.problem, turn.problem.rollout
     if plan.ab_at_least is None:
@@ -211,12 +211,12 @@ def _skipped(turn: Turn, at: datetime) -> Verdict | None:
     if len(rows) < 2:
         return None
     days = max((rows["event_time"].max() - rows["event_time"].min()) / _DAY, 1.0)
-    n_per_arm = len(rows) / days * (plan.ab_at_most / _DAY) / 2
-    shown = smallest_difference(float(np.var(loss_of(turn, rows, "rival"))), n_per_arm=n_per_arm, alpha=plan.alpha)
-    if shown <= problem.framing.tolerated_harm:
+    expected, harm = len(rows) / days * (plan.ab_at_most / _DAY), problem.framing.tolerated_harm
+    needed = rows_for_unpaired(harm, variance=float(np.var(loss_of(turn, rows, "rival"))), share=0.5, alpha=plan.alpha)
+    if needed <= expected:
         return None
-    said = f"A/B skipped: {n_per_arm:,.0f} rows an arm by its deadline show differences from {shown:.4f} on, the harm tolerated is {problem.framing.tolerated_harm}"
-    evidence = {"smallest_difference": shown, "tolerated_harm": problem.framing.tolerated_harm}
+    said = f"A/B skipped: a harm of {harm} a row shows in {needed:,.0f} rows, and its deadline brings {expected:,.0f}"
+    evidence = {"rows_needed": needed, "rows_expected": expected, "tolerated_harm": harm}
     return Verdict("business effect", Outcome.PASS, said, evidence)
 
 

@@ -9,7 +9,7 @@ from tasks.stats.evalues import RATIOS, log_factors
 from tasks.stats.mixture import log_mean
 from tasks.stats.paired import reach, stakes
 from tasks.stats.srm import ODDS
-from tasks.stats.unpaired import radius
+from tasks.stats.unpaired import UNSEEN, radius
 
 __all__ = [
     "entities_for_sample_ratio",
@@ -120,7 +120,7 @@ def rows_for_unpaired(
     if difference == 0:
         return math.inf
     spread2 = variance / share + variance / (1 - share)
-    unseen = bound**2 * (share**-2 + (1 - share) ** -2)
+    unseen = UNSEEN * bound**2 * (share**-2 + (1 - share) ** -2)
 
     def found(n: int) -> bool:
         half = radius(n, alpha=alpha, tuned_for=tuned_for) * math.sqrt(spread2 + unseen / n)

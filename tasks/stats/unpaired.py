@@ -9,7 +9,7 @@ from tasks.stats.sequences import cluster_totals, finite
 
 __all__ = ["unpaired_sequence"]
 
-_UNSEEN = 4  # units as far off as can be, that each arm's variance counts
+UNSEEN = 4  # units as far off as can be, that each arm's variance counts
 
 
 def unpaired_sequence(
@@ -56,7 +56,7 @@ def unpaired_sequence(
     # its own variance then says that there never will be one. With one such unit a 5 % share is wrong .077 of the time
     # where .05 is nominal, with three .047, with four .038 (`make evidence`).
     unit = bound * y.size / totals.size
-    unseen = _UNSEEN * unit**2 * (float(up @ up / up.sum()) ** 2 + float(down @ down / down.sum()) ** 2)
+    unseen = UNSEEN * unit**2 * (float(up @ up / up.sum()) ** 2 + float(down @ down / down.sum()) ** 2)
     spread = math.sqrt(totals.size * (float((totals**2).sum()) + unseen)) / y.size
     half = radius(totals.size, alpha=alpha, tuned_for=tuned_for) * spread
     return estimate - half, estimate, estimate + half
