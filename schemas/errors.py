@@ -17,9 +17,11 @@ def told(error: Exception) -> str:
     A library's message may quote the rows it was given; in its place stands where it was raised.
     """
     kind = type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
     raised = list(traceback.walk_tb(error.__traceback__))
-    module = raised[-1][0].f_globals.get("__name__", "") if raised else ""
-    if isinstance(error, PerennialError) or module.split(".")[0] in _OURS:
+    if isinstance(error, PerennialError):
         return f"{kind}: {str(error)[:200]}"
-    return f"{kind} in {module}:{frames[-1].lineno}" if frames else kind
+    if not raised:
+        return kind
+    frame, line = raised[-1]
+    module = str(frame.f_globals.get("__name__", ""))
+    return f"{kind}: {str(error)[:200]}" if module.split(".")[0] in _OURS else f"{kind} in {module}:{line}"

@@ -122,56 +122,35 @@ def canonical(content: dict[str, Any]) -> str:
 
 def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> State:
     """The state that a stored row carries."""
+    known: dict[str, Any] = {name: facts[name] for name in _AS_WRITTEN}
+    known |= {name: _moment(facts[name]) for name in _MOMENTS}
+    known |= {name: _model(facts, notes, name) for name in ("champion", "challenger", "previous")}
+    known |= {name: _request(facts[name]) for name in ("request", "order")}
+    known["stage"] = Stage(facts["stage"])
+    known["why"] = Reason(facts["why"]) if facts["why"] else None
+    known["promotion"] = Promotion(facts["promotion"]) if facts["promotion"] else None
+    return State(**known, hash=row_hash)
 
-    def moment(value: str | None) -> datetime | None:
-        return datetime.fromisoformat(value) if value else None
 
-    def model(role: str) -> Model | None:
-        known = facts[role]
-        if not known:
-            return None
-        version = notes["versions"][role]
-        return Model(
-            known["sha256"],
-            version,
-            known["name"],
-            known["why"],
-            moment(known["trained_from"]),
-            moment(known["trained_until"]),
-            known["held_out"],
-            known.get("snapshot", ""),
-        )
+_AS_WRITTEN = ("problem", "sequence", "share", "rollout", "epoch", "snapshot", "judged_by", "rules")
+_MOMENTS = ("at", "turned", "scored", "since", "share_since", "ended", "tried")
 
-    def request(name: str) -> Request | None:
-        asked = facts[name]
-        return Request(**(asked | {"reason": Reason(asked["reason"])})) if asked else None
 
-    return State(
-        problem=facts["problem"],
-        sequence=facts["sequence"],
-        at=moment(facts["at"]),
-        turned=moment(facts["turned"]),
-        scored=moment(facts["scored"]),
-        stage=Stage(facts["stage"]),
-        since=moment(facts["since"]),
-        share=facts["share"],
-        share_since=moment(facts["share_since"]),
-        rollout=facts["rollout"],
-        epoch=facts["epoch"],
-        champion=model("champion"),
-        challenger=model("challenger"),
-        previous=model("previous"),
-        snapshot=facts["snapshot"],
-        why=Reason(facts["why"]) if facts["why"] else None,
-        promotion=Promotion(facts["promotion"]) if facts["promotion"] else None,
-        request=request("request"),
-        order=request("order"),
-        judged_by=facts["judged_by"],
-        ended=moment(facts["ended"]),
-        tried=moment(facts["tried"]),
-        rules=facts["rules"],
-        hash=row_hash,
-    )
+def _moment(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def _model(facts: dict[str, Any], notes: dict[str, Any], role: str) -> Model | None:
+    """A model as it was written, with MLflow's number for it, which stands beside the facts."""
+    known = facts[role]
+    if not known:
+        return None
+    times = {name: _moment(known[name]) for name in ("trained_from", "trained_until")}
+    return Model(**(known | times), version=notes["versions"][role])
+
+
+def _request(asked: dict[str, Any] | None) -> Request | None:
+    return Request(**(asked | {"reason": Reason(asked["reason"])})) if asked else None
 
 
 def plain(value: Any) -> Any:

@@ -101,10 +101,11 @@ def log_labels(problem: Problem, labels: pd.DataFrame) -> int:
     """Log labels (columns key, label, known_at) with the time each became known. Returns rows logged: a label that is none
     of the framing's classes is left out, and its row counts among those without a label."""
     numbers = class_indices(labels["label"], problem.framing)
-    labels = labels[~np.isnan(numbers)]
+    known = ~np.isnan(numbers)
+    labels = labels[known]
     values = zip(
         labels["key"].astype(str),
-        class_indices(labels["label"], problem.framing).tolist(),
+        numbers[known].tolist(),
         _microseconds(labels["known_at"]),
         strict=True,
     )
@@ -127,8 +128,7 @@ def cohort(
     labels come early depends on what they are.
     """
     until = now - problem.framing.maturity if matured else now
-    several = problem.framing.task == "multiclass"
-    wanted = sa.select(*(_PREDICTIONS.c[name + "s" * (several and name.endswith("_score"))] for name in _JUDGED)).where(
+    wanted = sa.select(*(_stored(problem, name) for name in _JUDGED)).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),
         _PREDICTIONS.c.event_time < _moment(until),
@@ -140,10 +140,7 @@ def cohort(
     wanted = wanted.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key)
     with _engine().connect() as connection:
         rows = pd.DataFrame(connection.execute(wanted).all(), columns=_JUDGED)
-    if several:
-        rows = rows.assign(
-            **{name: rows[name].map(_list, na_action="ignore") for name in _JUDGED if name.endswith("_score")}
-        )
+    rows = _read(problem, rows)
     rows = rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True))
     if not with_labels:
         return rows
@@ -152,10 +149,8 @@ def cohort(
 
 def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
     """Every answered row of the time: columns key, event_time, champion, answer_score, answer_decision."""
-    several = problem.framing.task == "multiclass"
-    score = _PREDICTIONS.c["answer_scores" if several else "answer_score"].label("answer_score")
-    named = {name: _PREDICTIONS.c[name] for name in ("key", "event_time", "champion", "answer_decision")}
-    columns = [named["key"], named["event_time"], named["champion"], score, named["answer_decision"]]
+    wanted = ("key", "event_time", "champion", "answer_score", "answer_decision")
+    columns = [_stored(problem, name) for name in wanted]
     query = sa.select(*columns).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),
@@ -163,8 +158,7 @@ def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFram
     )
     with _engine().connect() as connection:
         rows = pd.DataFrame(connection.execute(query.order_by(_PREDICTIONS.c.event_time)).all())
-    if several and len(rows):
-        rows = rows.assign(answer_score=rows["answer_score"].map(_list, na_action="ignore"))
+    rows = _read(problem, rows)
     return rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True)) if len(rows) else rows
 
 
@@ -213,6 +207,21 @@ def _microseconds(times: pd.Series) -> list[int]:
 def _scalar(score: np.ndarray) -> list[float | None]:
     """A score a row; of several classes the probability of the likeliest, and all of them beside it."""
     return _nullable(score if score.ndim == 1 else score.max(axis=1))
+
+
+def _stored(problem: Problem, name: str) -> sa.ColumnElement[Any]:
+    """The column behind `name`: of several classes a score is the list of them."""
+    if problem.framing.task == "multiclass" and name.endswith("_score"):
+        return _PREDICTIONS.c[f"{name}s"].label(name)
+    return _PREDICTIONS.c[name]
+
+
+def _read(problem: Problem, rows: pd.DataFrame) -> pd.DataFrame:
+    """Lists of scores as arrays."""
+    if problem.framing.task != "multiclass":
+        return rows
+    scores = [name for name in rows if name.endswith("_score")]
+    return rows.assign(**{name: rows[name].map(_list, na_action="ignore") for name in scores})
 
 
 def _lists(score: np.ndarray) -> list[str | None]:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from schemas.plans import PairedTest, Promotion
 from schemas.verdict import Interval, Outcome, Verdict
-from tasks.gates.verdicts import claim, floor_of, gain_of, numbers, shown_e
+from tasks.gates.verdicts import claim, floor_of, gain_of, numbers, shown_e, too_few
 from tasks.stats import (
     Betting,
     bounded_interval,
@@ -40,7 +40,7 @@ def paired_offline(
     name = f"offline {promotion} to {against}"
     gain = gain_of(champion_loss, challenger_loss)
     if gain.size < at_least:
-        return _too_few(name, gain.size, at_least)
+        return too_few(name, gain.size, at_least)
     interval = Interval(*bounded_interval(gain, alpha=alpha, clusters=clusters))
     floor = floor_of(promotion, margin)
     outcome = Outcome.PASS if interval.low > floor else Outcome.FAIL
@@ -67,7 +67,7 @@ def not_shown_worse(
     name = f"offline sanity against {against}"
     gain = gain_of(rival_loss, challenger_loss)
     if gain.size < at_least:
-        return _too_few(name, gain.size, at_least)
+        return too_few(name, gain.size, at_least)
     interval = Interval(*bounded_interval(gain, alpha=alpha, clusters=clusters))
     worse = interval.high < 0
     says = "is" if worse else "is not shown to be"
@@ -171,7 +171,3 @@ def business_effect(
         said = f"no harm shown by the deadline, which the plan accepts: {interval}"
         return Verdict(name, Outcome.PASS, said, evidence)
     return Verdict(name, Outcome.WAIT, f"harm over {tolerated_harm} a row is not yet excluded: {interval}", evidence)
-
-
-def _too_few(name: str, rows: int, needed: int) -> Verdict:
-    return Verdict(name, Outcome.WAIT, f"{rows} held-out rows, {needed} are needed", {"rows": int(rows)})

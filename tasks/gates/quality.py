@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from schemas.framing import Fairness, Requirement
 from schemas.verdict import Evidence, Interval, Outcome, Verdict
-from tasks.gates.verdicts import gain_of, numbers
+from tasks.gates.verdicts import gain_of, numbers, too_few
 from tasks.stats import Calibration, bounded_interval
 
 __all__ = [
@@ -132,7 +132,7 @@ def calibrated(
     name = "calibration"
     evidence = {"rows": measured.rows, "error": measured.error, "p_value": measured.p_value, "tolerance": tolerance}
     if measured.rows < at_least:
-        return Verdict(name, Outcome.WAIT, f"{measured.rows} held-out rows, {at_least} are needed", evidence)
+        return too_few(name, measured.rows, at_least)
     if not (math.isfinite(measured.error) and math.isfinite(measured.p_value)):
         return Verdict(name, Outcome.WAIT, "these rows do not define how far scores lie from outcomes", evidence)
     says = f"scores miss the outcome by {measured.error:.4f} a bin (p {measured.p_value:.2g}), {tolerance} is tolerated"
@@ -199,7 +199,7 @@ def business_value(
     """
     name, gain = "business value", gain_of(champion_cost, challenger_cost)
     if gain.size < at_least:
-        return Verdict(name, Outcome.WAIT, f"{gain.size} held-out rows, {at_least} are needed", {"rows": gain.size})
+        return too_few(name, gain.size, at_least)
     over = gain_of(constant_cost, challenger_cost)
     bound = largest - smallest
     interval = Interval(*bounded_interval(gain, alpha=alpha, bound=bound, clusters=clusters))
@@ -230,7 +230,7 @@ def simplest(
     """
     name = "simplicity"
     if np.size(loss) < at_least:
-        return Verdict(name, Outcome.WAIT, f"{np.size(loss)} held-out rows, {at_least} are needed")
+        return too_few(name, np.size(loss), at_least)
     evidence: dict[str, float | int | str | None] = {"rows": int(np.size(loss)), "margin": margin}
     for family, other in simpler.items():
         interval = Interval(*bounded_interval(gain_of(other, loss), alpha=alpha, clusters=clusters))

@@ -12,7 +12,7 @@ from schemas.errors import told
 from schemas.plans import Promotion
 from schemas.verdict import Interval, Outcome, Verdict
 
-__all__ = ["at_deadline", "claim", "closed", "floor_of", "gain_of", "numbers", "shown_e"]
+__all__ = ["at_deadline", "claim", "closed", "floor_of", "gain_of", "numbers", "shown_e", "too_few"]
 
 
 def closed(name: str, gate: Callable[[], Verdict]) -> Verdict:
@@ -29,6 +29,11 @@ def at_deadline(verdict: Verdict, *, now: datetime, deadline: datetime) -> Verdi
         return verdict
     said = f"deadline {deadline:%Y-%m-%d %H:%M} reached: {verdict.reason}"
     return replace(verdict, outcome=Outcome.FAIL, reason=said)
+
+
+def too_few(name: str, rows: int, needed: int) -> Verdict:
+    """Missing evidence is WAIT, with what is missing."""
+    return Verdict(name, Outcome.WAIT, f"{rows} held-out rows, {needed} are needed", {"rows": int(rows)})
 
 
 def gain_of(champion_loss: ArrayLike, challenger_loss: ArrayLike) -> np.ndarray:

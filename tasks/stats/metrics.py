@@ -94,8 +94,7 @@ def precision_at_threshold(
     >>> precision_at_threshold([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], threshold=0.4)
     0.5
     """
-    s, y = _checked(score, label)
-    w, chosen = _weights(weight, s.shape), (s >= threshold).astype(float)
+    y, w, chosen = _chosen(score, label, weight, threshold)
     return _ratio(w @ (chosen * y), w @ chosen)
 
 
@@ -109,8 +108,7 @@ def recall_at_threshold(
     >>> recall_at_threshold([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], threshold=0.5)
     0.5
     """
-    s, y = _checked(score, label)
-    w, chosen = _weights(weight, s.shape), (s >= threshold).astype(float)
+    y, w, chosen = _chosen(score, label, weight, threshold)
     return _ratio(w @ (chosen * y), w @ y)
 
 
@@ -143,6 +141,14 @@ def _by_score(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None) -> t
     if starts.size < s.size:
         positive, negative = (np.add.reduceat(part, starts, axis=-1) for part in (positive, negative))
     return positive, negative
+
+
+def _chosen(
+    score: ArrayLike, label: ArrayLike, weight: ArrayLike | None, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, weights, and 1 a row that scores at least `threshold`."""
+    s, y = _checked(score, label)
+    return y, _weights(weight, s.shape), (s >= threshold).astype(float)
 
 
 def _checked(score: ArrayLike, label: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -42,8 +42,10 @@ class Betting:
     over stakes :math:`\lambda \in (0, 1 / (1 - margin))` of :math:`\prod (1 + \lambda (D + margin))`: large says that
     the challenger is not worse by the margin (not inferior), or better where the margin is 0; 0.0 without rows.
     `log_peak` is the largest value after any row so far, 0.0 at the start; under the hypothesis it ever reaches
-    :math:`\ln(1/\alpha)` with probability at most alpha. The hypothesis speaks of every row: where performance drifts,
-    use `RunningAverage`. Waudby-Smith and Ramdas (2024), arXiv:2010.09686.
+    :math:`\ln(1/\alpha)` with probability at most alpha. The peak's hypothesis speaks of every row.
+    The value now, `log_e`, also holds against "the average of the means of the rows seen is at most -`margin`", however
+    they drift: a product of numbers is at most their mean to the n-th power, so wherever the average is that low the
+    value is at most a martingale. Waudby-Smith and Ramdas (2024), arXiv:2010.09686.
 
     >>> test = Betting(margin=0.1).update([0.0] * 40)
     >>> later = Betting.resume(test.state()).update([0.0] * 20)

@@ -246,6 +246,16 @@ def promoted(at, monkeypatch, *, probation=Outcome.PASS):
     return now
 
 
+def test_a_person_can_stop_the_first_rollout_of_all(at):
+    """There is no champion before the rule, and still the challenger goes."""
+    now = at("SHADOW")
+    ask("fraud", kind="revert", note="not this one", actor="ana", now=now)
+    plain_turn("fraud", now)
+    assert (state().stage, state().challenger, state().champion.name) == (Stage.HEALTHY, None, "heuristic")
+    with pytest.raises(PerennialError, match="no previous champion"):
+        ask("fraud", kind="revert", note="and that one", actor="ana", now=now)
+
+
 def test_a_revert_restores_the_previous_champion(at, monkeypatch):
     now = promoted(at, monkeypatch)
     assert (state().champion.name, state().previous.name) == ("boosting", "heuristic")
