@@ -2,76 +2,21 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from flows.case import Case
 from schemas.framing import Requirement
 from schemas.plans import Gate, Promotion
-from schemas.problem import Problem
-from schemas.recipe import Recipe
 from schemas.verdict import Outcome, Verdict, combine
 from tasks import evaluation, gates, scoring, training
 from tasks.stats import Calibration
 
-__all__ = ["Case", "blocks_of", "judge", "verdict_of"]
+__all__ = ["judge", "verdict_of"]
 
 log = logging.getLogger("perennial")
-
-
-@dataclass(frozen=True)
-class Case:
-    """All that the gates are asked about. Whatever is a function is looked up inside its gate: what raises there is a FAIL."""
-
-    problem: Problem
-    recipe: Recipe
-    parts: training.Split
-    challenger: Any  # trained on parts.train, its threshold chosen on parts.validation
-    naive: Any
-    simpler: Callable[[], Mapping[str, Any]]  # simplest first
-    champion: Callable[[], Any]
-    champion_trained: bool  # no rule or baseline, which the first trained model has to beat
-    promotion: Promotion
-    test_set: str  # sha256 of the held-out rows
-    uses: int  # decisions that rest on them already
-    trained_on: Callable[[], Mapping[str, ArrayLike | None]]  # row keys by role
-    seed: int
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        return scoring.class_indices(self.parts.test[self.problem.framing.target], self.problem.framing)
-
-    @cached_property
-    def scores(self) -> scoring.Scores:
-        """The challenger's on the held-out rows, as it gave them."""
-        return scoring.score(self.challenger, self.parts.test, self.problem.framing)
-
-    @cached_property
-    def loss(self) -> np.ndarray:
-        return self.loss_of(self.challenger)
-
-    @cached_property
-    def champion_loss(self) -> np.ndarray:
-        """Where the champion gives no answer it is wholly wrong, as live: what fails is no safer for that."""
-        return np.nan_to_num(self.loss_of(self.champion()), nan=1.0)
-
-    @cached_property
-    def naive_loss(self) -> np.ndarray:
-        return self.loss_of(self.naive)
-
-    def loss_of(self, model: Any) -> np.ndarray:
-        """Loss a row. Rows where a model raises have none, and a gate that meets them refuses."""
-        said = scoring.outputs(model, self.parts.test, self.problem.framing)
-        return scoring.row_loss(scoring.Scores(said.score, said.decision), self.labels, self.problem.framing)
-
-    @property
-    def clusters(self) -> np.ndarray | None:
-        """Whose row each is, where entities repeat."""
-        entity = self.problem.framing.entity
-        return None if entity is None else self.parts.test[entity].to_numpy()
 
 
 def judge(case: Case) -> dict[str, Verdict]:
@@ -172,6 +117,7 @@ def _paired(case: Case, rival_loss: np.ndarray, against: str, promotion: Promoti
 def _requirements(case: Case) -> Checks:
     framing = case.problem.framing
 
+    @cache  # an operating point asks twice, for its recall and for its precision
     def measured(wanted: Requirement) -> dict[str, tuple[float, float, float]]:
         return evaluation.metric_intervals(
             [wanted],
@@ -179,7 +125,7 @@ def _requirements(case: Case) -> Checks:
             case.scores,
             case.labels,
             thresholds=_operating_points(case),
-            blocks=blocks_of(case),
+            blocks=case.blocks,
             alpha=case.problem.retraining.alpha,
             seed=case.seed,
         )
@@ -205,13 +151,6 @@ def _operating_points(case: Case) -> dict[str, float]:
         return {}
     scores, labels = scoring.score(case.challenger, rows, framing).score, rows[framing.target].to_numpy(dtype=float)
     return {name: training.threshold_at_precision(scores, labels, precision) for name, precision in wanted.items()}
-
-
-def blocks_of(case: Case) -> np.ndarray:
-    """What is resampled as a whole: an entity's rows, or a day's."""
-    if case.clusters is not None:
-        return case.clusters
-    return case.parts.test[case.problem.framing.event_time].dt.floor("D").to_numpy()
 
 
 def _slices(case: Case) -> Checks:

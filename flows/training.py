@@ -11,7 +11,7 @@ from schemas.recipe import Recipe
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
 from tasks import contracts, gates, registry, training, windows
-from tasks.probe import FreshProcess
+from tasks.probe import warm
 from tasks.transitions import Decision
 
 __all__ = ["data_fault", "first_champion", "make_challenger"]
@@ -78,8 +78,9 @@ def make_challenger(turn: Turn) -> Decision:
         return Decision(
             gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
         )
-    with registry.training_run(problem, key=_run_key(turn)) as run, FreshProcess() as process:
-        return tried(Trial(turn, recipe, parts, labelled, until, run, process))
+    warm()
+    with registry.training_run(problem, key=_run_key(turn)) as run:
+        return tried(Trial(turn, recipe, parts, labelled, until, run))
 
 
 def _run_key(turn: Turn) -> str:

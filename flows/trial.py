@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from flows.judging import Case, judge, verdict_of
+from flows.case import Case
+from flows.judging import judge, verdict_of
 from flows.turn import Turn, seed_of
 from schemas.errors import told
-from schemas.framing import CostLoss
 from schemas.plans import Gate, Promotion
 from schemas.problem import Problem
 from schemas.recipe import Recipe, difference
@@ -22,7 +22,8 @@ from schemas.settings import Settings
 from schemas.trusted import trusted_for
 from schemas.verdict import Outcome, Verdict
 from tasks import gates, ledger, registry, scoring, snapshots, training
-from tasks.probe import FreshProcess
+from tasks.modelfile import AlteredModelError
+from tasks.probe import probe
 from tasks.transitions import Decision
 
 __all__ = ["Trial", "keys_of", "tried"]
@@ -33,7 +34,7 @@ _GOLDEN_ROWS = 50
 
 @dataclass(frozen=True)
 class Trial:
-    """What is tried, on which rows, in which MLflow run; `process` waits to serve the model that comes of it."""
+    """What is tried, on which rows, in which MLflow run."""
 
     turn: Turn
     recipe: Recipe
@@ -41,7 +42,6 @@ class Trial:
     labelled: pd.DataFrame
     until: datetime
     run: str
-    process: FreshProcess
     before: list[list[str]] = field(default_factory=list)  # what the gates said of a recipe that a simpler one replaced
 
     @property
@@ -59,24 +59,26 @@ class Trial:
         window, time = self.recipe.window, self.labelled[self.problem.framing.event_time]
         return self.labelled if window is None else self.labelled[time >= self.until - window]
 
-    def fit(self, rows: pd.DataFrame, *, threshold: float | None = None, recipe: Recipe | None = None) -> Any:
-        return training.fit(
-            recipe or self.recipe,
+    def fitted(self, recipe: Recipe) -> Any:
+        """A recipe fitted on the training rows, its operating point frozen on the validation rows."""
+        return training.fit_and_freeze(
+            recipe,
             self.problem.framing,
-            rows,
+            self.parts,
             seed=seed_of(self.turn),
             threads=Settings().threads,
-            threshold=threshold,
         )
 
-    def fitted(self, recipe: Recipe) -> tuple[Any, float | None]:
-        """A recipe fitted on the training rows, its operating point frozen on the validation rows."""
-        model = self.fit(self.parts.train, recipe=recipe)
-        threshold = _threshold(self.problem, model, self.parts.validation)
-        if threshold is None:
-            return model, None
-        X, y = self.parts.train[list(recipe.features)], self.parts.train[self.problem.framing.target]
-        return training.with_threshold(model, threshold, X, y.astype(int)), threshold
+    def refitted(self, model: Any) -> Any:
+        """The recipe fitted on everything labelled, with the operating point of `model`."""
+        return training.fit(
+            self.recipe,
+            self.problem.framing,
+            self.everything,
+            seed=seed_of(self.turn),
+            threads=Settings().threads,
+            threshold=training.frozen_threshold(model),
+        )
 
 
 def tried(trial: Trial) -> Decision:
@@ -84,9 +86,9 @@ def tried(trial: Trial) -> Decision:
     problem = trial.problem
     notes: dict[str, Any] = {"run": trial.run, "link": registry.run_link(problem, trial.run)}
     try:
-        model, threshold = trial.fitted(trial.recipe)
+        model = trial.fitted(trial.recipe)
         measured = _measured(trial, model)
-        refitted = trial.fit(trial.everything, threshold=threshold)
+        refitted = trial.refitted(model)
     except (
         Exception
     ) as error:  # whatever raises in a fit is a fault of this recipe on these rows: it is refused, and says why
@@ -103,7 +105,7 @@ def tried(trial: Trial) -> Decision:
         challenger, served = _logged(trial, refitted, measured["test"], snapshot.sha256)
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
-    _describe(trial, threshold, measured, verdict, snapshot)
+    _describe(trial, training.frozen_threshold(model), measured, verdict, snapshot)
     notes |= {"snapshot": str(snapshot.path), "metrics": measured}
     notes["gates"] = [*trial.before, *([v.gate, str(v.outcome), v.reason] for v in verdicts.values())]
     if verdict.outcome is not Outcome.PASS:
@@ -148,7 +150,7 @@ def _case(trial: Trial, model: Any) -> Case:
         parts=parts,
         challenger=model,
         naive=training.naive_baseline(problem.framing, parts.train, trial.recipe.features),
-        simpler=lambda: {recipe.family: trial.fitted(recipe)[0] for recipe in trial.recipe.simpler()},
+        simpler=lambda: {recipe.family: trial.fitted(recipe) for recipe in trial.recipe.simpler()},
         champion=lambda: registry.load(problem, champion),
         champion_trained=champion.trained,
         promotion=trial.turn.state.promotion or Promotion.SUPERIORITY,
@@ -166,17 +168,6 @@ def _measured(trial: Trial, model: Any) -> dict[str, dict[str, float]]:
         name: training.measure(scoring.score(model, part, framing), part[framing.target].to_numpy(), framing)
         for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
     }
-
-
-def _threshold(problem: Problem, model: Any, validation: pd.DataFrame) -> float | None:
-    """The operating point, frozen on validation rows; None where there is nothing to set."""
-    framing = problem.framing
-    if framing.task != "binary":
-        return None
-    if not isinstance(framing.loss, CostLoss):
-        return 0.5
-    scores = scoring.score(model, validation, framing).score
-    return training.best_threshold(scores, validation[framing.target].to_numpy(dtype=float), framing.loss)
 
 
 def _logged(
@@ -198,7 +189,7 @@ def _logged(
             held_out={name: float(f"{value:.12g}") for name, value in held_out.items() if value == value},
             snapshot=snapshot,
         )
-    except registry.AlteredModelError as error:
+    except AlteredModelError as error:
         return None, Verdict(Gate.SERVEABILITY, Outcome.FAIL, f"it cannot be logged: {error}")
     if Gate.SERVEABILITY not in problem.retraining.gates:
         return challenger, None
@@ -209,7 +200,7 @@ def _serveable(trial: Trial, challenger: Model, model: Any) -> Verdict:
     """The logged model in a process of its own, against the one that was trained here."""
     problem, plan, framing = trial.problem, trial.problem.retraining, trial.problem.framing
     golden = trial.everything[list(trial.recipe.features)].tail(_GOLDEN_ROWS)
-    found = trial.process.probe(
+    found = probe(
         registry.model_file(problem, challenger),
         trusted_for(problem.heuristic),
         golden,

@@ -3,14 +3,11 @@
 import json
 import logging
 import os
-import re
 import subprocess
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache, lru_cache
-from hashlib import sha256
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -22,11 +19,11 @@ from schemas.problem import Problem
 from schemas.rows import Model, State
 from schemas.settings import Settings
 from schemas.trusted import trusted_for
+from tasks.modelfile import AlteredModelError, content_of, digest, load_file
 
 __all__ = [
     "AlteredModelError",
     "adopt",
-    "digest",
     "load",
     "log_report",
     "model_file",
@@ -51,10 +48,6 @@ _LIBRARIES = (
     "evidently",
     "ibis-framework",
 )
-
-
-class AlteredModelError(PerennialError):
-    """A model file is not the one that was registered, or holds types nobody trusts."""
 
 
 @contextmanager
@@ -97,7 +90,7 @@ def register(
 ) -> Model:
     """A version for `model`: the one that holds the same content already, or a new one logged to the run."""
     mlflow, client = _mlflow(), _client()
-    content = _dumped(problem, model)
+    content = content_of(model, problem)
     _ensure_registered(problem)
     found = client.search_model_versions(f"name = '{problem.name}' and tags.sha256 = '{content}'")
     if found:
@@ -152,7 +145,7 @@ def adopt(problem: Problem, uri: str) -> Any:
         raise PerennialError(
             f"{uri!r} holds no skops model; save it with skops.io.dump(model, 'model.skops') and name that file."
         )
-    return _trusted_load(path, problem)
+    return load_file(path, problem)
 
 
 def project(problem: Problem, state: State) -> list[str]:
@@ -206,24 +199,6 @@ def run_link(problem: Problem, run_id: str) -> str:
     return f"{Settings().ui_url}/#/experiments/{_experiment(problem.name)}/runs/{run_id}"
 
 
-def digest(path: Path) -> str:
-    """sha256 of a skops file's content: its schema with object ids renumbered, and its arrays. Two dumps of one model
-    differ in memory addresses and dates; their digests do not."""
-    with zipfile.ZipFile(path) as archive:
-        schema = archive.read("schema.json").decode()
-        order: dict[str, str] = {}
-        schema = re.sub(
-            r'(?<="__id__": )\d+|(?<="file": ")\d+(?=\.)',
-            lambda match: order.setdefault(match.group(), str(len(order))),
-            schema,
-        )
-        whole = sha256(schema.encode())
-        names = [name for name in archive.namelist() if name != "schema.json"]
-        for name in sorted(names, key=lambda n: int(order.get(n.split(".")[0], "-1"))):
-            whole.update(sha256(archive.read(name)).digest())
-    return whole.hexdigest()
-
-
 @lru_cache(maxsize=16)
 def _loaded(name: str, content: str, number: str, uri: str) -> Any:
     from schemas.problem import load_problem
@@ -235,37 +210,7 @@ def _loaded(name: str, content: str, number: str, uri: str) -> Any:
             f"version {number} of {name!r} hashes to {found[:12]}, the ledger says {content[:12]}: its file was changed. "
             "It is not served; restore the file, or revert to the previous champion."
         )
-    return _trusted_load(path, load_problem(name))
-
-
-def _trusted_load(path: Path, problem: Problem) -> Any:
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        return skops.io.load(path, trusted=trusted_for(problem.heuristic))
-    except UntrustedTypesFoundException as error:
-        raise AlteredModelError(
-            f"{path} holds types that nobody trusts: {error}. Review them, and add them to schemas/trusted.py."
-        ) from None
-
-
-def _dumped(problem: Problem, model: Any) -> str:
-    import skops.io
-
-    folder = Settings().root / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{os.getpid()}.skops"
-    skops.io.dump(model, path)
-    untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted_for(problem.heuristic)))
-    try:
-        if untrusted:
-            raise AlteredModelError(
-                f"the model holds types that are not on our list: {', '.join(untrusted)}. Review them, and add them to schemas/trusted.py."
-            )
-        return digest(path)
-    finally:
-        path.unlink()
+    return load_file(path, load_problem(name))
 
 
 def _ensure_registered(problem: Problem) -> None:

@@ -25,13 +25,15 @@ from schemas.errors import PerennialError
 from schemas.framing import CostLoss, Framing
 from schemas.plans import RetrainingPlan
 from schemas.recipe import Recipe
-from tasks.scoring import Scores, class_indices, row_loss
+from tasks.scoring import Scores, class_indices, row_loss, score
 from tasks.stats import macro_auc
 
 __all__ = [
     "Split",
     "best_threshold",
     "fit",
+    "fit_and_freeze",
+    "frozen_threshold",
     "measure",
     "naive_baseline",
     "split",
@@ -116,6 +118,28 @@ def _target(y: pd.Series, framing: Framing) -> pd.Series:
         )
     names = np.array([str(name) for name in framing.classes], dtype=object)
     return pd.Series(names[index.astype(int)], index=y.index)
+
+
+def fit_and_freeze(recipe: Recipe, framing: Framing, parts: Split, *, seed: int, threads: int = 1) -> Any:
+    """The recipe fitted on the training rows; a classifier of two classes with its threshold frozen on validation rows,
+    where it costs least, or at 0.5 where the loss has no decisions to cost."""
+    model = fit(recipe, framing, parts.train, seed=seed, threads=threads)
+    if framing.task != "binary":
+        return model
+    threshold = 0.5
+    if isinstance(framing.loss, CostLoss):
+        rows = parts.validation
+        threshold = best_threshold(
+            score(model, rows, framing).score, rows[framing.target].to_numpy(dtype=float), framing.loss
+        )
+    return with_threshold(
+        model, threshold, parts.train[list(recipe.features)], _target(parts.train[framing.target], framing)
+    )
+
+
+def frozen_threshold(model: Any) -> float | None:
+    """The threshold that `fit_and_freeze` chose; None where there was nothing to choose."""
+    return getattr(model, "threshold", None)
 
 
 def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) -> Any:

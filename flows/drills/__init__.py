@@ -8,7 +8,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.drills import live, offline
+from flows.drills import evidence, live, models, steps
 from flows.drills.world import Drill, World, build, scratch_home
 from flows.operations import ProblemName
 from schemas.errors import PerennialError, told
@@ -20,7 +20,7 @@ from tasks.figures import keep
 __all__ = ["ALL", "WrongVerdictError", "drills", "run_drill", "run_drills", "world_of"]
 
 UNJUDGED = "could not be judged"
-ALL: list[Drill] = [*offline.DRILLS, *live.DRILLS]
+ALL: list[Drill] = [*models.DRILLS, *evidence.DRILLS, *live.DRILLS, *steps.DRILLS]
 
 
 class WrongVerdictError(PerennialError):

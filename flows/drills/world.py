@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flows.judging import Case, judge, verdict_of
+from flows.case import Case
+from flows.judging import judge, verdict_of
 from schemas.errors import PerennialError
 from schemas.framing import AbsoluteLoss
 from schemas.plans import Gate, Promotion
@@ -61,16 +62,9 @@ class World:
         return training.naive_baseline(self.problem.framing, self.parts.train, self.problem.recipe.features)
 
     def trained(self, rows: pd.DataFrame, features: tuple[str, ...] | None = None) -> Any:
-        """The problem's recipe on these rows, its threshold chosen on the validation rows where it has one."""
-        problem, framing = self.problem, self.problem.framing
-        recipe = problem.recipe.model_copy(update={"features": features or problem.recipe.features})
-        model = training.fit(recipe, framing, rows, seed=self.seed)
-        if framing.task != "binary" or framing.loss.kind != "cost":
-            return model
-        kept = self.parts.validation
-        scores = scoring.score(model, kept, framing).score
-        threshold = training.best_threshold(scores, kept[framing.target].to_numpy(dtype=float), framing.loss)
-        return training.with_threshold(model, threshold, rows[list(recipe.features)], rows[framing.target].astype(int))
+        """The problem's recipe on these rows, as a trial fits it."""
+        recipe = self.problem.recipe.model_copy(update={"features": features or self.problem.recipe.features})
+        return training.fit_and_freeze(recipe, self.problem.framing, replace(self.parts, train=rows), seed=self.seed)
 
     @cached_property
     def case(self) -> Case:

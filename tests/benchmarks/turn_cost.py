@@ -204,7 +204,6 @@ def instrumented() -> Iterator[Parts]:
     """Each part's functions wrapped with a clock, for the time of the block."""
     from flows import trial
     from tasks import contracts, ledger, monitoring, predictions, registry, scoring, snapshots, training, windows
-    from tasks.probe import FreshProcess
 
     parts = Parts()
     wanted: list[tuple[str, Any, tuple[str, ...]]] = [
@@ -218,7 +217,7 @@ def instrumented() -> Iterator[Parts]:
         ("ledger and log", predictions, ("log", "log_labels", "cohort")),
         ("snapshot", snapshots, ("freeze", "keys")),
         ("gates", trial, ("judge",)),
-        ("fresh process", FreshProcess, ("probe",)),
+        ("fresh process", trial, ("probe",)),
     ]
     kept = [(module, name, getattr(module, name)) for _, module, names in wanted for name in names]
     for part, module, names in wanted:

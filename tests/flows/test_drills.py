@@ -1,6 +1,8 @@
 """Does every planted fault meet the verdict it has to, on problems of all three tasks, and would we be told if one did not?"""
 
+import importlib
 import os
+import pkgutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,14 +14,12 @@ import pytest
 
 from flows import drills
 from flows.__main__ import main
-from flows.drills import live, offline
 from flows.drills.world import Drill, Faulty, World, build, scratch_home
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.problems._fraud_simulator import START, payments
 from schemas.verdict import Outcome, Verdict
-from tasks import probe, windows
-from tasks.probe import FreshProcess
+from tasks import windows
 from tests.flows import made
 
 FAIL, PASS, WAIT = Outcome.FAIL, Outcome.PASS, Outcome.WAIT
@@ -57,37 +57,8 @@ ASKED_FOR = (
 )
 
 
-class Here:
-    """The probe in this process: what a process of its own finds is seen on payments, once."""
-
-    def __enter__(self) -> "Here":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def probe(self, file: Path, trusted: Any, golden: pd.DataFrame, in_training: Any, framing: Any) -> Any:
-        golden.to_parquet(file.with_name("golden.parquet"))
-        order = {"file": str(file), "trusted": list(trusted), "rows": str(file.with_name("golden.parquet"))}
-        return probe._compared(probe._serve(order | {"framing": framing.model_dump_json()}), file, in_training)
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offline, "FreshProcess", Here)
-    monkeypatch.setattr(probe, "_CALLS", 3)
-
-
 @pytest.fixture(scope="module")
-def processes() -> Iterator[list[FreshProcess]]:
-    """Real ones, that load their libraries while the payments are simulated."""
-    started = [FreshProcess(), FreshProcess()]
-    yield started
-    for process in started:
-        process.__exit__()
-
-
-@pytest.fixture(scope="module")
-def payment_world(processes: list[FreshProcess], tmp_path_factory: pytest.TempPathFactory) -> World:
+def payment_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A hundred days of card payments, and a sound challenger."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.mktemp("drills")))
@@ -124,37 +95,30 @@ def run(world: World, one: Drill) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("one", drills.ALL, ids=lambda one: one.name)
-def test_on_payments_each_planted_fault_gets_the_verdict_that_must_follow(payment_world, processes, one, monkeypatch):
-    if one.name in ("slow model", "huge model"):
-        monkeypatch.setattr(offline, "FreshProcess", processes.pop)
-        # What makes them slow and large is the number of trees, and no tree needs so many rows.
-        small = vars(payment_world.parts) | {"train": payment_world.parts.train.head(3_000)}
-        payment_world = World(
-            payment_world.problem, type(payment_world.parts)(**small), payment_world.live, payment_world.seed
-        )
+def test_on_payments_each_planted_fault_gets_the_verdict_that_must_follow(payment_world, one):
     assert one.applies(payment_world.problem)
     found = run(payment_world, one)
     assert found["right"], found
     assert found["reason"]
 
 
-def test_on_three_classes_each_planted_fault_gets_the_verdict_that_must_follow(bands, here, monkeypatch):
+def test_on_three_classes_each_planted_fault_gets_the_verdict_that_must_follow(bands, monkeypatch):
     monkeypatch.setenv("PERENNIAL_HOME", str(bands))
     shown = []
     figures = drills.run_drills("bands", NOW, show=shown.append)
-    assert [one for one in figures["drills"] if not one["right"]] == []
+    assert "\n".join(f"{one['name']}: {one['reason']}" for one in figures["drills"] if not one["right"]) == ""
     assert shown == figures["drills"]
     assert figures["right"] == len(figures["drills"]) == len(drills.ALL) - 1  # a threshold is a matter of two classes
 
 
-def test_on_real_hours_each_planted_fault_gets_the_verdict_that_must_follow(here, tmp_path, monkeypatch):
+def test_on_real_hours_each_planted_fault_gets_the_verdict_that_must_follow(tmp_path, monkeypatch):
     table = Path(os.environ.get("PERENNIAL_DATA", "")) / "bike_sharing/hour.csv"
     if not os.environ.get("PERENNIAL_DATA") or not table.exists():
         pytest.skip("PERENNIAL_DATA names no folder with bike_sharing/hour.csv")
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     windows.link(load_problem("bikes"), table)
     figures = drills.run_drills("bikes", datetime(2012, 6, 1, tzinfo=UTC))
-    assert [one for one in figures["drills"] if not one["right"]] == []
+    assert "\n".join(f"{one['name']}: {one['reason']}" for one in figures["drills"] if not one["right"]) == ""
     assert len(figures["drills"]) == len(drills.ALL) - 2  # nor has it classes, of which one could be alone
 
 
@@ -166,7 +130,9 @@ def test_every_fault_that_was_asked_for_is_drilled_once(name):
 def test_there_are_many_and_each_has_a_name_of_its_own():
     assert len(drills.ALL) >= 25
     assert len({one.name for one in drills.ALL}) == len(drills.ALL)
-    assert [*offline.DRILLS, *live.DRILLS] == drills.ALL
+    rooms = [importlib.import_module(f"flows.drills.{m.name}") for m in pkgutil.iter_modules(drills.__path__)]
+    declared = [drill.name for room in rooms for drill in getattr(room, "DRILLS", [])]
+    assert sorted(declared) == sorted(drill.name for drill in drills.ALL)
 
 
 def test_no_drill_is_passed_by_gates_that_always_give_the_same_answer():
@@ -214,7 +180,7 @@ def passes(*_args: Any, **_more: Any) -> Verdict:
         ("shares_held", "sample-ratio mismatch"),
     ],
 )
-def test_a_gate_that_always_says_yes_is_found_out(world, here, gate, name, monkeypatch):
+def test_a_gate_that_always_says_yes_is_found_out(world, gate, name, monkeypatch):
     # An exception in the look-up is the gate's FAIL through `closed`: where it is looked up and nothing comes of it.
     change = {"champion": lambda: world.naive} if name == "exception in champion look-up" else {}
     monkeypatch.setattr(f"tasks.gates.{gate}", passes)
@@ -378,7 +344,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_a_teams_own_home_ledger_and_log_are_untouched(bands, here, monkeypatch, tmp_path):
+def test_a_teams_own_home_ledger_and_log_are_untouched(bands, monkeypatch, tmp_path):
     urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL")}
     for name, value in {"PERENNIAL_HOME": str(bands), **urls}.items():
         monkeypatch.setenv(name, value)

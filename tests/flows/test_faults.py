@@ -13,7 +13,7 @@ from schemas.plans import Reason
 from schemas.problems import fraud
 from schemas.stage import Stage
 from schemas.verdict import Outcome
-from tasks import ledger, predictions, registry, windows
+from tasks import ledger, modelfile, predictions, registry, windows
 from tests.flows.test_turns import DAY, PROBLEM, Killed, killed_at, newest, promoted, state, verdicts
 
 BRITTLE = PROBLEM.recipe.model_copy(update={"unseen_categories": "raise"}).model_dump(mode="json")
@@ -87,7 +87,7 @@ def test_a_challenger_whose_file_is_gone_stops_itself_and_not_the_champion(at, m
 
     def load(problem, model):
         if model.name == "boosting":
-            raise registry.AlteredModelError("its file is gone")
+            raise modelfile.AlteredModelError("its file is gone")
         return real(problem, model)
 
     monkeypatch.setattr(registry, "load", load)
@@ -164,7 +164,7 @@ def test_a_revert_to_a_model_that_cannot_serve_is_refused_and_forgotten(at, monk
 
     def load(problem, model):
         if model.name == "heuristic":
-            raise registry.AlteredModelError("its file is gone")
+            raise modelfile.AlteredModelError("its file is gone")
         return real(problem, model)
 
     monkeypatch.setattr(registry, "load", load)

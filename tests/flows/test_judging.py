@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from flows import lifecycle, trial
-from flows import training as flow_training
+from flows.case import Case
 from flows.drills.world import Faulty, World, build
-from flows.judging import Case, blocks_of, judge, verdict_of
+from flows.judging import judge, verdict_of
 from flows.operations import ask
 from flows.replay import plain_turn
 from schemas.framing import Requirement
@@ -329,10 +329,10 @@ def test_without_a_matrix_value_is_the_loss_at_its_price(case):
 
 
 def test_rows_are_resampled_by_day_or_by_whose_they_are(case):
-    days = blocks_of(case)
+    days = case.blocks
     assert len(set(days.tolist())) == 5
     entity = asking(case, framing={"entity": "kind"})
-    assert set(blocks_of(entity).tolist()) == {"a", "b"}
+    assert set(entity.blocks.tolist()) == {"a", "b"}
     assert entity.clusters.tolist() == case.parts.test["kind"].tolist()
 
 
@@ -375,6 +375,7 @@ def test_a_simpler_recipe_is_taken_only_where_it_is_all_there_is_against_this_on
 def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeypatch, live, found, said, in_a_replay):
     measured = {"rows": 20, "differing": 0, "load_seconds": 0.1, "latency_ms": 1.0, "memory_mb": 1.0, "size_mb": 1.0}
     probed = trial.gates.Probe(**(measured | found))
+    monkeypatch.setattr("flows.trial.probe", lambda *_: probed)
     monkeypatch.setattr("flows.trial.registry.model_file", lambda *_: Path("model.skops"))
     one = trial.Trial(
         turn=SimpleNamespace(problem=made.HIGH, live=live),
@@ -383,7 +384,6 @@ def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeyp
         labelled=world.parts.test,
         until=made.START + 58 * made.DAY,
         run="",
-        process=SimpleNamespace(probe=lambda *_: probed),
     )
     verdict = trial._serveable(one, world.model("a"), world.challenger)
     assert verdict.outcome is (FAIL if live else in_a_replay)
@@ -394,15 +394,6 @@ def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeyp
 # A whole trial, on a table in which a straight line is as good as trees, and which ends.
 
 BEGIN = made.START + 38 * made.DAY
-
-
-class Nobody:
-    """In place of a fresh process, where serveability is not asked."""
-
-    def __enter__(self) -> "Nobody":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -418,7 +409,6 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ledger.Row]]
     with made.added(problem, folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(folder / "home"))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setattr(flow_training, "FreshProcess", Nobody)
         for day in range(6):  # five days of held-out rows: fewer give a metric no interval
             plain_turn("high", BEGIN + day * made.DAY)
         now = BEGIN + 5.1 * made.DAY

@@ -15,7 +15,8 @@ import pandas as pd
 import pandera.pandas as pa
 from scipy.stats import beta
 
-from flows.judging import Case, judge, verdict_of
+from flows.case import Case
+from flows.judging import judge, verdict_of
 from schemas.framing import BrierLoss, Framing
 from schemas.plans import Gate, Promotion, RetrainingPlan
 from schemas.problem import Problem

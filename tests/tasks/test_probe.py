@@ -1,8 +1,10 @@
 """Does a model that was logged serve in a process that shares nothing with the one that trained it?"""
 
 import os
+import signal
+import subprocess
+import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -15,7 +17,7 @@ from schemas.trusted import trusted_for
 from schemas.verdict import Outcome
 from tasks import training
 from tasks.gates import Limits, serveable
-from tasks.probe import FreshProcess
+from tasks.probe import _compared, _serve, probe, warm
 from tasks.scoring import Scores, score
 
 LIMITS = Limits(load_seconds=60, latency_ms=5_000, memory_mb=4_000, size_mb=100)
@@ -67,42 +69,35 @@ def golden(toy, rows):
 
 @pytest.fixture(scope="module")
 def found(toy, model, rows, golden, tmp_path_factory):
-    """What a fresh process each finds of three files; they load their libraries side by side, as beside a training."""
+    """What a fresh process each finds of three files."""
     folder, said = tmp_path_factory.mktemp("models"), score(model, golden, toy.framing)
     other = training.fit(toy.recipe, toy.framing, rows.head(100), seed=3, threshold=0.3)
     files = {"sound": (_sound, model), "another": (_sound, other), "untrusted": (_untrusted, model)}
-    with ExitStack() as stack:
-        started = {name: stack.enter_context(FreshProcess()) for name in files}
-        for name, (write, logged) in files.items():
-            write(folder / f"{name}.skops", logged)
-        return {
-            name: process.probe(folder / f"{name}.skops", trusted_for(None), golden, said, toy.framing)
-            for name, process in started.items()
-        }
+    for name, (write, logged) in files.items():
+        write(folder / f"{name}.skops", logged)
+    return {name: probe(folder / f"{name}.skops", trusted_for(None), golden, said, toy.framing) for name in files}
 
 
 def test_a_sound_model_scores_alike_in_a_process_of_its_own(found):
-    probe = found["sound"]
-    assert (probe.rows, probe.differing, probe.error) == (30, 0, "")
-    assert serveable(probe, LIMITS).outcome is Outcome.PASS
+    seen = found["sound"]
+    assert (seen.rows, seen.differing, seen.error) == (30, 0, "")
+    assert serveable(seen, LIMITS).outcome is Outcome.PASS
 
 
 def test_what_it_takes_is_measured(found):
-    probe = found["sound"]
-    assert 0 < probe.load_seconds < 60
-    assert 0 < probe.latency_ms < 5_000
-    assert 0 <= probe.memory_mb < 4_000
-    assert 0 < probe.size_mb < 1
+    seen = found["sound"]
+    assert 0 < seen.load_seconds < 60
+    assert 0 < seen.latency_ms < 5_000
+    assert 0 <= seen.memory_mb < 4_000
+    assert 0 < seen.size_mb < 1
 
 
 def test_a_file_that_does_not_serve_is_an_error_that_names_it_and_never_a_pass(found):
-    probe = found["untrusted"]
-    assert "UntrustedTypesFoundException" in probe.error
-    assert "\n" not in probe.error
-    assert len(probe.error) <= 200
-    verdict = serveable(probe, LIMITS)
+    seen = found["untrusted"]
+    assert seen.error == "UntrustedTypesFoundException"
+    verdict = serveable(seen, LIMITS)
     assert verdict.outcome is Outcome.FAIL
-    assert probe.error in verdict.reason
+    assert seen.error in verdict.reason
 
 
 def test_a_model_that_is_another_one_once_it_is_loaded_is_found(found):
@@ -127,24 +122,20 @@ def test_a_model_that_is_another_one_once_it_is_loaded_is_found(found):
 def test_what_the_process_does_raises_for_every_file_that_is_no_model_of_ours(
     toy, model, golden, tmp_path, write, raises
 ):
-    from tasks import probe
-
     write(tmp_path / "model.skops", model)
     golden.to_parquet(tmp_path / "golden.parquet")
     order = {"file": str(tmp_path / "model.skops"), "trusted": trusted_for(None)}
     order |= {"rows": str(tmp_path / "golden.parquet"), "framing": toy.framing.model_dump_json()}
     with pytest.raises(raises):
-        probe._serve(order)
+        _serve(order)
 
 
 def _probed(toy, model, golden, path, said):
     """With a process that has answered already: the comparison is this process's own."""
-    from tasks import probe
-
     answered = {"load_seconds": 0.1, "latency_ms": 1.0, "memory_mb": 1.0}
     fresh = score(model, golden, toy.framing)
     answered |= {"score": fresh.score.tolist(), "decision": fresh.decision.tolist()}
-    return probe._compared(answered, path, said)
+    return _compared(answered, path, said)
 
 
 @pytest.mark.parametrize(
@@ -163,47 +154,107 @@ def test_a_row_that_scores_or_decides_otherwise_is_counted(toy, model, golden, t
     assert _probed(toy, model, golden, tmp_path / "none", said).differing == differing
 
 
-def test_a_process_that_is_never_asked_ends_with_its_context_and_leaves_no_zombie():
-    with FreshProcess() as process:
-        pid = process._process.pid
-        os.kill(pid, 0)  # it is there
-    assert process._process.returncode is not None
-    with pytest.raises(ProcessLookupError):
+class Loud:
+    """Prints while it answers, and keeps count of its answers."""
+
+    asked = 0
+
+    def predict_proba(self, frame):
+        print("a row for everybody to read")
+        Loud.asked += 1
+        return np.column_stack([np.full(len(frame), 1 - Loud.asked / 100), np.full(len(frame), Loud.asked / 100)])
+
+
+class Deadly:
+    def predict_proba(self, frame):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A zygote of this test's own, ended with it."""
+    kept = []
+    monkeypatch.setattr("tasks.probe._kept", kept)
+    yield kept
+    for zygote in kept:
+        zygote.end()
+
+
+def _ask(toy, model, golden, path, *, trusted=()):
+    skops.io.dump(model, path)
+    said = Scores(np.full(len(golden), 0.01), np.zeros(len(golden)))
+    return probe(path, [*trusted_for(None), *trusted], golden, said, toy.framing)
+
+
+def _gone(pid: int) -> bool:
+    try:
         os.kill(pid, 0)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    except ProcessLookupError:
+        return True
+    return False
 
 
-def test_it_ends_with_its_context_when_that_is_left_by_an_error():
-    process = FreshProcess()
-    with pytest.raises(RuntimeError), process:
-        raise RuntimeError("training raised")
-    with pytest.raises(ProcessLookupError):
-        os.kill(process._process.pid, 0)
+def test_each_model_meets_a_process_that_no_other_was_in_and_what_it_prints_is_no_answer(toy, golden, tmp_path, own):
+    """It counts its answers in its class: the second process knows nothing of the first."""
+    loud = [f"{Loud.__module__}.Loud"]
+    for _ in range(2):
+        seen = _ask(toy, Loud(), golden, tmp_path / "loud.skops", trusted=loud)
+        assert (seen.error, seen.differing) == ("", 0)
+    assert Loud.asked == 0
 
 
-def test_a_process_that_gives_no_answer_in_time_is_an_error_and_is_ended(toy, model, golden, tmp_path, monkeypatch):
+def test_a_model_that_brings_its_process_down_is_an_error_and_the_next_one_is_served(toy, model, golden, tmp_path, own):
+    seen = _ask(toy, Deadly(), golden, tmp_path / "deadly.skops", trusted=[f"{Deadly.__module__}.Deadly"])
+    assert seen.error == f"it ended with status {-signal.SIGSEGV}"
+    assert serveable(seen, LIMITS).outcome is Outcome.FAIL
+    first = own[0].process.pid
+    assert _ask(toy, model, golden, tmp_path / "model.skops").error == ""
+    assert own[0].process.pid == first
+
+
+def test_no_answer_in_time_is_an_error_and_whoever_gives_none_is_ended(toy, model, golden, tmp_path, own, monkeypatch):
     monkeypatch.setattr("tasks.probe._AT_MOST", 0.01)
-    skops.io.dump(model, tmp_path / "model.skops")
     began = time.monotonic()
-    with FreshProcess() as process:
-        probe = process.probe(
-            tmp_path / "model.skops", trusted_for(None), golden, score(model, golden, toy.framing), toy.framing
-        )
-    assert probe.error.startswith("no answer within")
-    assert serveable(probe, LIMITS).outcome is Outcome.FAIL
+    seen = _ask(toy, model, golden, tmp_path / "model.skops")
+    assert seen.error == "no answer within 0.01 s"
+    assert serveable(seen, LIMITS).outcome is Outcome.FAIL
     assert time.monotonic() - began < 5
-    with pytest.raises(ProcessLookupError):
-        os.kill(process._process.pid, 0)
+    assert own[0].process.returncode is not None
+    assert _gone(own[0].process.pid)
 
 
-def test_a_process_that_has_died_before_it_is_asked_is_an_error(toy, model, golden, tmp_path):
-    skops.io.dump(model, tmp_path / "model.skops")
-    with FreshProcess() as process:
-        process._process.kill()
-        process._process.wait()
-        probe = process.probe(
-            tmp_path / "model.skops", trusted_for(None), golden, score(model, golden, toy.framing), toy.framing
-        )
-    assert "ended without a word" in probe.error
-    assert serveable(probe, LIMITS).outcome is Outcome.FAIL
+def test_a_zygote_that_has_died_is_replaced(toy, model, golden, tmp_path, own):
+    warm()
+    dead = own[0].process
+    dead.kill()
+    dead.wait()
+    assert _ask(toy, model, golden, tmp_path / "model.skops").error == ""
+    assert own[0].process.pid != dead.pid
+
+
+def test_one_that_dies_while_it_is_asked_is_an_error(toy, model, golden, tmp_path, own, monkeypatch):
+    warm()
+    own[0].process.kill()
+    own[0].process.wait()
+    monkeypatch.setattr(own[0].process, "poll", lambda: None)  # nobody has seen it yet
+    seen = _ask(toy, model, golden, tmp_path / "model.skops")
+    assert seen.error == "it ended without a word"
+    monkeypatch.undo()
+    own.clear()
+
+
+def test_it_ends_with_the_process_that_started_it():
+    code = "from tasks import probe; probe.warm(); print(probe._kept[0].process.pid)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert _gone(int(done.stdout))
+
+
+def test_it_ends_when_its_owner_is_killed():
+    code = "import os; from tasks import probe; probe.warm(); print(probe._kept[0].process.pid, flush=True); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 30  # it is still loading its libraries, and then finds its pipe closed
+    while not _gone(pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert _gone(pid)

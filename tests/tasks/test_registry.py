@@ -17,7 +17,7 @@ from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.rows import State
 from schemas.stage import Stage
-from tasks import registry
+from tasks import modelfile, registry
 
 ROWS = pd.DataFrame({"x": np.linspace(-1, 1, 40)})
 LABELS = (ROWS["x"] > 0).astype(int)
@@ -76,13 +76,13 @@ def test_an_altered_file_is_refused(problem):
     import skops.io
 
     skops.io.dump(_model(5.0), folder / "model.skops")
-    with pytest.raises(registry.AlteredModelError, match="its file was changed"):
+    with pytest.raises(modelfile.AlteredModelError, match="its file was changed"):
         registry.load(problem, registered)
 
 
 def test_a_version_of_another_hash_is_refused(problem):
     registered = _register(problem, _model(6.0))
-    with pytest.raises(registry.AlteredModelError, match="the ledger says 000000000000"):
+    with pytest.raises(modelfile.AlteredModelError, match="the ledger says 000000000000"):
         registry.load(problem, replace(registered, sha256="0" * 64))
 
 
@@ -91,11 +91,11 @@ def test_a_type_nobody_trusts_is_neither_registered_nor_adopted(problem, tmp_pat
 
     stranger = GaussianProcessClassifier(random_state=1).fit(ROWS, LABELS)
     stranger.extra_ = Path("/somewhere")  # a type that no list of ours or of skops holds
-    with pytest.raises(registry.AlteredModelError, match=r"not on our list: .*Path"):
+    with pytest.raises(modelfile.AlteredModelError, match=r"not on our list: .*Path"):
         _register(problem, stranger)
     skops.io.dump(stranger, tmp_path / "model.skops")
     for uri in (tmp_path, tmp_path / "model.skops"):
-        with pytest.raises(registry.AlteredModelError, match="nobody trusts"):
+        with pytest.raises(modelfile.AlteredModelError, match="nobody trusts"):
             registry.adopt(problem, str(uri))
 
 
@@ -153,7 +153,7 @@ def test_two_dumps_of_one_model_have_one_digest_and_two_files(tmp_path):
         skops.io.dump(model, path)
     other = skops.io.loads(skops.io.dumps(model))
     skops.io.dump(other, tmp_path / "reloaded.skops")
-    assert len({registry.digest(path) for path in [*paths, tmp_path / "reloaded.skops"]}) == 1
+    assert len({modelfile.digest(path) for path in [*paths, tmp_path / "reloaded.skops"]}) == 1
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_models_that_differ_anywhere_differ_in_digest(tmp_path, one, other):
 
     for name, model in (("one", one), ("other", other)):
         skops.io.dump(model, tmp_path / name)
-    assert registry.digest(tmp_path / "one") != registry.digest(tmp_path / "other")
+    assert modelfile.digest(tmp_path / "one") != modelfile.digest(tmp_path / "other")
 
 
 def test_arrays_swapped_within_a_file_change_its_digest(tmp_path):
@@ -188,4 +188,4 @@ def test_arrays_swapped_within_a_file_change_its_digest(tmp_path):
     with zipfile.ZipFile(swapped, "w") as archive:
         for name, data in content.items():
             archive.writestr(name, data)
-    assert registry.digest(swapped) != registry.digest(path)
+    assert modelfile.digest(swapped) != modelfile.digest(path)
