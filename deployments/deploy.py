@@ -86,7 +86,8 @@ async def register(apply: Callable[[RunnerDeployment], Awaitable[UUID]]) -> dict
         await _prune(client, set(ids.values()))
         for name in known_problems():
             await client.upsert_global_concurrency_limit_by_name(limit_name(name), 1)
-        for automation in [*_automations(ids["retrain/retrain"]), _crash_without_heartbeat()]:
+        trips = [_turn_on_trip(name, ids[f"lifecycle/{name}"]) for name in known_problems()]
+        for automation in [*_automations(ids["retrain/retrain"]), *trips, _crash_without_heartbeat()]:
             await _upsert(client, automation)
     return ids
 
@@ -128,6 +129,21 @@ def _automations(retrain_id: UUID) -> list[AutomationCore]:
         )
         for cause in ("drift", "decay")
     ]
+
+
+def _turn_on_trip(problem: str, lifecycle_id: UUID) -> AutomationCore:
+    """A gateway has stopped a challenger by itself: the next turn, started at once, writes the rollback down."""
+    return AutomationCore(
+        name=f"perennial: a trip of {problem} turns the crank",
+        description=f"A perennial.trip event of {problem} runs its lifecycle.",
+        trigger=EventTrigger(
+            expect={"perennial.trip"},
+            match={"prefect.resource.id": f"perennial.problem.{problem}"},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[RunDeployment(source="selected", deployment_id=lifecycle_id, job_variables=None, parameters=None)],
+    )
 
 
 def _crash_without_heartbeat() -> AutomationCore:

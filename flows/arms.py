@@ -24,18 +24,30 @@ __all__ = [
     "matured_rows",
     "ratio_held",
     "same_evidence",
+    "scored_beside",
     "shifts",
     "sides",
+    "slow_by_arm",
 ]
+
+
+_LATENCIES = 100  # fewer say nothing about a hundredth of them
 
 
 def logged(turn: Turn, stage: Stage) -> pd.DataFrame:
     """What this rollout logged since the stage began, labels not needed: the fast clock."""
+    assert turn.state.since is not None
+    return logged_in(turn, stage, since=turn.state.since)
+
+
+def logged_in(turn: Turn, stage: Stage, *, since: datetime | None = None) -> pd.DataFrame:
+    """What this rollout logged in a stage, whether or not that stage is over."""
     state = turn.state
-    assert state.since is not None
+    began = since or state.tried
+    assert began is not None
     return predictions.cohort(
         turn.problem,
-        since=state.since,
+        since=began,
         now=turn.now,
         rollout=state.rollout,
         stages=(str(stage),),
@@ -101,6 +113,27 @@ def errors_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict:
         ratio=plan.error_ratio,
         alpha=plan.alpha,
         arms=f"which answered {challengers.mean() if len(rows) else 0:.1%} of requests",
+    )
+
+
+def scored_beside(turn: Turn, rows: pd.DataFrame) -> tuple[pd.DataFrame, Verdict]:
+    """The rows that the model beside was asked about, and whether enough were: a gateway drops what it cannot keep up with."""
+    asked = rows["rival_decision"].notna() | rows["rival_error"].notna()
+    limit = turn.problem.serving.shadow_dropped
+    return rows[asked], gates.mirror_complete(int((~asked).sum()), len(rows), limit=limit)
+
+
+def slow_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict | None:
+    """Of the answers that took too long, which arm gave them? None where nobody measured, as when turns score batches."""
+    before = logged_in(turn, Stage.SHADOW)["latency_ms"].dropna()
+    if len(before) < _LATENCIES:
+        return None
+    plan, framing = turn.problem.rollout, turn.problem.framing
+    limit = max(float(before.quantile(0.99)), framing.latency_budget.total_seconds() * 1e3)
+    firsts = rows[rows["latency_ms"] > limit].drop_duplicates("entity")
+    hits = (firsts["role"] == "challenger").astype(float)
+    return gates.latency_guardrail(
+        hits, firsts["probability"], ratio=plan.slow_ratio, alpha=plan.alpha, arms=f"over {limit:.0f} ms"
     )
 
 

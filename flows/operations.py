@@ -116,7 +116,7 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
             f"the model {what} of the {known.monitoring.reference.days} days before {moment:%Y-%m-%d}; it is not adopted."
         )
     with registry.training_run(known, key=f"{problem}/adopt") as run:
-        registered = registry.register(known, model, name="adopted", example=rows[features].head(5), run_id=run)
+        registered = registry.register(known, model, name="adopted", example=rows[features].head(30), run_id=run)
     # Nobody told us what it was trained on, so every row up to now counts as seen.
     registered = replace(registered, trained_until=moment)
     state = ledger.update(problem, lambda state: adopted(state, registered, actor=actor or _user(), now=moment))

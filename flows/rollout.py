@@ -15,8 +15,10 @@ from flows.arms import (
     matured_rows,
     ratio_held,
     same_evidence,
+    scored_beside,
     shifts,
     sides,
+    slow_by_arm,
 )
 from flows.turn import Turn
 from schemas.plans import Promotion
@@ -40,6 +42,7 @@ def shadow(turn: Turn) -> Decision:
     rows = predictions.cohort(
         problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",), matured=False
     )
+    rows, mirrored = scored_beside(turn, rows)
     mature = rows[rows["event_time"] < turn.now - maturity]
     matured = mature[mature["label"].notna()]
 
@@ -58,6 +61,7 @@ def shadow(turn: Turn) -> Decision:
         gates.closed("error guardrail", lambda: errors_side_by_side(turn, rows)),
         gates.closed("paired loss", paired),
         labels_complete(turn, mature),
+        mirrored,
         *same_evidence(turn, matured),
         *(gates.closed("prediction shift", check) for check in shifts(turn, rows["rival_decision"].dropna())),
     ]
@@ -90,6 +94,8 @@ def canary(turn: Turn) -> Decision:
         gates.closed("error guardrail", lambda: errors_by_arm(turn, rows)),
         gates.closed("sample ratio", lambda: ratio_held(turn, firsts)),
     ]
+    slow = slow_by_arm(turn, rows)
+    guards += [slow] if slow else []
     verdict = combine("canary", [*guards, traffic])
     larger = [share for share in plan.shares if share > state.share]
     if combine("guards", guards).outcome is Outcome.PASS and larger:
@@ -142,7 +148,8 @@ def ab_test(turn: Turn) -> Decision:
         )
 
     firsts = fresh.drop_duplicates("entity")
-    guards = [errors, labels_complete(turn, mature)]
+    slow = slow_by_arm(turn, fresh)
+    guards = [errors, labels_complete(turn, mature), *([slow] if slow else [])]
     if len(firsts):
         guards.append(gates.closed("sample ratio", lambda: ratio_held(turn, firsts)))
     verdict = combine("business effect", [*guards, gates.closed("business effect", effect)])

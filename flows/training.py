@@ -32,7 +32,7 @@ def first_champion(turn: Turn) -> Decision:
     checked, fault = _checked(problem, rows)
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
-    example = checked.valid[_inputs(problem)].head(5)
+    example = checked.valid[_inputs(problem)].head(30)
     until: datetime | None = None
     if problem.heuristic is not None:
         model, name = problem.heuristic.fit(), "heuristic"

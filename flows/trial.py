@@ -181,7 +181,7 @@ def _logged(
             problem,
             model,
             name=trial.recipe.family,
-            example=everything[list(trial.recipe.features)].head(5),
+            example=everything[list(trial.recipe.features)].head(30),
             run_id=trial.run,
             why=str(trial.turn.state.why or ""),
             trained_from=everything[problem.framing.event_time].min().to_pydatetime(),

@@ -14,10 +14,10 @@ from schemas.rows import Entry, State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, ledger, predictions, registry, scoring, windows
+from tasks import contracts, journal, ledger, predictions, registry, scoring, windows
 from tasks.transitions import Decision, advance, rules_changed
 
-__all__ = ["ClockError", "Turn", "begin", "conclude", "held", "judged_by_old_rules", "reverting", "seed_of"]
+__all__ = ["ClockError", "Turn", "begin", "conclude", "held", "judged_by_old_rules", "reverting", "seed_of", "tripped"]
 
 _CHUNK = timedelta(days=7)  # requests are read and scored a week at a time, so memory stays bounded
 log = logging.getLogger("perennial")
@@ -75,6 +75,8 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
 
     A batch that breaks the contract as a whole stops here: requests from it on wait until the table is mended.
     """
+    if (Settings().serving or problem.serving.answered_by) == "gateway":
+        return _read_log(turn, problem)
     first = start = turn.state.scored or turn.now
     champion, rival = _serving(problem, turn.state)
     taken = replace(turn, scored=start)
@@ -99,6 +101,33 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
     rows = taken.answered + taken.unanswered + taken.quarantined
     labelled = predictions.log_labels(problem, windows.read_labels(problem, first, turn.now))
     return replace(taken, labelled=labelled, bad_share=taken.quarantined / rows if rows else 0.0)
+
+
+def _read_log(turn: Turn, problem: Problem) -> Turn:
+    """A gateway has answered and logged the requests: count them, and what it refused at the door. Labels of the table
+    count as well as those it was sent."""
+    first = turn.state.scored or turn.now
+    finite, unanswered = predictions.answered(problem, since=first, until=turn.now)
+    # Refusals have no event time, only the moment they happened: a turn of another time cannot place them.
+    refused = journal.refused_since(problem, first, turn.now) if turn.live else {}
+    # A row that breaks several rules is counted under each: the largest is the least that it can be.
+    bad = max(refused.values(), default=0)
+    labelled = (
+        predictions.log_labels(problem, windows.read_labels(problem, first, turn.now))
+        if windows.available(problem)
+        else 0
+    )
+    rows = finite + unanswered + bad
+    return replace(
+        turn,
+        scored=turn.now,
+        answered=finite,
+        unanswered=unanswered,
+        quarantined=bad,
+        faults=refused,
+        bad_share=bad / rows if rows else 0.0,
+        labelled=labelled,
+    )
 
 
 def _serving(problem: Problem, state: State) -> tuple[Any, Any]:
@@ -163,6 +192,18 @@ def reverting(turn: Turn) -> Decision | None:
         Verdict("request", Outcome.FAIL, f"{request.actor} asks to revert: {request.note}"),
         notes={"actor": request.actor},
     )
+
+
+def tripped(turn: Turn) -> Decision | None:
+    """A gateway's breaker has taken the challenger off the answers: the rollout ends here."""
+    state = turn.state
+    if state.challenger is None or state.stage not in (Stage.SHADOW, Stage.CANARY, Stage.AB):
+        return None
+    found = [trip for trip in journal.trips(turn.problem, state.rollout) if trip.model == state.challenger.sha256]
+    if not found:
+        return None
+    said = f"the gateway's breaker tripped at {found[0].at:%Y-%m-%d %H:%M:%S} UTC: {found[0].reason}"
+    return Decision(Verdict("breaker", Outcome.FAIL, said))
 
 
 def judged_by_old_rules(turn: Turn) -> Decision | None:

@@ -5,10 +5,20 @@ Every number says its unit and its reason. A problem overrides what its own traf
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Gate", "MonitoringPlan", "PairedTest", "Promotion", "Reason", "RetrainingPlan", "RolloutPlan"]
+__all__ = [
+    "Gate",
+    "MonitoringPlan",
+    "PairedTest",
+    "Promotion",
+    "Reason",
+    "RetrainingPlan",
+    "RolloutPlan",
+    "ServingPlan",
+]
 
 
 class Reason(StrEnum):
@@ -97,6 +107,11 @@ class RolloutPlan(_Plan):
     )
     error_ratio: float = Field(
         default=1.0, gt=0, description="The challenger's error rate over the champion's that is still sound."
+    )
+    slow_ratio: float = Field(
+        default=2.0,
+        gt=0,
+        description="The challenger's rate of slow answers over the champion's that is still sound; slow is what takes longer than both the latency budget and the champion's p99 in shadow.",
     )
     prediction_shift: float | None = Field(
         default=3.0,
@@ -250,3 +265,43 @@ class RetrainingPlan(_Plan):
     def promotes_by(self, reason: Reason) -> Promotion:
         """Superiority is the default: an equal model passes a non-inferiority test by design."""
         return self.promotion.get(reason, Promotion.SUPERIORITY)
+
+
+class ServingPlan(_Plan):
+    """How requests are answered, what they may ask, and how long what was answered is kept."""
+
+    answered_by: Literal["turns", "gateway"] = Field(
+        default="turns",
+        description="turns: each turn scores the rows of the table that came since. gateway: requests come by HTTP, and turns read its log.",
+    )
+    log_away: Literal["refuse", "serve and spill"] = Field(
+        default="refuse",
+        description="While the prediction log cannot be written: give no answers, or give them and keep them in a local file.",
+    )
+    request_bytes: int = Field(default=2**20, ge=1_000, description="A larger body is refused before it is read whole.")
+    request_rows: int = Field(default=500, ge=1, le=512, description="Rows of one request; more are for batch scoring.")
+    rows_waiting: int = Field(
+        default=10_000, ge=512, description="Rows in the queue over which a request is told to wait."
+    )
+    shadow_rows_waiting: int = Field(
+        default=4_000,
+        ge=0,
+        description="Rows waiting for a shadow score over which further ones are dropped, and counted.",
+    )
+    shadow_dropped: float = Field(
+        default=0.05, gt=0, lt=1, description="Share of dropped shadow scores over which the others are a selection."
+    )
+    trip_in_a_row: int = Field(
+        default=5, ge=2, description="Bad rows of the challenger, one after another, that trip its breaker."
+    )
+    slow_call: timedelta = Field(
+        default=timedelta(milliseconds=500), description="A call of the challenger that takes longer counts as bad."
+    )
+    poll: timedelta = Field(default=timedelta(seconds=1), description="How often a gateway looks for a new route.")
+    keep_features: timedelta = Field(
+        default=timedelta(days=90),
+        description="What was asked is kept this long: for debugging, and it is the most personal part.",
+    )
+    keep_answers: timedelta = Field(
+        default=timedelta(days=730), description="Answers and labels are kept this long in the log, then archived."
+    )

@@ -11,7 +11,7 @@ import pandera.pandas as pa
 
 from schemas.errors import PerennialError
 from schemas.framing import Framing, MinimumFunction
-from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
+from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.recipe import Recipe
 from schemas.source import Source
 
@@ -42,6 +42,7 @@ class Problem:
     rollout: RolloutPlan = field(default_factory=RolloutPlan)
     monitoring: MonitoringPlan = field(default_factory=MonitoringPlan)
     retraining: RetrainingPlan = field(default_factory=RetrainingPlan)
+    serving: ServingPlan = field(default_factory=ServingPlan)
     heuristic: "BaseEstimator | None" = None  # serves first; without one the naive baseline does
     schedule: str = "0 6 * * *"  # cron, UTC: when production turns the crank
 
@@ -63,6 +64,12 @@ class Problem:
         missing = sorted(set(named) - set(self.contract.columns))
         if missing:
             raise ValueError(f"problem {self.name!r} names columns its contract lacks: {', '.join(missing)}")
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What a request may hold: every column of the contract but the label, its time, and what is filled in later."""
+        late = {self.framing.target, self.framing.label_time, *self.source.filled_at, *self.source.filled_at.values()}
+        return tuple(name for name in self.contract.columns if name not in late)
 
     def rules(self) -> str:
         """Hash of contract and framing: a rollout judged by one set of rules never ends under another."""

@@ -1,8 +1,9 @@
 """What does the environment say: where is everything kept, and which servers are used?"""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
@@ -25,6 +26,14 @@ class Settings(BaseSettings):
     ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow; used for links only.")
     seed: int = Field(default=7, description="Every random choice derives from it.")
     threads: int = Field(default=1, ge=1, description="Threads of a fit. One makes it the same on every machine.")
+
+    serving: Literal["turns", "gateway"] | None = Field(
+        default=None, description="Overrides who answers requests, for every problem; a plan says it for one."
+    )
+    gateway_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token of the gateway; without one its operator routes answer on loopback only.",
+    )
 
     @property
     def root(self) -> Path:

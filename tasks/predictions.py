@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from tasks.database import open_database
 from tasks.scoring import Answers, class_indices
 
-__all__ = ["cohort", "log", "log_labels", "served"]
+__all__ = ["answered", "cohort", "log", "log_labels", "served"]
 
 _COLUMNS = [
     "problem",
@@ -58,8 +58,9 @@ _JUDGED = [
     "rival_score",
     "rival_decision",
     "rival_error",
+    "latency_ms",
 ]
-_PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in _COLUMNS))
+_PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in (*_COLUMNS, "request")))
 _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
 
 
@@ -137,10 +138,11 @@ def cohort(
         wanted = wanted.where(_PREDICTIONS.c.rollout == rollout)
     if stages:
         wanted = wanted.where(_PREDICTIONS.c.stage.in_(stages))
-    wanted = wanted.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key)
+    # A client may ask about one key several times; its first answer is the one that the label judges.
+    wanted = wanted.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key, _PREDICTIONS.c.request)
     with _engine().connect() as connection:
         rows = pd.DataFrame(connection.execute(wanted).all(), columns=_JUDGED)
-    rows = _read(problem, rows)
+    rows = _read(problem, rows.drop_duplicates("key", ignore_index=True))
     rows = rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True))
     if not with_labels:
         return rows
@@ -160,6 +162,18 @@ def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFram
         rows = pd.DataFrame(connection.execute(query.order_by(_PREDICTIONS.c.event_time)).all())
     rows = _read(problem, rows)
     return rows.assign(event_time=pd.to_datetime(rows["event_time"], unit="us", utc=True)) if len(rows) else rows
+
+
+def answered(problem: Problem, *, since: datetime, until: datetime) -> tuple[int, int]:
+    """Rows logged in the time by event time: how many got an answer, and how many got none."""
+    query = sa.select(sa.func.count(), sa.func.count(_PREDICTIONS.c.answer_decision)).where(
+        _PREDICTIONS.c.problem == problem.name,
+        _PREDICTIONS.c.event_time >= _moment(since),
+        _PREDICTIONS.c.event_time < _moment(until),
+    )
+    with _engine().connect() as connection:
+        rows, finite = connection.execute(query).one()
+    return int(finite), int(rows - finite)
 
 
 def _labels(problem: Problem, *, since: datetime, now: datetime) -> pd.Series:

@@ -1,9 +1,10 @@
 """Which models are there, and which roles do they hold? The only module that speaks to MLflow."""
 
-import json
 import logging
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,22 +13,27 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from schemas.errors import PerennialError
 from schemas.problem import Problem
+from schemas.route import BrokenRouteError, Route, Served
 from schemas.rows import Model, State
 from schemas.settings import Settings
 from schemas.trusted import trusted_for
 from tasks.modelfile import AlteredModelError, content_of, digest, load_file
+from tasks.scoring import Scores, score
 
 __all__ = [
     "AlteredModelError",
     "adopt",
+    "fetch",
     "load",
     "log_report",
     "model_file",
     "project",
+    "read_route",
     "register",
     "run_link",
     "training_run",
@@ -88,7 +94,8 @@ def register(
     held_out: Mapping[str, float] | None = None,
     snapshot: str = "",
 ) -> Model:
-    """A version for `model`: the one that holds the same content already, or a new one logged to the run."""
+    """A version for `model`: the one that holds the same content already, or a new one logged to the run. The rows of
+    `example` become its golden rows: whoever serves it scores them first, and compares."""
     mlflow, client = _mlflow(), _client()
     content = content_of(model, problem)
     _ensure_registered(problem)
@@ -116,6 +123,7 @@ def register(
             tags={"sha256": content, "kind": name, "snapshot": snapshot},
         )
         number = str(made.version)
+        _keep_golden(client, run_id, content, model, example, problem)
     return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}), snapshot)
 
 
@@ -155,34 +163,80 @@ def project(problem: Problem, state: State) -> list[str]:
     wanted = {role: model.version for role in _ROLES if (model := getattr(state, role)) is not None}
     registered = client.get_registered_model(problem.name)
     actual = {role: str(number) for role, number in registered.aliases.items() if role in _ROLES}
-    route = {"stage": str(state.stage), "share": state.share, "epoch": state.epoch, **wanted}
-    written = _written_route(registered.tags.get("route", "{}"))
+    tag = registered.tags.get("route")
+    route, written = Route.of(state), _written_route(tag)
+    before = {role: said.version for role in _ROLES if written and (said := getattr(written, role))}
     # Our own crash between two writes leaves what is wanted now, or what was written then; anything else is foreign.
     foreign = [
         f"alias {role} was set to version {actual.get(role, 'none')} by somebody else; the ledger says {wanted.get(role, 'none')}"
         for role in _ROLES
-        if written and actual.get(role) not in (written.get(role), wanted.get(role))
+        if before and actual.get(role) not in (before.get(role), wanted.get(role))
     ]
-    if written is None:
+    if tag is not None and written is None:
         foreign.append("the route tag was overwritten by somebody else with something that is no route")
     for role in _ROLES:
         if role in wanted and actual.get(role) != wanted[role]:
             client.set_registered_model_alias(problem.name, role, wanted[role])
         elif role in actual and role not in wanted:
             client.delete_registered_model_alias(problem.name, role)
-    if written != route:
-        client.set_registered_model_tag(problem.name, "route", json.dumps(route, sort_keys=True))
+    if route is not None and written != route:
+        client.set_registered_model_tag(problem.name, "route", route.to_json())
     for sentence in foreign:
         logging.getLogger("perennial").warning("%s: %s", problem.name, sentence)
     return foreign
 
 
-def _written_route(tag: str) -> dict[str, Any] | None:
+def _written_route(tag: str | None) -> Route | None:
     try:
-        route = json.loads(tag)
-    except json.JSONDecodeError:
+        return Route.from_json(tag) if tag else None
+    except BrokenRouteError:
         return None
-    return route if isinstance(route, dict) else None
+
+
+def read_route(problem: Problem) -> Route | None:
+    """The route as it was last projected; None before the first. Raises where the registry is away or the tag is no route."""
+    tag = _client().get_registered_model(problem.name).tags.get("route")
+    return Route.from_json(tag) if tag else None
+
+
+def fetch(problem: Problem, served: Served, cache: Path) -> tuple[Any, pd.DataFrame, Scores]:
+    """A registered model with its golden rows and what it scored there. Kept as files in `cache`, which serve while the
+    registry is away: the model is held against `served.sha256` wherever it came from, and only trusted types live."""
+    kept = cache / f"{served.sha256}.skops"
+    golden = cache / f"{served.sha256}.parquet"
+    if not (kept.exists() and golden.exists()):
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _copy(_file(problem.name, served.version), kept)
+        run = _client().get_model_version(problem.name, served.version).run_id
+        uri = f"runs:/{run}/golden/{served.sha256}.parquet"
+        _copy(Path(_mlflow().artifacts.download_artifacts(artifact_uri=uri)), golden)
+    if digest(kept) != served.sha256:
+        kept.unlink()  # the next try fetches it anew
+        raise AlteredModelError(
+            f"version {served.version} of {problem.name!r} is not the file that was registered as {served.sha256[:12]}; "
+            "it is not served. Restore the file, or revert to the previous champion."
+        )
+    rows = pd.read_parquet(golden)
+    said = np.stack([np.asarray(one, dtype=float) for one in rows.pop(_SCORE)])
+    return load_file(kept, problem), rows, Scores(said, rows.pop(_DECISION).to_numpy(dtype=float))
+
+
+_SCORE, _DECISION = "perennial score", "perennial decision"
+
+
+def _keep_golden(client: Any, run_id: str, content: str, model: Any, rows: pd.DataFrame, problem: Problem) -> None:
+    said = score(model, rows, problem.framing)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{content}.parquet"
+        rows.assign(**{_SCORE: list(said.score), _DECISION: said.decision}).to_parquet(file)
+        client.log_artifact(run_id, str(file), artifact_path="golden")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Whole or not at all."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
 
 
 def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str) -> str:

@@ -1,12 +1,13 @@
 """Does the evidence allow the next step? Each gate is pure and returns PASS, FAIL or WAIT, with the numbers in its sentence."""
 
-from tasks.gates.honesty import fresh_test_set, labels_complete, no_duplicates, no_overlap, same_pair
+from tasks.gates.honesty import fresh_test_set, labels_complete, mirror_complete, no_duplicates, no_overlap, same_pair
 from tasks.gates.monitoring import decay, drift
 from tasks.gates.operations import (
     Limits,
     Probe,
     enough_traffic,
     error_guardrail,
+    latency_guardrail,
     prediction_shift,
     serveable,
     shares_held,
@@ -44,6 +45,8 @@ __all__ = [
     "finite",
     "fresh_test_set",
     "labels_complete",
+    "latency_guardrail",
+    "mirror_complete",
     "no_duplicates",
     "no_overlap",
     "no_worse_live",

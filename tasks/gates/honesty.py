@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from schemas.verdict import Evidence, Outcome, Verdict
 
-__all__ = ["fresh_test_set", "labels_complete", "no_duplicates", "no_overlap", "same_pair"]
+__all__ = ["fresh_test_set", "labels_complete", "mirror_complete", "no_duplicates", "no_overlap", "same_pair"]
 
 
 def fresh_test_set(uses: int, *, allowed: int, sha256: str) -> Verdict:
@@ -59,6 +59,17 @@ def labels_complete(unlabelled: int, rows: int, *, limit: float) -> Verdict:
         return Verdict(name, Outcome.WAIT, "no row has matured yet", evidence)
     says = f"{unlabelled:,} of {rows:,} matured rows have no label"
     if unlabelled / rows > limit:
+        return Verdict(name, Outcome.WAIT, f"{says}, {limit:.1%} may: the rest is a selection", evidence)
+    return Verdict(name, Outcome.PASS, says, evidence)
+
+
+def mirror_complete(dropped: int, rows: int, *, limit: float) -> Verdict:
+    """Did the model beside score what was answered? Rows are dropped when much comes at once: over `limit` is WAIT."""
+    name, evidence = "mirror complete", {"rows": rows, "dropped": dropped}
+    if rows == 0:
+        return Verdict(name, Outcome.WAIT, "no row was answered yet", evidence)
+    says = f"{dropped:,} of {rows:,} answered rows have no score of the model beside"
+    if dropped / rows > limit:
         return Verdict(name, Outcome.WAIT, f"{says}, {limit:.1%} may: the rest is a selection", evidence)
     return Verdict(name, Outcome.PASS, says, evidence)
 

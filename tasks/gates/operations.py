@@ -11,7 +11,16 @@ from schemas.verdict import Outcome, Verdict
 from tasks.gates.verdicts import shown_e
 from tasks.stats import CoinFlip, rate_above, rate_below, sample_ratio
 
-__all__ = ["Limits", "Probe", "enough_traffic", "error_guardrail", "prediction_shift", "serveable", "shares_held"]
+__all__ = [
+    "Limits",
+    "Probe",
+    "enough_traffic",
+    "error_guardrail",
+    "latency_guardrail",
+    "prediction_shift",
+    "serveable",
+    "shares_held",
+]
 
 
 @dataclass(frozen=True)
@@ -72,16 +81,27 @@ def serveable(probe: Probe, limits: Limits) -> Verdict:
 
 def error_guardrail(hits: ArrayLike, probability: ArrayLike, *, ratio: float, alpha: float, arms: str) -> Verdict:
     """The fast clock: does the challenger fail more often? `hits` and `probability` as in `coin_flip`; only holds or stops."""
-    # At whichever error it crossed: evidence that was enough once is not taken back by what comes later.
+    return _struck(hits, probability, ratio, alpha, arms, name="error guardrail", what="error", does="raises")
+
+
+def latency_guardrail(hits: ArrayLike, probability: ArrayLike, *, ratio: float, alpha: float, arms: str) -> Verdict:
+    """The same of answers that took longer than a limit frozen before the challenger answered any."""
+    return _struck(hits, probability, ratio, alpha, arms, name="latency guardrail", what="slow answer", does="is slow")
+
+
+def _struck(
+    hits: ArrayLike, probability: ArrayLike, ratio: float, alpha: float, arms: str, *, name: str, what: str, does: str
+) -> Verdict:
+    # At whichever event it crossed: evidence that was enough once is not taken back by what comes later.
     log_e = CoinFlip(ratio).update(hits, probability).log_peak
     in_challenger, n = int(np.sum(hits)), int(np.size(hits))
-    evidence = {"errors": n, "errors_of_challenger": in_challenger, "log_e": log_e}
-    says = (
-        f"{in_challenger} of {n} entities with an error met it from the challenger, {arms} (e-value {shown_e(log_e)})"
-    )
+    counted = f"{what}s".replace(" ", "_")
+    evidence = {counted: n, f"{counted}_of_challenger": in_challenger, "log_e": log_e}
+    article = "an" if what[0] in "aeiou" else "a"
+    says = f"{in_challenger} of {n} entities with {article} {what} met it from the challenger, {arms} (e-value {shown_e(log_e)})"
     if log_e >= math.log(1 / alpha):
-        return Verdict("error guardrail", Outcome.FAIL, f"the challenger raises: {says}", evidence)
-    return Verdict("error guardrail", Outcome.PASS, says if n else "no errors", evidence)
+        return Verdict(name, Outcome.FAIL, f"the challenger {does}: {says}", evidence)
+    return Verdict(name, Outcome.PASS, says if n else f"no {what}s", evidence)
 
 
 def prediction_shift(

@@ -1,6 +1,5 @@
 """What may never happen, turn by turn, as plain Python: the same steps that the flow takes, with nobody watching."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +12,9 @@ from flows.operations import adopt, ask
 from flows.replay import plain_turn
 from schemas.errors import PerennialError
 from schemas.plans import Reason
+from schemas.problem import load_problem
 from schemas.problems import fraud
+from schemas.route import Route
 from schemas.rows import State
 from schemas.settings import Settings
 from schemas.stage import Stage
@@ -41,8 +42,8 @@ def aliases() -> dict[str, str]:
     return {role: str(n) for role, n in registry._client().get_registered_model("fraud").aliases.items()}
 
 
-def route() -> dict[str, object]:
-    return json.loads(registry._client().get_registered_model("fraud").tags["route"])
+def route() -> Route | None:
+    return registry.read_route(load_problem("fraud"))
 
 
 def roles(of: State) -> dict[str, str]:
@@ -133,11 +134,11 @@ def test_a_crash_between_ledger_and_registry_is_mended_by_the_next_turn(at, monk
         crash.setattr(registry, "project", dies_after_the_insert)
         plain_turn("fraud", now)
     assert state().stage is Stage.CANARY
-    assert route()["stage"] == "SHADOW", "the registry lags behind the ledger"
+    assert route().stage is Stage.SHADOW, "the registry lags behind the ledger"
     with monkeypatch.context() as crash, pytest.raises(Killed):
         killed_at(crash, ledger, "append")
         plain_turn("fraud", now + DAY)
-    assert route() == {"stage": "CANARY", "share": 0.05, "epoch": state().epoch, **roles(state())}
+    assert (route(), route().share) == (Route.of(state()), 0.05)
     plain_turn("fraud", now + DAY)
     assert state().stage is Stage.HEALTHY
     assert aliases() == roles(state()) == {"champion": "1"}

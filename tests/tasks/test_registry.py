@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
+from schemas.route import Route
 from schemas.rows import State
 from schemas.stage import Stage
 from tasks import modelfile, registry
@@ -133,7 +134,7 @@ def test_aliases_follow_the_ledger_and_a_foreign_edit_is_mended_and_reported(pro
     after = replace(state, stage=Stage.PROBATION, champion=two, challenger=None, previous=one, share=0.0, epoch=9)
     assert registry.project(problem, after) == []  # the ledger's own move is nobody's foreign edit
     assert aliases() == {"champion": two.version, "previous": one.version}
-    assert '"epoch": 9' in client.get_registered_model(problem.name).tags["route"]
+    assert registry.read_route(problem) == Route.of(after)
 
 
 def test_reports_are_kept_with_the_run_that_made_the_model(problem, tmp_path):

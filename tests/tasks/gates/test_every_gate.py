@@ -86,6 +86,14 @@ def _errors(*hits: int) -> Verdict:
     return gates.error_guardrail(hits, [0.5] * len(hits), ratio=1.0, alpha=0.05, arms="side by side")
 
 
+def _slow(*hits: int) -> Verdict:
+    return gates.latency_guardrail(hits, [0.5] * len(hits), ratio=1.0, alpha=0.05, arms="over 100 ms")
+
+
+def _mirrored(dropped: int, rows: int, limit: float = 0.02) -> Verdict:
+    return gates.mirror_complete(dropped, rows, limit=limit)
+
+
 def _shift(positives: int, rows: int, held_out: float = 0.02) -> Verdict:
     return gates.prediction_shift(positives, rows, held_out=held_out, factor=3.0, alpha=0.05)
 
@@ -199,6 +207,10 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         {PASS: _errors, FAIL: lambda: _errors(*[1] * 20), WAIT: None},
         {"errors", "errors_of_challenger", "log_e"},
     ),
+    "latency_guardrail": (
+        {PASS: _slow, FAIL: lambda: _slow(*[1] * 20), WAIT: None},
+        {"slow_answers", "slow_answers_of_challenger", "log_e"},
+    ),
     "prediction_shift": (
         {PASS: lambda: _shift(20, 1_000), FAIL: lambda: _shift(900, 1_000), WAIT: lambda: _shift(0, 0)},
         {"rows", "share", "held_out", "log_e"},
@@ -234,6 +246,10 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
     "labels_complete": (
         {PASS: lambda: _labels(0, 500), FAIL: None, WAIT: lambda: _labels(100, 500)},
         {"rows", "unlabelled"},
+    ),
+    "mirror_complete": (
+        {PASS: lambda: _mirrored(0, 500), FAIL: None, WAIT: lambda: _mirrored(100, 500)},
+        {"rows", "dropped"},
     ),
     "same_pair": (
         {
@@ -291,6 +307,9 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     ],
     "no_duplicates": [lambda x=x: _duplicates(x, 0.0) for x in _HOLES]
     + [lambda x=x: _duplicates(0.9, x) for x in _HOLES],
+    "latency_guardrail": [lambda: gates.latency_guardrail([math.nan], [0.5], ratio=1.0, alpha=0.05, arms="")]
+    + [lambda x=x: gates.latency_guardrail([0], [x], ratio=1.0, alpha=0.05, arms="") for x in _HOLES],
+    "mirror_complete": [lambda: _mirrored(0, 0), lambda: _mirrored(500, 500), lambda: _mirrored(math.inf, 500)],
     "labels_complete": [lambda: _labels(0, 0), lambda: _labels(500, 500), lambda: _labels(math.inf, 500)],
     "same_pair": [lambda: _pair([], champion=True), lambda: _pair(["a"]), lambda: _pair([None], champion=True)],
     "drift": [lambda x=x: _drift(x) for x in _HOLES]

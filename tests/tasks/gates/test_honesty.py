@@ -111,6 +111,28 @@ def test_rows_that_matured_without_a_label_are_few_or_the_rest_is_a_selection(un
 
 
 @pytest.mark.parametrize(
+    "dropped, rows, limit, expected",
+    [
+        (0, 500, 0.125, PASS),
+        (1, 8, 0.125, PASS),  # exactly the share that may
+        (2, 8, 0.125, WAIT),
+        (125, 1_000, 0.125, PASS),
+        (126, 1_000, 0.125, WAIT),
+        (500, 500, 0.125, WAIT),
+        (0, 500, 0.0, PASS),
+        (1, 500, 0.0, WAIT),
+        (0, 0, 0.125, WAIT),  # no answer says nothing of those that will come
+        (0, 0, 1.0, WAIT),
+    ],
+)
+def test_answered_rows_without_a_shadow_score_are_few_or_the_rest_is_a_selection(dropped, rows, limit, expected):
+    verdict = gates.mirror_complete(dropped, rows, limit=limit)
+    assert verdict.outcome is expected
+    assert verdict.evidence == {"rows": rows, "dropped": dropped}
+    assert ("the rest is a selection" in verdict.reason) is (expected is WAIT and rows > 0)
+
+
+@pytest.mark.parametrize(
     "scored_by, beside, newer, expected",
     [
         (["a", "a"], ["b", "b"], {"champion": True, "challenger": True}, PASS),

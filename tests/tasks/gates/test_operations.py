@@ -93,6 +93,20 @@ def test_errors_are_counted_and_none_is_said_to_be_none():
     assert _errors([]).reason == "no errors"
 
 
+def _slow(hits, alpha: float = 0.05):
+    return gates.latency_guardrail(hits, [0.5] * len(hits), ratio=1.0, alpha=alpha, arms="over 100 ms")
+
+
+def test_slow_answers_stop_a_challenger_as_errors_do():
+    for hits in ([], [0, 1] * 20, [1] * 30, [0] * 60):
+        slow, failed = _slow(hits), _errors(hits)
+        assert (slow.outcome, slow.gate) == (failed.outcome, "latency guardrail")
+        assert slow.evidence["log_e"] == failed.evidence["log_e"]
+    assert _slow([1] * 30).reason.startswith("the challenger is slow: 30 of 30 entities with a slow answer met it")
+    assert _slow([0, 1]).evidence | {"log_e": 0} == {"slow_answers": 2, "slow_answers_of_challenger": 1, "log_e": 0}
+    assert _slow([]).reason == "no slow answers"
+
+
 def _shift(positives, rows, held_out, *, factor=3.0, alpha=0.05):
     return gates.prediction_shift(positives, rows, held_out=held_out, factor=factor, alpha=alpha)
 

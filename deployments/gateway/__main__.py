@@ -1,0 +1,165 @@
+"""`python -m deployments.gateway PROBLEM`: serve one problem's champion, and whoever is on trial beside it."""
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import logging
+import os
+import sys
+import urllib.request
+from datetime import UTC, datetime
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import PerennialError, told
+from schemas.problem import Problem, load_problem
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from tasks.journal import Trip
+
+__all__ = ["main", "serve"]
+
+log = logging.getLogger("perennial.gateway")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to end; 0 then, 1 when it cannot begin."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.gateway", description="The model server of a problem.")
+    parser.add_argument("problem")
+    parser.add_argument("--host", default="127.0.0.1", help="anything but loopback wants PERENNIAL_GATEWAY_TOKEN")
+    parser.add_argument("--port", type=int, default=8000)
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log.setLevel(logging.INFO)
+    try:
+        serve(load_problem(args.problem), host=args.host, port=args.port)
+    except PerennialError as error:
+        print(f"perennial: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def serve(problem: Problem, *, host: str, port: int) -> None:
+    """Answer requests on `host`:`port` until SIGTERM or SIGINT; what was taken in is answered before it ends."""
+    # A registry that is away must not hold the look at the next route for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    import uvicorn
+
+    app = build(problem, loopback=_is_loopback(host))
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        ws="none",
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,
+    )
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(uvicorn.Server(config), app))
+
+
+async def _serve(server: Any, app: Any) -> None:
+    loop = asyncio.get_running_loop()
+    app.worker.deliver = lambda pairs: loop.call_soon_threadsafe(_deliver, pairs)
+    await asyncio.to_thread(app.follower.look)
+    for thread in (app.worker, app.worker.mirror, app.follower):
+        thread.start()
+    await server.serve()
+
+
+def _deliver(pairs: list[tuple[Any, Any]]) -> None:
+    for ask, reply in pairs:
+        if not ask.future.done():  # its client has gone
+            ask.future.set_result(reply)
+
+
+def build(problem: Problem, *, loopback: bool) -> Any:
+    """The application with its threads, none of them started yet."""
+    from deployments.gateway.app import App, Door
+    from deployments.gateway.breaker import Breaker
+    from deployments.gateway.follower import Follower
+    from deployments.gateway.signals import Signals
+    from deployments.gateway.worker import Worker
+    from tasks.door import Door as Contract
+    from tasks.journal import Group, Journal, Numbers
+    from tasks.spill import Spill
+
+    settings, signals = Settings(), Signals(problem.name)
+    folder = settings.root / "gateway" / problem.name
+    contract = Contract(problem)
+    for what in contract.listed:
+        log.warning("%s: checked beside the answer, and not at the door: %s", problem.name, what)
+    journal = Journal(problem, [(name, _kind(problem, name)) for name in contract.asked])
+    numbers = Numbers(_registered(journal))
+
+    def on_trip(trip: "Trip") -> None:
+        log.error("%s: the challenger's breaker tripped: %s", problem.name, trip.reason)
+        worker.queue.put(Group(trips=[trip]))
+        Thread(target=emit, args=(problem, trip), daemon=True).start()
+
+    breaker = Breaker(problem.serving, problem.rollout, on_trip)
+    worker = Worker(problem, journal, Spill(folder / "spill"), numbers, breaker, signals, lambda _pairs: None)
+
+    def swap(serving: Any) -> None:
+        worker.serving = serving
+
+    follower = Follower(problem, folder, breaker, signals, swap, worker.queue.put)
+    token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
+    return App(problem, worker, follower, signals, Door(token, loopback))
+
+
+def _registered(journal: Any) -> int:
+    """This replica's number; while the log is away, a random one."""
+    try:
+        return int(journal.register(datetime.now(UTC)))
+    except PerennialError as error:
+        log.error("%s", error)
+        return int.from_bytes(os.urandom(2), "big")
+
+
+def emit(problem: Problem, trip: "Trip") -> None:
+    """Tell Prefect, so that the next turn comes at once. A lost event only delays: every turn reads the trips."""
+    api = os.environ.get("PREFECT_API_URL")
+    if not api:
+        return
+    event = {
+        "event": "perennial.trip",
+        "occurred": trip.at.isoformat(),
+        "resource": {"prefect.resource.id": f"perennial.problem.{problem.name}"},
+        "payload": {"problem": problem.name, "reason": trip.reason, "rollout": trip.rollout},
+    }
+    headers = {"content-type": "application/json"}
+    auth = os.environ.get("PREFECT_API_AUTH_STRING")
+    if auth:
+        from base64 import b64encode
+
+        headers["authorization"] = f"Basic {b64encode(auth.encode()).decode()}"
+    request = urllib.request.Request(f"{api}/events", json.dumps([event]).encode(), headers)  # noqa: S310  (the user's own server)
+    try:
+        urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
+    except OSError as error:
+        log.warning("the trip could not be told to Prefect (%s); the next turn reads it", told(error))
+
+
+def _kind(problem: Problem, name: str) -> str:
+    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,355 @@
+"""What does a gateway answer to an HTTP request? One small ASGI application; the hot path touches no framework."""
+
+import asyncio
+import hmac
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.metadata import version as installed
+from typing import Any
+
+import msgspec
+
+from deployments.gateway import page
+from deployments.gateway.batch import Reply
+from deployments.gateway.follower import Follower
+from deployments.gateway.openapi import describe
+from deployments.gateway.protocol import Asked, MalformedError, infer_answer, inference, invocation, scoring_answer
+from deployments.gateway.serving import Serving
+from deployments.gateway.signals import Signals
+from deployments.gateway.worker import Ask, Worker
+from schemas.errors import PerennialError, told
+from schemas.problem import Problem
+from tasks import labels
+
+__all__ = ["App", "Door"]
+
+Receive, Send = Callable[[], Awaitable[dict[str, Any]]], Callable[[dict[str, Any]], Awaitable[None]]
+_JSON, _TEXT, _HTML = b"application/json", b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
+_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_SHOWN = 20  # breaches that one answer names
+_OPEN = ("/ping", "/health", "/version", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json")
+_ENCODE = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who may come in: the token, if one is configured, and whether only this machine can reach us."""
+
+    token: str | None
+    loopback: bool
+
+
+class _RefusedError(PerennialError):
+    def __init__(self, status: int, says: str) -> None:
+        self.status = status
+        super().__init__(says)
+
+
+class App:
+    """The ASGI application of one problem's gateway."""
+
+    def __init__(self, problem: Problem, worker: Worker, follower: Follower, signals: Signals, door: Door) -> None:
+        self.problem, self.worker, self.follower, self.signals, self.door = problem, worker, follower, signals, door
+        name = f"/v2/models/{problem.name}"
+        self._get: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]] | tuple[int, bytes, bytes]]] = {
+            "/": self._page,
+            "/ping": self._alive,
+            "/health": self._alive,
+            "/version": lambda: (200, installed("mlflow").encode(), _TEXT),
+            "/metrics": self._metrics,
+            "/openapi.json": lambda: (200, _ENCODE(describe(problem)), _JSON),
+            "/v2": lambda: (
+                200,
+                _ENCODE({"name": "perennial", "version": installed("perennial"), "extensions": []}),
+                _JSON,
+            ),
+            "/v2/health/live": lambda: (200, b'{"live":true}', _JSON),
+            "/v2/health/ready": self._ready,
+            name: self._metadata,
+            f"{name}/ready": self._ready,
+        }
+        self._post: dict[str, Callable[[dict[str, Any], bytes], Awaitable[_Answer]]] = {
+            "/invocations": self._invocations,
+            f"{name}/infer": self._infer,
+            "/labels": self._labels,
+        }
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        try:
+            answer = await self._answer(scope, receive)
+        except _RefusedError as error:
+            answer = _error(error.status, str(error))
+        except MalformedError as error:
+            answer = _error(error.status, str(error))
+        except Exception as error:  # a defect of ours: said in the log, and not to the client
+            self.signals.failed(told(error))
+            answer = _error(500, "the gateway itself failed on this request; its log says how.")
+        self.signals.answered(answer.status)
+        headers = [(b"content-type", answer.kind), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _answer(self, scope: dict[str, Any], receive: Any) -> "_Answer":
+        path, method = scope["path"], scope["method"]
+        post = self._post.get(path)
+        if post is not None and method == "POST":
+            headers = dict(scope["headers"])
+            self._admit(path, headers)
+            return await post(headers, await self._body(headers, receive))
+        get = self._get.get(path)
+        if get is not None and method in ("GET", "HEAD"):
+            self._admit(path, dict(scope["headers"]))
+            said = get()
+            status, body, kind = await said if asyncio.iscoroutine(said) else said  # type: ignore[misc]
+            return _Answer(status, body, kind)
+        if post is None and get is None:
+            known = ", ".join(sorted([*self._get, *self._post]))
+            return _error(404, f"there is nothing at this path; there is {known}.")
+        allowed = "POST" if post is not None else "GET, HEAD"
+        return _error(405, f"this path takes {allowed}.", [(b"allow", allowed.encode())])
+
+    def _admit(self, path: str, headers: dict[bytes, bytes]) -> None:
+        """Who may ask: with a token configured its bearer, elsewhere anybody, and operators' paths on loopback alone."""
+        if path in _OPEN:
+            return
+        token = self.door.token
+        if token is None:
+            if path in ("/labels", "/", "/metrics") and not self.door.loopback:
+                raise _RefusedError(403, "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN.")
+            return
+        if path == "/" and self.door.loopback:
+            return
+        given = headers.get(b"authorization", b"")
+        if not hmac.compare_digest(given, b"Bearer " + token.encode()):
+            raise _RefusedError(401, "this gateway asks for its bearer token.")
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Any) -> bytes:
+        limit = self.problem.serving.request_bytes
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != _JSON:
+            raise _RefusedError(415, "send application/json, and say so in content-type.")
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise _RefusedError(415, "a compressed body is not read; send it plain.")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > limit:
+            raise _RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.")
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _RefusedError(400, "the request ended before its body did.")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise _RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.")
+        return b"".join(parts)
+
+    async def _invocations(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
+        reply, number = await self._asked(headers, body, invocation(body, self._features()))
+        if reply.status != 200:
+            return _refusal(reply, number)
+        mixed = reply.roles if len(set(reply.roles)) > 1 else None
+        return _Answer(200, scoring_answer(reply.predictions, reply.decisions, mixed), _JSON, _told(reply, number))
+
+    async def _infer(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
+        reply, number = await self._asked(headers, body, inference(body, self._features()))
+        if reply.status != 200:
+            return _refusal(reply, number)
+        said = infer_answer(self.problem.name, reply.version, number, reply.predictions, reply.decisions)
+        return _Answer(200, said, _JSON, _told(reply, number))
+
+    async def _asked(self, headers: dict[bytes, bytes], body: bytes, asked: Asked) -> tuple[Reply, str]:
+        """Queue a request, and wait until its answer is written down."""
+        if len(asked.rows) > self.problem.serving.request_rows:
+            raise _RefusedError(413, f"a request has at most {self.problem.serving.request_rows} rows; send it in parts.")
+        client_id = _client_id(headers, asked.id)
+        arm = self._arm(headers)
+        payload = blake2b(body, digest_size=16).hexdigest() if client_id else ""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        ask = Ask(asked.columns, asked.rows, future, time.perf_counter(), client_id, payload, arm)
+        if not self.worker.submit(ask):
+            raise _RefusedError(503, "too many rows wait already; ask again in a second.")
+        reply = await future
+        return reply, client_id or f"{reply.request:016x}"
+
+    def _arm(self, headers: dict[bytes, bytes]) -> str:
+        """An operator's override. Such rows are logged as OVERRIDE, and are no evidence."""
+        arm = headers.get(b"x-perennial-arm")
+        if arm is None:
+            return ""
+        if self.door.token is None:
+            raise _RefusedError(403, "x-perennial-arm needs a gateway with a token; set PERENNIAL_GATEWAY_TOKEN.")
+        if arm not in (b"champion", b"challenger"):
+            raise _RefusedError(400, "x-perennial-arm is champion or challenger.")
+        return arm.decode()
+
+    async def _labels(self, _headers: dict[bytes, bytes], body: bytes) -> "_Answer":
+        given = _labels_of(body, self.problem.serving.request_rows)
+        try:
+            arrived = await asyncio.to_thread(labels.take_in, self.problem, given, now=datetime.now(UTC))
+        except labels.LabelError as error:
+            return _error(422, str(error))
+        except Exception as error:
+            self.signals.log_away(f"labels cannot be written ({told(error)})")
+            return _error(503, "the labels cannot be written now; nothing of this request was. Send it again.")
+        for kind in ("new", "repeated", "revised", "orphans"):
+            self.signals.labels.labels(kind).inc(getattr(arrived, kind))
+        return _Answer(200, _ENCODE(arrived), _JSON)
+
+    def _features(self) -> tuple[str, ...]:
+        serving = self.worker.serving
+        return (serving.champion.features if serving else ()) or self.problem.recipe.features
+
+    def _alive(self) -> tuple[int, bytes, bytes]:
+        return (200, b"\n", _JSON) if self.worker.serving else (404, b"\n", _JSON)
+
+    def _ready(self) -> tuple[int, bytes, bytes]:
+        ready = self.worker.serving is not None
+        return 200 if ready else 503, _ENCODE({"ready": ready, "name": self.problem.name}), _JSON
+
+    def _metadata(self) -> tuple[int, bytes, bytes]:
+        serving = self.worker.serving
+        if serving is None:
+            return 503, _ENCODE({"error": "no model is loaded yet"}), _JSON
+        return 200, _ENCODE(_model_metadata(self.problem, serving)), _JSON
+
+    def _metrics(self) -> tuple[int, bytes, bytes]:
+        self.signals.queue.set(self.worker.rows_waiting)
+        self.signals.shadow_queue.set(self.worker.mirror.waiting)
+        self.signals.spilled.set(len(self.worker.spill.files()))
+        return 200, self.signals.text(), b"text/plain; version=0.0.4; charset=utf-8"
+
+    async def _page(self) -> tuple[int, bytes, bytes]:
+        html = await asyncio.to_thread(page.render, self.problem, self.worker, self.follower, self.signals)
+        return 200, html.encode(), _HTML
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.follower.stop()
+        self.worker.stop()
+        await asyncio.to_thread(self.worker.join, 10)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@dataclass(slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    kind: bytes = _JSON
+    headers: "list[tuple[bytes, bytes]] | tuple[()]" = ()
+
+
+def _error(status: int, says: str, headers: list[tuple[bytes, bytes]] | None = None) -> _Answer:
+    """As MLflow's clients (error_code, message) and those of the Open Inference Protocol (error) read it."""
+    code = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND"}.get(status)
+    code = code or ("INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETER_VALUE")
+    return _Answer(status, _ENCODE({"error_code": code, "message": says, "error": says}), _JSON, headers or [])
+
+
+def _refusal(reply: Reply, number: str) -> _Answer:
+    """Which row broke which rule, by column and kind of value, and never a value."""
+    answer = _error(reply.status, reply.says, [(b"x-perennial-request-id", number.encode())] if reply.request else [])
+    if reply.breaches:
+        shown = [{"row": b.row, "column": b.column, "rule": b.rule, "given": b.kind} for b in reply.breaches[:_SHOWN]]
+        first = reply.breaches[0]
+        says = f"row {first.row}: {first.column} breaks {first.rule} (a value of kind {first.kind} was given)."
+        more = len(reply.breaches) - len(shown)
+        said = {
+            "error_code": "INVALID_PARAMETER_VALUE",
+            "message": says,
+            "error": says,
+            "breaches": shown,
+            "more": more,
+        }
+        answer.body = _ENCODE(said)
+    return answer
+
+
+def _told(reply: Reply, number: str) -> list[tuple[bytes, bytes]]:
+    roles = reply.roles
+    role = roles[0] if len(roles) == 1 or len(set(roles)) == 1 else "mixed"
+    return [
+        (b"x-perennial-request-id", number.encode()),
+        (b"x-perennial-version", reply.version.encode()),
+        (b"x-perennial-role", role.encode()),
+        (b"x-perennial-epoch", b"%d" % reply.epoch),
+    ]
+
+
+def _client_id(headers: dict[bytes, bytes], in_body: str | None) -> str:
+    given = headers.get(b"x-request-id")
+    if given is None and in_body is None:
+        return ""
+    text = given.decode("latin-1") if given is not None else str(in_body)
+    if not _ID.fullmatch(text):
+        raise _RefusedError(400, "a request id has 1 to 200 printable characters without spaces.")
+    return text
+
+
+class _Label(msgspec.Struct, forbid_unknown_fields=True):
+    label: Any
+    key: str | int
+    known_at: datetime | None = None
+
+
+class _Labels(msgspec.Struct, forbid_unknown_fields=True):
+    labels: list[_Label]
+
+
+_LABELS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _labels_of(body: bytes, at_most: int) -> list[tuple[str, Any, datetime | None]]:
+    """One label, or several under `labels`."""
+    try:
+        several = b"labels" in body and "labels" in _LABELS.decode(body)
+        found = msgspec.json.decode(body, type=_Labels).labels if several else [msgspec.json.decode(body, type=_Label)]
+    except msgspec.ValidationError as error:
+        raise MalformedError(f"labels have the fields key, label and known_at: {error}.", 422) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError):
+        raise MalformedError("the request is no JSON that can be read.") from None
+    if not found:
+        raise MalformedError("the request holds no labels; send at least one.", 422)
+    if len(found) > at_most * 20:
+        raise MalformedError(f"a request has at most {at_most * 20} labels; send it in parts.", 413)
+    if any(not 1 <= len(str(one.key)) <= 200 for one in found):
+        raise MalformedError("a key has 1 to 200 characters.", 422)
+    return [(str(one.key), one.label, one.known_at) for one in found]
+
+
+def _model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
+    numbers = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}
+    inputs = [
+        {"name": name, "datatype": numbers.get(_kind(problem, name), "BYTES"), "shape": [-1]}
+        for name in serving.champion.features or problem.recipe.features
+    ]
+    width = problem.framing.n_classes
+    return {
+        "name": problem.name,
+        "versions": [serving.route.champion.version],
+        "platform": "perennial_sklearn",
+        "inputs": inputs,
+        "outputs": [
+            {"name": "predict", "datatype": "FP64", "shape": [-1, width] if width else [-1]},
+            {"name": "decision", "datatype": "FP64", "shape": [-1]},
+        ],
+    }
+
+
+def _kind(problem: Problem, name: str) -> str:
+    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")

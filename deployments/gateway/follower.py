@@ -1,0 +1,142 @@
+"""Which route is served? The newest that the registry projects, loaded and probed; the last known one while the registry is away."""
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from deployments.gateway.breaker import Breaker
+from deployments.gateway.serving import Scorer, Serving, load_serving
+from deployments.gateway.signals import Signals
+from schemas.errors import PerennialError, told
+from schemas.problem import Problem
+from schemas.route import Route
+from tasks import journal, ledger, registry
+from tasks.door import Door
+from tasks.journal import Group
+
+__all__ = ["Follower"]
+
+log = logging.getLogger("perennial.gateway")
+
+
+class Follower(threading.Thread):
+    """Looks for a new route every poll, makes it ready beside the one that serves, and swaps them by one assignment."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        folder: Path,
+        breaker: Breaker,
+        signals: Signals,
+        swap: Callable[[Serving], None],
+        put: Callable[[Group], None],
+    ) -> None:
+        super().__init__(name="follower", daemon=True)
+        self.problem, self.folder = problem, folder
+        self.breaker, self.signals, self.swap, self.put = breaker, signals, swap, put
+        self.door = Door(problem)
+        self.serving: Serving | None = None
+        self.says = "no route yet"  # for the status page: what is wrong, empty when nothing is
+        self.confirmed = 0.0  # time.monotonic when the registry last agreed
+        self._kept: dict[str, Scorer] = {}
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        while not self._ending.wait(self.problem.serving.poll.total_seconds()):
+            self.look()
+
+    def stop(self) -> None:
+        self._ending.set()
+
+    def look(self) -> None:
+        """One look: follow the registry if it can be read, else the route on disk. Never raises."""
+        try:
+            route = registry.read_route(self.problem)
+            if route is None:
+                raise PerennialError("no route is projected yet: let the problem take its first turn")
+            self.confirmed = time.monotonic()
+            self._follow(route, remember=True)
+        except Exception as error:
+            self._say(f"the registry cannot be followed ({told(error)}); the last known route is served")
+            if self.serving is None:
+                self._last_known()
+        if self.confirmed:
+            self.signals.route_age.set(time.monotonic() - self.confirmed)
+        self._take_trips()
+
+    def _follow(self, route: Route, *, remember: bool) -> None:
+        serving = self.serving
+        if serving is not None and route.epoch <= serving.route.epoch:
+            # Written by a turn that lost a race and came late, the tag goes back in time for a moment; we do not.
+            behind = route.epoch < serving.route.epoch
+            self._say(f"the registry's route has epoch {route.epoch}, older than what is served" if behind else "")
+            return
+        if remember:
+            refusal = self._contradicted(route)
+            if refusal:
+                self._say(refusal)
+                return
+        made = load_serving(self.problem, route, self.door, self.folder / "models", self._kept)
+        if remember:
+            self._remember(route)
+        self.serving = made
+        self.swap(made)
+        self.signals.epoch.set(route.epoch)
+        self._say("")
+        log.info("route %d: %s, champion version %s", route.epoch, route.stage, route.champion.version)
+
+    def _contradicted(self, route: Route) -> str:
+        """Why this route is not what the ledger says. Where the ledger cannot be read, the registry's word is taken."""
+        try:
+            said = Route.of(ledger.state_of(self.problem.name))
+        except Exception:  # away, or on another machine: that is why there is a projection
+            return ""
+        if said is None or said.epoch < route.epoch or (said.epoch == route.epoch and said != route):
+            return f"the registry's route {route.epoch} is not what the ledger says; it is not served. A turn re-asserts it"
+        return ""
+
+    def _last_known(self) -> None:
+        try:
+            checksum, _, text = (self.folder / "route.json").read_text().partition(" ")
+            if int(checksum, 16) != zlib.crc32(text.encode()):
+                raise PerennialError("the route on disk does not have its checksum")
+            self._follow(Route.from_json(text), remember=False)
+            self._say("the registry is away; the last known route is served")
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            self._say(f"the registry is away, and the last known route cannot be served ({told(error)})")
+
+    def _remember(self, route: Route) -> None:
+        text = route.to_json()
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = self.folder / ".route.json"
+        partial.write_text(f"{zlib.crc32(text.encode()):08x} {text}")
+        partial.replace(self.folder / "route.json")
+
+    def _take_trips(self) -> None:
+        """What other replicas found, and we before a restart."""
+        serving = self.serving
+        if serving is None or serving.route.challenger is None:
+            self.signals.tripped.set(0)
+            return
+        if serving.rival_failed:
+            self.breaker.unloadable(serving.route, serving.rival_failed)
+        try:
+            written = journal.trips(self.problem, serving.route.rollout)
+        except Exception as error:  # the log is away; the next look sees
+            log.debug("trips cannot be read: %s", told(error))
+            return
+        self.breaker.remember(written)
+        unwritten = [trip for trip in self.breaker.own(serving.route) if trip.model not in {t.model for t in written}]
+        if unwritten:  # the log was away when it happened
+            self.put(Group(trips=unwritten))
+        self.signals.tripped.set(self.breaker.tripped(serving.route) is not None)
+
+    def _say(self, what: str) -> None:
+        if what and what != self.says:
+            log.warning("%s: %s", self.problem.name, what)
+        self.says = what

@@ -1,0 +1,323 @@
+"""How are requests answered together? Whatever queued while the last batch was busy is scored at once, logged, and then acknowledged."""
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from deployments.gateway.batch import Batch, Reply
+from deployments.gateway.breaker import Breaker
+from deployments.gateway.serving import Serving
+from deployments.gateway.signals import Signals
+from schemas.errors import told
+from schemas.plans import ServingPlan
+from schemas.problem import Problem
+from tasks.door import Admitted
+from tasks.journal import Group, Journal, JournalError, Numbers, RepeatedIdError
+from tasks.spill import Spill, SpillError
+
+__all__ = ["Ask", "Mirror", "Worker"]
+
+_AT_ONCE = 512  # rows scored in one batch: a larger one answers nobody sooner
+
+
+@dataclass(slots=True, eq=False)
+class Ask:
+    """One request on its way: what it asks, and whom to tell."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+    future: "asyncio.Future[Reply]"  # of the event loop
+    arrived: float  # of time.perf_counter
+    client_id: str = ""
+    payload: str = ""  # hash of the body, where there is a client id
+    arm: str = ""  # an operator's override: champion or challenger
+
+
+class Worker(threading.Thread):
+    """The one thread that scores and writes. Its queue holds requests, and what the mirror found out about earlier ones."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        journal: Journal,
+        spill: Spill,
+        numbers: Numbers,
+        breaker: Breaker,
+        signals: Signals,
+        deliver: Callable[[list[tuple[Ask, Reply]]], None],
+    ) -> None:
+        super().__init__(name="worker", daemon=True)
+        self.problem, self.plan = problem, problem.serving
+        self.journal, self.spill, self.numbers = journal, spill, numbers
+        self.breaker, self.signals, self.deliver = breaker, signals, deliver
+        self.serving: Serving | None = None
+        self.mirror = Mirror(self)
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.rows_waiting = 0  # touched on the event loop and here: a rough bound needs no lock
+        self._recent: OrderedDict[str, tuple[str, Reply]] = OrderedDict()
+        self._log_was_away = spill.waiting()
+        self._late = Group()
+
+    def submit(self, ask: Ask) -> bool:
+        """Take a request in; False when too many rows wait already."""
+        if self.rows_waiting + len(ask.rows) > self.plan.rows_waiting:
+            return False
+        self.rows_waiting += len(ask.rows)
+        self.queue.put(ask)
+        return True
+
+    def run(self) -> None:
+        _quick_sklearn()
+        while True:
+            asks, late, ends = self._drain()
+            if asks or late:
+                self.turn(asks, late)
+            if ends:
+                self.journal.close()
+                return
+
+    def stop(self) -> None:
+        """Answer what waits, then end."""
+        self.mirror.queue.put(None)
+        self.queue.put(None)
+
+    def _drain(self) -> tuple[list[Ask], Group, bool]:
+        """Wait for something, then take what else is there."""
+        asks: list[Ask] = []
+        late, rows, one = Group(), 0, self.queue.get()
+        while True:
+            if one is None:
+                return asks, late, True
+            if isinstance(one, Ask):
+                asks.append(one)
+                rows += len(one.rows)
+            else:
+                _merge(late, one)
+            if rows >= _AT_ONCE:
+                return asks, late, False
+            try:
+                one = self.queue.get_nowait()
+            except Empty:
+                return asks, late, False
+
+    def turn(self, asks: list[Ask], late: Group) -> None:
+        """One batch: score, write, acknowledge. Nothing is acknowledged that was not written."""
+        self.rows_waiting -= sum(len(ask.rows) for ask in asks)
+        serving = self.serving
+        replies: list[tuple[Ask, Reply]] = []
+        if serving is None:
+            replies = [(ask, Reply.unready()) for ask in asks]
+        elif asks:
+            try:
+                replies = self._answered(asks, serving, late)
+            except Exception as error:  # a defect of ours fails the request that meets it, and no other
+                replies = self._one_by_one(asks, serving, late, error)
+        elif late:
+            self._write(late)
+        self.deliver(replies)
+
+    def _one_by_one(self, asks: list[Ask], serving: Serving, late: Group, error: Exception) -> list[tuple[Ask, Reply]]:
+        if len(asks) == 1:
+            self.signals.failed(told(error))
+            return [(asks[0], Reply.failed())]
+        replies = []
+        for ask in asks:
+            try:
+                replies += self._answered([ask], serving, late)
+            except Exception as alone:
+                self.signals.failed(told(alone))
+                replies.append((ask, Reply.failed()))
+        return replies
+
+    def _answered(self, asks: list[Ask], serving: Serving, late: Group) -> list[tuple[Ask, Reply]]:
+        replies, fresh = self._repeated(asks)
+        batch = Batch(self.problem, serving, self.breaker, self.numbers)
+        by_columns: dict[tuple[str, ...], list[Ask]] = {}
+        for ask in fresh:
+            by_columns.setdefault(ask.columns, []).append(ask)
+        for columns, same in by_columns.items():
+            batch.score(columns, same)
+        _merge(batch.group, late)
+        failure = self._write(batch.group)
+        if failure == "repeated":  # another replica was quicker: look again, each for itself
+            self._write(late)
+            return replies + [pair for ask in fresh for pair in self._answered([ask], serving, Group())]
+        if failure:
+            return replies + [(ask, Reply.unlogged() if reply.status == 200 else reply) for ask, reply in batch.replies]
+        for ask, reply in batch.replies:
+            if ask.client_id and reply.status == 200:
+                self._remember(ask, reply)
+        for work in batch.mirrored:
+            self.mirror.take(work)
+        self.signals.counted(batch)
+        return replies + batch.replies
+
+    def _write(self, group: Group) -> str:
+        """Make the group durable: in the log, or by the declared policy in the spill file. Empty when it is."""
+        try:
+            self.journal.write(group)
+        except RepeatedIdError:
+            if not group.ids:
+                raise
+            return "repeated"
+        except JournalError as error:
+            self._log_was_away = True
+            self.signals.log_away(str(error))
+            if self.plan.log_away != "serve and spill":
+                return "away"
+            return self._spilled(group)
+        self.signals.log_back()
+        if self._log_was_away:
+            self._take_back()
+        return ""
+
+    def _spilled(self, group: Group) -> str:
+        try:
+            self.spill.add(group)
+        except SpillError as error:
+            self.signals.log_away(str(error))
+            return "away"
+        return ""
+
+    def _take_back(self) -> None:
+        """The log is there again: bring what was spilled. A row that is there already stays as it is."""
+        try:
+            for file in self.spill.files():
+                for group in self.spill.read(file):
+                    try:
+                        self.journal.write(group)
+                    except (
+                        RepeatedIdError
+                    ):  # a client's id that another replica answered meanwhile: both were acknowledged
+                        group.ids.clear()
+                        self.journal.write(group)
+                self.spill.done(file)
+            self._log_was_away = False
+        except JournalError:
+            self._log_was_away = True
+
+    def _repeated(self, asks: list[Ask]) -> tuple[list[tuple[Ask, Reply]], list[Ask]]:
+        """Requests whose client id was answered before, and those that are new. Of two in one batch, the second waits."""
+        named = [ask for ask in asks if ask.client_id]
+        if not named:
+            return [], asks
+        replies: list[tuple[Ask, Reply]] = []
+        fresh: list[Ask] = []
+        try:
+            known = self.journal.known({ask.client_id for ask in named if ask.client_id not in self._recent})
+        except JournalError:
+            known = {}
+        first: set[str] = set()
+        for ask in asks:
+            if not ask.client_id:
+                fresh.append(ask)
+            elif ask.client_id in self._recent:
+                payload, reply = self._recent[ask.client_id]
+                replies.append((ask, reply if payload == ask.payload else Reply.conflict()))
+            elif ask.client_id in known:
+                request, payload = known[ask.client_id]
+                replies.append((ask, self._again(ask, request) if payload == ask.payload else Reply.conflict()))
+            elif ask.client_id in first:
+                self.rows_waiting += len(ask.rows)
+                self.queue.put(ask)
+            else:
+                first.add(ask.client_id)
+                fresh.append(ask)
+        return replies, fresh
+
+    def _again(self, ask: Ask, request: int) -> Reply:
+        """The answer that was given before, from the log."""
+        try:
+            rows = self.journal.answered(request)
+        except JournalError:
+            return Reply.unlogged()
+        return Reply.of_rows(rows, self.problem.framing, request) if rows else Reply.conflict()
+
+    def _remember(self, ask: Ask, reply: Reply) -> None:
+        self._recent[ask.client_id] = (ask.payload, reply)
+        while len(self._recent) > 10_000:
+            self._recent.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Rows that somebody else answered, for the model beside to score as well."""
+
+    serving: Serving
+    side: str  # whose outputs these become: champion or rival
+    admitted: Admitted
+    rows: np.ndarray
+    ids: list[tuple[int, int]]  # request and position of each
+
+    @property
+    def size(self) -> int:
+        """Rows that it keeps busy with: all, where checks run beside the answer."""
+        return len(self.admitted.numbers) if self.serving.door.listed else len(self.rows)
+
+
+class Mirror(threading.Thread):
+    """Scores in the shadow of the answers. What it cannot keep up with it drops, and counts."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(name="mirror", daemon=True)
+        self.worker = worker
+        self.queue: SimpleQueue[Mirrored | None] = SimpleQueue()
+        self.waiting = 0
+
+    def take(self, work: Mirrored) -> None:
+        plan: ServingPlan = self.worker.plan
+        rows = work.size
+        if self.waiting + rows > plan.shadow_rows_waiting:
+            self.worker.signals.dropped(work.side, rows)
+            self.worker.queue.put(Group(counts=[("dropped", work.side, rows)]))
+            return
+        self.waiting += rows
+        self.queue.put(work)
+
+    def run(self) -> None:
+        _quick_sklearn()
+        while (work := self.queue.get()) is not None:
+            try:
+                self._score(work)
+            except Exception as error:
+                self.worker.signals.failed(told(error))
+            finally:
+                self.waiting -= work.size
+
+    def _score(self, work: Mirrored) -> None:
+        serving = work.serving
+        scorer = serving.rival if work.side == "rival" else serving.champion
+        if scorer is None:
+            return
+        began = time.perf_counter()
+        said = scorer(work.admitted, work.rows, serving.door)
+        took = time.perf_counter() - began
+        from deployments.gateway.batch import mirrored_rows
+
+        group = Group()
+        (group.rival if work.side == "rival" else group.champion).extend(mirrored_rows(said, work.ids))
+        if work.side == "rival" and scorer.served == serving.route.challenger:
+            self.worker.breaker.saw_challenger(serving.route, said.errors, took, shadow=True)
+        beside = serving.door.beside(work.admitted) if serving.door.listed else {}
+        group.counts.extend(("beside", what, n) for what, n in beside.items())
+        self.worker.queue.put(group)
+
+
+def _merge(into: Group, more: Group) -> None:
+    for name in ("answers", "features", "ids", "champion", "rival", "counts", "trips"):
+        getattr(into, name).extend(getattr(more, name))
+
+
+def _quick_sklearn() -> None:
+    """Admitted rows are checked already: scikit-learn's own checks of parameters cost more than a small model's answer.
+    Set for each thread."""
+    import sklearn
+
+    sklearn.set_config(skip_parameter_validation=True)

@@ -1,0 +1,349 @@
+"""How is an answer made durable before it is acknowledged? What a gateway writes: answers, mirrored scores, trips, counts."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas.errors import PerennialError
+from schemas.problem import Problem
+from schemas.settings import Settings
+from tasks.database import open_database
+
+__all__ = [
+    "ANSWER",
+    "MIRRORED",
+    "Group",
+    "Journal",
+    "JournalError",
+    "Numbers",
+    "RepeatedIdError",
+    "Trip",
+    "refused_since",
+    "trips",
+]
+
+# The columns of one answered row, in the order in which a gateway gives them.
+ANSWER = (
+    "problem",
+    "key",
+    "event_time",
+    "entity",
+    "rollout",
+    "epoch",
+    "stage",
+    "role",
+    "probability",
+    "champion",
+    "rival",
+    "champion_score",
+    "champion_decision",
+    "champion_error",
+    "rival_score",
+    "rival_decision",
+    "rival_error",
+    "answer_score",
+    "answer_decision",
+    "latency_ms",
+    "champion_scores",
+    "rival_scores",
+    "answer_scores",
+    "request",
+    "position",
+    "version",
+)
+# What the model beside says later about a row that was answered, and which row that is.
+MIRRORED = ("score", "decision", "error", "scores", "request", "position")
+_REPLICAS = 4096
+_KINDS = {"f": sa.Float, "i": sa.BigInteger, "u": sa.BigInteger, "b": sa.Boolean, "M": sa.DateTime(timezone=True)}
+
+
+class JournalError(PerennialError):
+    """The prediction log cannot be written now."""
+
+
+class RepeatedIdError(PerennialError):
+    """A client's id was written by another process meanwhile: look it up."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one commit makes durable, together or not at all."""
+
+    answers: list[tuple[Any, ...]] = field(default_factory=list)  # as ANSWER
+    features: list[tuple[Any, ...]] = field(default_factory=list)  # request, position, then the journal's features
+    ids: list[tuple[str, int, str]] = field(default_factory=list)  # client id, request, payload
+    champion: list[tuple[Any, ...]] = field(default_factory=list)  # as MIRRORED, said by the champion
+    rival: list[tuple[Any, ...]] = field(default_factory=list)  # as MIRRORED, said by the rival
+    counts: list[tuple[str, str, int]] = field(default_factory=list)  # kind, what, n
+    trips: list["Trip"] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any((self.answers, self.champion, self.rival, self.counts, self.trips))
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A gateway's breaker took this challenger off the answers; the next turn rolls it back."""
+
+    rollout: int
+    model: str
+    at: datetime
+    reason: str
+
+
+class Numbers:
+    """Ordered request numbers, unique among replicas: microseconds, then the replica. Never twice, also when the clock
+    stands still or is set back while we run."""
+
+    def __init__(self, replica: int) -> None:
+        self.replica = replica % _REPLICAS
+        self._last = 0
+
+    def next(self) -> int:
+        self._last = max(self._last + 1, time.time_ns() // 1_000)
+        return self._last * _REPLICAS + self.replica
+
+
+class Journal:
+    """The prediction log as one gateway writes it. Used from one thread; every method commits before it returns."""
+
+    def __init__(self, problem: Problem, features: Sequence[tuple[str, str]]) -> None:
+        """`features` are the columns kept with each answer, with the kind of their values: one of f, i, b, M and O."""
+        self.problem = problem.name
+        self._features = tuple(features)
+        self._engine: sa.Engine | None = None
+        self._connection: sa.Connection | None = None
+
+    def register(self, started: datetime) -> int:
+        """This gateway's number, by which its requests differ from those of every other replica."""
+        row = {"problem": self.problem, "started": _moment(started)}
+        with self._committing() as connection:
+            return int(connection.execute(sa.insert(_GATEWAYS), row).inserted_primary_key[0])  # type: ignore[index]
+
+    def write(self, group: Group) -> None:
+        """Make all of it durable. RepeatedIdError: another replica has answered one of the ids; nothing was written."""
+        with self._committing() as connection:
+            self._many(connection, self._put_ids, [(self.problem, *row) for row in group.ids])
+            self._many(connection, self._put_answers, group.answers)
+            self._many(connection, self._put_features, group.features)
+            self._many(connection, self._mirror["champion"], group.champion)
+            self._many(connection, self._mirror["rival"], group.rival)
+            now = _moment(datetime.now(UTC))
+            self._many(connection, self._put_counts, [(self.problem, now, *row) for row in group.counts])
+            rows = [(self.problem, t.rollout, t.model, _moment(t.at), t.reason) for t in group.trips]
+            self._many(connection, self._put_trips, rows)
+
+    def known(self, client_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """The request and the payload of each client id that was answered before."""
+        wanted = list(client_ids)
+        if not wanted:
+            return {}
+        query = sa.select(_IDS.c.client_id, _IDS.c.request, _IDS.c.payload).where(
+            _IDS.c.problem == self.problem, _IDS.c.client_id.in_(wanted)
+        )
+        with self._committing() as connection:
+            return {str(row[0]): (int(row[1]), str(row[2])) for row in connection.execute(query)}
+
+    def answered(self, request: int) -> list[dict[str, Any]]:
+        """The rows of one request as they were answered, by position."""
+        query = sa.select(*_ANSWERS.c).where(_ANSWERS.c.request == request).order_by(_ANSWERS.c.position)
+        with self._committing() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def trips(self, rollout: int) -> list[Trip]:
+        with self._committing() as connection:
+            return _trips(connection, self.problem, rollout)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _committing(self) -> "_Committing":
+        return _Committing(self)
+
+    def _open(self) -> sa.Connection:
+        if self._connection is None:
+            engine = open_database(Settings().log, "log")
+            if self._engine is None:
+                self._prepare(engine)
+            self._engine = engine
+            self._connection = engine.connect()
+        return self._connection
+
+    def _prepare(self, engine: sa.Engine) -> None:
+        table = _features_table(self.problem, self._features)
+        _ensure(engine, table)
+        dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
+        conflict = ["problem", "key", "request", "position"]
+
+        def put(table: sa.TableClause | sa.Table, names: Sequence[str], keep: Sequence[str] = ()) -> Any:
+            statement = dialect.insert(table).values({name: sa.bindparam(name) for name in names})
+            return (statement.on_conflict_do_nothing(index_elements=list(keep)) if keep else statement), tuple(names)
+
+        self._put_answers = put(_ANSWERS, ANSWER, conflict)
+        names = ("request", "position", *(name for name, _ in self._features))
+        self._put_features = put(table, names, ("request", "position"))
+        self._put_ids = put(_IDS, ("problem", "client_id", "request", "payload"))
+        self._put_counts = put(_COUNTS, ("problem", "at", "kind", "what", "n"))
+        self._put_trips = put(_TRIPS, ("problem", "rollout", "model", "at", "reason"), ("problem", "rollout", "model"))
+        self._mirror = {
+            side: (_mirror(side), tuple(f"new_{name}" for name in MIRRORED)) for side in ("champion", "rival")
+        }
+        if dialect is sqlite:  # driver SQL with tuples costs a third of what named parameters do
+            for name in ("_put_answers", "_put_features", "_put_ids", "_put_counts", "_put_trips"):
+                setattr(self, name, _driver_sql(getattr(self, name), engine))
+            self._mirror = {side: _driver_sql(said, engine) for side, said in self._mirror.items()}
+
+    def _many(
+        self, connection: sa.Connection, statement: tuple[Any, tuple[str, ...]], rows: list[tuple[Any, ...]]
+    ) -> None:
+        if not rows:
+            return
+        sql, names = statement
+        if isinstance(sql, str):
+            connection.exec_driver_sql(sql, rows)
+        else:
+            connection.execute(sql, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+class _Committing:
+    """A transaction on the journal's own connection. When the database is away the connection is given up, and the next
+    transaction opens another."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def __enter__(self) -> sa.Connection:
+        try:
+            return self.journal._open()
+        except (sa.exc.SQLAlchemyError, PerennialError, OSError) as error:
+            self._give_up()
+            raise JournalError(_away(error)) from None
+
+    def __exit__(self, kind: Any, error: BaseException | None, _trace: Any) -> None:
+        connection = self.journal._connection
+        if error is None and connection is not None:
+            try:
+                connection.commit()
+                return
+            except sa.exc.SQLAlchemyError as failed:
+                error = failed
+        if isinstance(error, sa.exc.IntegrityError):
+            assert connection is not None
+            connection.rollback()
+            raise RepeatedIdError("another gateway answered this id meanwhile.") from None
+        self._give_up()
+        if isinstance(error, sa.exc.SQLAlchemyError):
+            raise JournalError(_away(error)) from None
+
+    def _give_up(self) -> None:
+        connection, self.journal._connection = self.journal._connection, None
+        if connection is not None:
+            try:
+                connection.invalidate()
+                connection.close()
+            except Exception:  # it is broken already, and that is what we say
+                return
+
+
+def trips(problem: Problem, rollout: int) -> list[Trip]:
+    """The challengers of this rollout that a gateway's breaker took off the answers."""
+    with open_database(Settings().log, "log").connect() as connection:
+        return _trips(connection, problem.name, rollout)
+
+
+def refused_since(problem: Problem, since: datetime, until: datetime) -> dict[str, int]:
+    """Rows that gateways refused at the door, by reason."""
+    query = (
+        sa.select(_COUNTS.c.what, sa.func.sum(_COUNTS.c.n))
+        .where(
+            _COUNTS.c.problem == problem.name,
+            _COUNTS.c.kind == "refused",
+            _COUNTS.c.at >= _moment(since),
+            _COUNTS.c.at < _moment(until),
+        )
+        .group_by(_COUNTS.c.what)
+    )
+    with open_database(Settings().log, "log").connect() as connection:
+        return {str(what): int(n) for what, n in connection.execute(query)}
+
+
+def _trips(connection: sa.Connection, problem: str, rollout: int) -> list[Trip]:
+    columns = (_TRIPS.c.rollout, _TRIPS.c.model, _TRIPS.c.at, _TRIPS.c.reason)
+    query = sa.select(*columns).where(_TRIPS.c.problem == problem, _TRIPS.c.rollout == rollout)
+    return [
+        Trip(int(number), str(model), datetime.fromtimestamp(at / 1e6, UTC), str(reason))
+        for number, model, at, reason in connection.execute(query)
+    ]
+
+
+def _table(name: str, columns: Iterable[str]) -> sa.TableClause:
+    return sa.table(name, *(sa.column(column) for column in columns))
+
+
+_ANSWERS = _table("predictions", ANSWER)
+_IDS = _table("client_ids", ("problem", "client_id", "request", "payload"))
+_TRIPS = _table("trips", ("problem", "rollout", "model", "at", "reason"))
+_COUNTS = _table("counts", ("problem", "at", "kind", "what", "n"))
+_GATEWAYS = sa.Table(
+    "gateways",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("problem", sa.String(100)),
+    sa.Column("started", sa.BigInteger),
+)
+
+
+def _mirror(side: str) -> Any:
+    """Only where nothing was said yet: a row keeps what it was decided by."""
+    values = {f"{side}_{name}": sa.bindparam(f"new_{name}") for name in ("score", "decision", "error", "scores")}
+    rows = _ANSWERS.c.request == sa.bindparam("new_request"), _ANSWERS.c.position == sa.bindparam("new_position")
+    unsaid = _ANSWERS.c[f"{side}_decision"].is_(None), _ANSWERS.c[f"{side}_error"].is_(None)
+    return sa.update(_ANSWERS).where(*rows, *unsaid, sa.text("predictions.request > 0")).values(values)
+
+
+def _driver_sql(statement: tuple[Any, tuple[str, ...]], engine: sa.Engine) -> tuple[str, tuple[str, ...]]:
+    """The statement as the driver reads it, with its parameters in the order of the names given."""
+    made, names = statement
+    compiled = made.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
+    assert compiled.positiontup is not None
+    assert tuple(compiled.positiontup[: len(names)]) == names, "parameters stand in another order than they are given"
+    return str(compiled), names
+
+
+def _features_table(problem: str, features: Sequence[tuple[str, str]]) -> sa.Table:
+    kept = (sa.Column(name, _KINDS.get(kind, sa.Text), nullable=True) for name, kind in features)
+    return sa.Table(
+        f"features_{problem}",
+        sa.MetaData(),
+        sa.Column("request", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        *kept,
+    )
+
+
+def _ensure(engine: sa.Engine, table: sa.Table) -> None:
+    """The table with a column for each feature: a contract that grew adds its own, and none is taken away."""
+    table.create(engine, checkfirst=True)
+    there = {column["name"] for column in sa.inspect(engine).get_columns(table.name)}
+    with engine.begin() as connection:
+        for column in table.columns:
+            if column.name not in there:
+                quoted = engine.dialect.identifier_preparer.quote(column.name)
+                kind = column.type.compile(engine.dialect)
+                connection.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN {quoted} {kind}')
+
+
+def _moment(value: datetime) -> int:
+    return round(value.timestamp() * 1_000_000)
+
+
+def _away(error: Exception) -> str:
+    inner = getattr(error, "orig", None) or error
+    return f"the prediction log cannot be written ({type(inner).__name__})"
