@@ -12,10 +12,10 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo loop up deploy retrain revert adopt history verify data drills evidence prove bench lock clean
+.PHONY: help setup check test demo loop up serve traffic deploy retrain revert rollback adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
 
 help: ## what can be done here
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## .venv with the locked versions
 
@@ -46,6 +46,12 @@ loop: $(SETUP) ## replay history: PROBLEM=electricity DATA=path/to/table
 up: $(SETUP) ## Prefect, MLflow and the deployments, until Ctrl-C
 	@exec $(BIN)/python -m deployments up $(ARGS)
 
+serve: $(SETUP) ## the model server of one problem: PROBLEM=fraud PORT=8000
+	@exec $(BIN)/python -m deployments.gateway $(PROBLEM) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+traffic: $(SETUP) ## its table as live requests with late labels: PROBLEM=fraud RATE=200
+	@$(BIN)/python -m deployments traffic $(PROBLEM) $(if $(RATE),--rate $(RATE)) $(ARGS)
+
 deploy: $(SETUP) ## register deployments, schedules and automations on the Prefect server
 	@$(BIN)/python -m deployments deploy $(ARGS)
 
@@ -54,6 +60,9 @@ retrain: $(SETUP) ## ask for a retrain: PROBLEM=fraud REASON="..."
 
 revert: $(SETUP) ## restore the previous champion: PROBLEM=fraud REASON="..."
 	@$(BIN)/python -m flows revert $(PROBLEM) --reason "$(REASON)" $(ARGS)
+
+rollback: $(SETUP) ## revert now, and see it serve: PROBLEM=fraud REASON="..." URL=http://127.0.0.1:8000
+	@$(BIN)/python -m deployments rollback $(PROBLEM) --reason "$(REASON)" $(if $(URL),--url $(URL)) $(ARGS)
 
 adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/models:/uri
 	@$(BIN)/python -m flows adopt $(PROBLEM) "$(MODEL)" $(ARGS)
@@ -67,6 +76,13 @@ verify: $(SETUP) ## prove that the ledger is whole
 data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
 	@$(BIN)/python -m flows data $(PROBLEM)
 
+archive: $(SETUP) ## keep requests only as long as the plan says: PROBLEM=fraud
+	@$(BIN)/python -m flows archive $(PROBLEM) $(ARGS)
+
+# Without ENTITY it is read from standard input: a command line stands in the list of processes, and in a history.
+erase: $(SETUP) ## remove one entity from the prediction log: PROBLEM=fraud ENTITY=123 REASON="..."
+	@$(BIN)/python -m flows erase $(PROBLEM) --entity="$(or $(ENTITY),-)" --reason "$(REASON)" $(ARGS)
+
 drills: $(SETUP) ## plant faults and require the right verdicts: PROBLEM=fraud
 	@$(BIN)/python -m flows drills $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
 
@@ -78,6 +94,9 @@ prove: $(SETUP) ## the full judging of one part: NAME=evidence
 
 bench: $(SETUP) ## what a turn costs, against a bare script
 	@$(BIN)/python -m tests.benchmarks.turn_cost $(ARGS)
+
+bench-gateway: $(SETUP) ## requests a second and latency, against mlflow models serve
+	@$(BIN)/python -m tests.benchmarks.gateway_speed $(ARGS)
 
 lock: $(SETUP) ## resolve every version anew, with hashes and without host names
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock $(ARGS)

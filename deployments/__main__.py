@@ -36,7 +36,15 @@ def _run(args: argparse.Namespace) -> int:
         case "up":
             from deployments import up
 
-            return up.run(prefect_port=args.prefect_port, mlflow_port=args.mlflow_port)
+            return up.run(prefect_port=args.prefect_port, mlflow_port=args.mlflow_port, gateway_port=args.gateway_port)
+        case "rollback":
+            from deployments import rollback
+
+            return rollback.run(args.problem, reason=args.reason, url=args.url)
+        case "traffic":
+            from deployments import traffic
+
+            return traffic.run(args.problem, rate=args.rate, url=args.url, days=args.days)
         case _:
             from deployments import servers
 
@@ -63,6 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="Prefect, MLflow and the deployments, until Ctrl-C")
     up.add_argument("--prefect-port", type=int, default=int(os.environ.get("PREFECT_PORT", "4200")))
     up.add_argument("--mlflow-port", type=int, default=int(os.environ.get("MLFLOW_PORT", "5000")))
+    up.add_argument("--gateway-port", type=int, default=int(os.environ.get("GATEWAY_PORT", "8000")))
+    traffic = commands.add_parser("traffic", help="send a problem's rows to its gateway, labels late, time compressed")
+    traffic.add_argument("problem")
+    traffic.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    traffic.add_argument("--url", default="http://127.0.0.1:8000", help="where its gateway is")
+    traffic.add_argument("--days", type=int, help="of the table's time; all there is by default")
+    rollback = commands.add_parser("rollback", help="back to the previous champion, now, and see that it serves")
+    rollback.add_argument("problem")
+    rollback.add_argument("--reason", default="a person asked")
+    rollback.add_argument("--url", help="its gateway; without one the registry is all that is looked at")
     commands.add_parser("deploy", help="register deployments, schedules and automations")
     return parser
 

@@ -19,6 +19,7 @@ from flows.drills import drills
 from flows.guard import limit_name
 from flows.lifecycle import lifecycle
 from flows.operations import retrain
+from flows.retention import retention
 from schemas.problem import known_problems, load_problem
 from tasks import windows
 
@@ -29,7 +30,7 @@ _SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
 
 
 async def declared() -> list[RunnerDeployment]:
-    """A `lifecycle` per problem on its schedule; `retrain` for people and events; `drills` for whoever doubts the gates."""
+    """A `lifecycle` and a `retention` per problem on their schedules; `retrain` for people and events; `drills` for whoever doubts the gates."""
     # A dotted entrypoint: a path would load a second copy of the module, and register a broken one silently.
     dotted: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -50,6 +51,18 @@ async def declared() -> list[RunnerDeployment]:
                 schedule=Cron(problem.schedule, timezone="UTC", active=ready, slug="turn"),
                 concurrency_limit=one,
                 description=about,
+                tags=[_TAG, name],
+                **dotted,
+            )
+        )
+        deployments.append(
+            await retention.ato_deployment(
+                name=name,
+                parameters={"problem": name},
+                # On nights from Saturday to Sunday there are the fewest requests to wait behind it.
+                schedule=Cron("17 3 * * 0", timezone="UTC", slug="retention"),
+                concurrency_limit=one,
+                description="Keep features, answers and labels as long as the plan says; what is older goes, or is archived.",
                 tags=[_TAG, name],
                 **dotted,
             )

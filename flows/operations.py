@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import BaseModel, Field
 
-from flows.lifecycle import lifecycle
+from flows.lifecycle import lifecycle, take_step
+from flows.turn import begin, conclude
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
@@ -19,7 +20,7 @@ from schemas.stage import ROLLOUT, Stage
 from tasks import ledger, registry, scoring, windows
 from tasks.transitions import adopted, asked
 
-__all__ = ["ProblemName", "TrainingWindow", "adopt", "ask", "fetch", "retrain", "turn_once"]
+__all__ = ["ProblemName", "TrainingWindow", "adopt", "ask", "fetch", "retrain", "revert_now", "turn_once"]
 
 
 class TrainingWindow(BaseModel):
@@ -122,6 +123,26 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
     state = ledger.update(problem, lambda state: adopted(state, registered, actor=actor or _user(), now=moment))
     registry.project(known, state)
     return state
+
+
+def revert_now(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
+    """Ask for a revert and take the turn that does it, here and at once: no schedule, no server and no worker is waited
+    for. Ends a rollout under way, or restores the previous champion."""
+    asked_for = ask(problem, kind="revert", note=note, actor=actor, now=now)
+    assert asked_for.at is not None
+    moment = max(windows.aware(now or datetime.now(UTC), "now"), asked_for.at)
+    for _ in range(3):
+        try:
+            turn = begin(problem, moment)
+            entry = conclude(turn, take_step(turn))
+            break
+        except ledger.LostRaceError:  # a turn under way was quicker: what was asked for still waits
+            moment = max(moment, ledger.state_of(problem).at or moment)
+    else:
+        raise PerennialError(f"other turns of {problem!r} were quicker three times; the next one reverts.")
+    if entry.state.epoch == asked_for.epoch:
+        raise PerennialError(f"nothing was reverted: {entry.verdict.reason}.")
+    return entry.state
 
 
 def turn_once(problem: str) -> str:

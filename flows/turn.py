@@ -75,7 +75,8 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
 
     A batch that breaks the contract as a whole stops here: requests from it on wait until the table is mended.
     """
-    if (Settings().serving or problem.serving.answered_by) == "gateway":
+    # A plan speaks of the present: a replay answers the requests of its past by itself.
+    if (Settings().serving or (problem.serving.answered_by if turn.live else "turns")) == "gateway":
         return _read_log(turn, problem)
     first = start = turn.state.scored or turn.now
     champion, rival = _serving(problem, turn.state)

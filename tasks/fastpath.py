@@ -27,7 +27,7 @@ def fast_path(model: Any, framing: Framing, golden: pd.DataFrame) -> Callable[[n
     shell = _Shell(model, ask)
 
     def fast(matrix: np.ndarray) -> Scores:
-        return score(shell, matrix, framing)  # type: ignore[arg-type]
+        return score(shell, matrix, framing)
 
     return fast if _same(model, fast, golden[names], framing) else None
 

@@ -50,7 +50,8 @@ def take_in(problem: Problem, labels: Sequence[tuple[str, Any, datetime | None]]
         for part in _parts(keys):
             wanted = sa.select(_ASKED.c.key).where(_ASKED.c.problem == problem.name, _ASKED.c.key.in_(part))
             asked |= {str(key) for (key,) in connection.execute(wanted)}
-        rows, repeated, revised = [], 0, 0
+        rows: list[dict[str, Any]] = []
+        repeated = revised = 0
         moment = _moment(now)
         for (key, _, known_at), value in zip(labels, values, strict=True):
             when = moment if known_at is None else _moment(known_at)

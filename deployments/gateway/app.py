@@ -72,7 +72,7 @@ class App:
             name: self._metadata,
             f"{name}/ready": self._ready,
         }
-        self._post: dict[str, Callable[[dict[str, Any], bytes], Awaitable[_Answer]]] = {
+        self._post: dict[str, Callable[[dict[bytes, bytes], bytes], Awaitable[_Answer]]] = {
             "/invocations": self._invocations,
             f"{name}/infer": self._infer,
             "/labels": self._labels,
@@ -124,7 +124,9 @@ class App:
         token = self.door.token
         if token is None:
             if path in ("/labels", "/", "/metrics") and not self.door.loopback:
-                raise _RefusedError(403, "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN.")
+                raise _RefusedError(
+                    403, "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN."
+                )
             return
         if path == "/" and self.door.loopback:
             return
@@ -174,7 +176,9 @@ class App:
     async def _asked(self, headers: dict[bytes, bytes], body: bytes, asked: Asked) -> tuple[Reply, str]:
         """Queue a request, and wait until its answer is written down."""
         if len(asked.rows) > self.problem.serving.request_rows:
-            raise _RefusedError(413, f"a request has at most {self.problem.serving.request_rows} rows; send it in parts.")
+            raise _RefusedError(
+                413, f"a request has at most {self.problem.serving.request_rows} rows; send it in parts."
+            )
         client_id = _client_id(headers, asked.id)
         arm = self._arm(headers)
         payload = blake2b(body, digest_size=16).hexdigest() if client_id else ""

@@ -161,7 +161,9 @@ class Batch:
 
     def _told(self, columns: tuple[str, ...], asks: "list[Ask]", rows: Sequence[Any], admitted: Admitted) -> "_Told":
         """Who asks about what, and when; where the client does not say, the request's own number and the moment stand in."""
-        framing, numbers, positions = self.framing, [], []
+        framing = self.framing
+        numbers: list[int] = []
+        positions: list[int] = []
         for ask in asks:
             number = self.numbers.next()
             numbers += [number] * len(ask.rows)

@@ -44,8 +44,11 @@ class Breaker:
 
     def saw_challenger(self, route: Route, errors: np.ndarray, seconds: float, *, shadow: bool = False) -> None:
         """The challenger scored some rows in `seconds`."""
-        slow = seconds > self.plan.slow_call.total_seconds()
-        bad = np.array([error is not None for error in errors]) | slow
+        # A call is slow as a whole, however many rows it had; beside the answers it is nobody's concern but its own.
+        slow = not shadow and seconds > self.plan.slow_call.total_seconds()
+        bad = np.array([error is not None for error in errors])
+        if slow and not bad.any():
+            bad = np.array([True])
         if not bad.size:
             return
         with self._lock:
@@ -53,8 +56,7 @@ class Breaker:
             # The run of bad rows that ends these rows, or goes on from before when all of them are bad.
             longest = self._runs(bad)
             if longest >= self.plan.trip_in_a_row:
-                kind = "calls over its time limit" if slow else "errors"
-                self._trip(route, f"{longest} {kind} in a row")
+                self._trip(route, f"{longest} errors or calls over {self.plan.slow_call.total_seconds():g} s in a row")
             elif bad.any() and not shadow:
                 self._weigh(route, int(bad.sum()), 1.0)
 

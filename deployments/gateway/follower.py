@@ -60,9 +60,10 @@ class Follower(threading.Thread):
             self.confirmed = time.monotonic()
             self._follow(route, remember=True)
         except Exception as error:
-            self._say(f"the registry cannot be followed ({told(error)}); the last known route is served")
             if self.serving is None:
-                self._last_known()
+                self._last_known(told(error))
+            else:
+                self._say(f"the registry cannot be followed ({told(error)}); the last known route is served")
         if self.confirmed:
             self.signals.route_age.set(time.monotonic() - self.confirmed)
         self._take_trips()
@@ -98,15 +99,16 @@ class Follower(threading.Thread):
             return f"the registry's route {route.epoch} is not what the ledger says; it is not served. A turn re-asserts it"
         return ""
 
-    def _last_known(self) -> None:
+    def _last_known(self, why: str) -> None:
+        """What served when the registry was last there, from disk."""
         try:
             checksum, _, text = (self.folder / "route.json").read_text().partition(" ")
             if int(checksum, 16) != zlib.crc32(text.encode()):
                 raise PerennialError("the route on disk does not have its checksum")
             self._follow(Route.from_json(text), remember=False)
-            self._say("the registry is away; the last known route is served")
+            self._say(f"the registry cannot be followed ({why}); the route of last time is served")
         except FileNotFoundError:
-            return
+            self._say(f"no route to serve yet ({why})")
         except Exception as error:
             self._say(f"the registry is away, and the last known route cannot be served ({told(error)})")
 

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 if TYPE_CHECKING:
     from deployments.gateway.batch import Batch
@@ -19,6 +19,7 @@ class Signals:
     """Counted once a batch, so that counting costs a request next to nothing."""
 
     def __init__(self, problem: str) -> None:
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         self.problem = problem
         self.requests = self._counter("requests", "Requests by HTTP status.", ("status",))

@@ -60,7 +60,8 @@ class Worker(threading.Thread):
         self.serving: Serving | None = None
         self.mirror = Mirror(self)
         self.queue: SimpleQueue[Any] = SimpleQueue()
-        self.rows_waiting = 0  # touched on the event loop and here: a rough bound needs no lock
+        # Each is written by one thread alone, the event loop and this one: their difference needs no lock.
+        self._rows_in = self._rows_out = 0
         self._recent: OrderedDict[str, tuple[str, Reply]] = OrderedDict()
         self._log_was_away = spill.waiting()
         self._late = Group()
@@ -69,9 +70,13 @@ class Worker(threading.Thread):
         """Take a request in; False when too many rows wait already."""
         if self.rows_waiting + len(ask.rows) > self.plan.rows_waiting:
             return False
-        self.rows_waiting += len(ask.rows)
+        self._rows_in += len(ask.rows)
         self.queue.put(ask)
         return True
+
+    @property
+    def rows_waiting(self) -> int:
+        return self._rows_in - self._rows_out
 
     def run(self) -> None:
         _quick_sklearn()
@@ -109,7 +114,7 @@ class Worker(threading.Thread):
 
     def turn(self, asks: list[Ask], late: Group) -> None:
         """One batch: score, write, acknowledge. Nothing is acknowledged that was not written."""
-        self.rows_waiting -= sum(len(ask.rows) for ask in asks)
+        self._rows_out += sum(len(ask.rows) for ask in asks)
         serving = self.serving
         replies: list[tuple[Ask, Reply]] = []
         if serving is None:
@@ -225,7 +230,7 @@ class Worker(threading.Thread):
                 request, payload = known[ask.client_id]
                 replies.append((ask, self._again(ask, request) if payload == ask.payload else Reply.conflict()))
             elif ask.client_id in first:
-                self.rows_waiting += len(ask.rows)
+                self._rows_out -= len(ask.rows)
                 self.queue.put(ask)
             else:
                 first.add(ask.client_id)
@@ -269,7 +274,12 @@ class Mirror(threading.Thread):
         super().__init__(name="mirror", daemon=True)
         self.worker = worker
         self.queue: SimpleQueue[Mirrored | None] = SimpleQueue()
-        self.waiting = 0
+        # Written by the worker, and by this thread: see Worker.
+        self._rows_in = self._rows_out = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._rows_in - self._rows_out
 
     def take(self, work: Mirrored) -> None:
         plan: ServingPlan = self.worker.plan
@@ -278,7 +288,7 @@ class Mirror(threading.Thread):
             self.worker.signals.dropped(work.side, rows)
             self.worker.queue.put(Group(counts=[("dropped", work.side, rows)]))
             return
-        self.waiting += rows
+        self._rows_in += rows
         self.queue.put(work)
 
     def run(self) -> None:
@@ -289,7 +299,7 @@ class Mirror(threading.Thread):
             except Exception as error:
                 self.worker.signals.failed(told(error))
             finally:
-                self.waiting -= work.size
+                self._rows_out += work.size
 
     def _score(self, work: Mirrored) -> None:
         serving = work.serving

@@ -8,7 +8,7 @@ import pandera.pandas as pa
 
 from schemas.framing import CostLoss, Framing, MinimumFunction, Requirement, Risk
 from schemas.heuristic import HeuristicClassifier
-from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
+from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.problem import Problem
 from schemas.problems._fraud_simulator import START, payments, rule
 from schemas.recipe import Recipe
@@ -141,6 +141,8 @@ PROBLEM = Problem(
             days=3
         ),  # 60 frauds are enough for a threshold, and the newest habits are left to train on
     ),
+    # A payment waits for its decision: requests come one by one.
+    serving=ServingPlan(answered_by="gateway"),
     heuristic=CardRule(),
     schedule="0 6 * * *",
 )

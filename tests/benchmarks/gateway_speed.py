@@ -52,9 +52,7 @@ class Contender:
 def main() -> int:
     args = _parser().parse_args()
     if not Path("/proc/self/stat").exists():
-        print(
-            "CPU and memory of a server are read from /proc, and there is none; nothing was measured", file=sys.stderr
-        )
+        print("CPU and memory are read from /proc, and there is none; nothing was measured", file=sys.stderr)
         return 1
     # Told to end, we end our servers first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -65,9 +63,8 @@ def main() -> int:
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)
         return 1
-    command = (
-        f"bench-gateway{'-million' if args.million else ''}{'' if args.family == 'boosting' else '-' + args.family}"
-    )
+    marks = {"million": args.million, args.family: args.family != "boosting"}
+    command = "-".join(["bench-gateway", *(mark for mark, holds in marks.items() if holds)])
     print(f"\nthe same figures: {keep(command, figures)}")
     return 0
 
@@ -79,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=6.0, help="measured, after the warm-up")
     parser.add_argument("--warmup", type=float, default=2.0)
     parser.add_argument("--only", action="append", choices=("mlflow", "ours", "shadow"), help="measure no other server")
-    parser.add_argument("--million", action="store_true", help="a million requests at ours instead, and its memory")
+    parser.add_argument("--million", action="store_true", help="instead, a million requests at one server; its memory")
     parser.add_argument("--requests", type=int, default=1_000_000, help="of --million")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made; logs are written to its disk")
     return parser
@@ -92,9 +89,10 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     contenders = contenders_over(serve_made.homes(folder, problem), problem)
     about = {"family": args.family, "machine": machine(folder)}
     if args.million:
-        return about | {"million": million(contenders["shadow" if args.only == ["shadow"] else "ours"], bodies, args)}
+        return about | {"million": million(contenders[args.only[0] if args.only else "ours"], bodies, args)}
     chosen = [contenders[name] for name in args.only or contenders]
     figures = about | {"repeats": args.repeats, "seconds": args.seconds} | compared(chosen, bodies, args)
+    figures["machine"]["load_after"] = os.getloadavg()[0]
     show(figures)
     return figures
 
@@ -102,18 +100,19 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 def compared(chosen: list[Contender], bodies: Path, args: argparse.Namespace) -> dict[str, Any]:
     """All servers up, and one of them at a time under load, in turns: what slows the machine slows them alike."""
     loads: dict[str, Any] = {c.name: {f"c{n}": [] for n in CONCURRENCIES} for c in chosen}
+    lasting = {"seconds": args.seconds, "warmup": args.warmup}
     with ExitStack() as stack:
         at = {c.name: stack.enter_context(serving(c)) for c in chosen}
         said = [predictions(port, bodies) for _, port in at.values()]
         idle = {name: memory_mb(pid)["now"] for name, (pid, _) in at.items()}
         for number, n, (name, (pid, port)) in product(range(args.repeats), CONCURRENCIES, at.items()):
             print(f"round {number + 1} of {args.repeats}: {name}, {n} clients", file=sys.stderr, flush=True)
-            loads[name][f"c{n}"].append(
-                measured(pid, port, bodies, concurrency=n, seconds=args.seconds, warmup=args.warmup)
-            )
+            loads[name][f"c{n}"].append(measured(pid, port, bodies, concurrency=n, **lasting))
         memory = {name: {"idle": idle[name], **memory_mb(pid)} for name, (pid, _) in at.items()}
+        unscored = {"shadow_dropped": dropped(at["shadow"][1])} if "shadow" in at else {}
     return {
         **ratios(loads),
+        **unscored,
         "same_predictions": agree(said),
         "memory_mb": memory,
         "servers": middles(loads),
@@ -181,11 +180,9 @@ def _await(contender: Contender, process: "subprocess.Popen[bytes]", url: str, l
 def driven(port: int, bodies: Path, **options: float | None) -> dict[str, float]:
     """What one load said, from a client process of its own."""
     said = {"port": port, "bodies": bodies, "core": cores()[0], **options}
-    flags = [
-        str(x) for name, value in said.items() if value is not None for x in (f"--{name.replace('_', '-')}", value)
-    ]
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in said.items() if value is not None]
     command = [sys.executable, "-m", "tests.benchmarks.load", *flags]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def measured(pid: int, port: int, bodies: Path, **options: float | None) -> dict[str, float]:
@@ -194,11 +191,8 @@ def measured(pid: int, port: int, bodies: Path, **options: float | None) -> dict
     load = driven(port, bodies, **options)
     ended = time.monotonic()
     per_request = (settled(pid) - before) / load["answered"] if load["answered"] else float("nan")
-    return load | {
-        "cpu_us_per_request": 1e6 * per_request,
-        "requests_per_cpu_second": 1 / per_request,
-        "idle_after_seconds": time.monotonic() - ended,
-    }
+    load |= {"cpu_us_per_request": 1e6 * per_request, "requests_per_cpu_second": 1 / per_request}
+    return load | {"idle_after_seconds": time.monotonic() - ended}
 
 
 def settled(pid: int, *, patience: float = 120.0) -> float:
@@ -217,7 +211,7 @@ def million(contender: Contender, bodies: Path, args: argparse.Namespace) -> dic
         start = memory_mb(pid)
         for share in (0.1, 0.4, 0.5):
             at_most = round(share * args.requests)
-            load = measured(pid, port, bodies, concurrency=32, seconds=86_400, warmup=0, at_most=at_most)
+            load = measured(pid, port, bodies, concurrency=32, seconds=7_200, warmup=0, at_most=at_most)
             parts.append({**load, **memory_mb(pid)})
             done = sum(part["requests"] for part in parts)
             print(f"{done:>9,.0f} requests  {parts[-1]['now']:6.0f} MB  {load['requests_per_second']:8,.0f} a second")
@@ -231,6 +225,13 @@ def predictions(port: int, bodies: Path) -> Any:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read())["predictions"]
+
+
+def dropped(port: int) -> float:
+    """Requests that no challenger scored, since it could not keep up: they would make the shadow look cheap."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("perennial_shadow_dropped_total{"))
 
 
 def machine(folder: Path) -> dict[str, Any]:
@@ -255,13 +256,13 @@ def middles(loads: dict[str, Any]) -> dict[str, Any]:
 
 def ratios(loads: dict[str, Any]) -> dict[str, float]:
     """Ours over MLflow's, a round at a time, and the median of that; of requests a core larger is better, of latency smaller."""
-    peer, said = loads.get("mlflow"), {}
-    for name, suffix in (("ours", "durable"), ("shadow", "durable_shadow")):
-        for at, found in loads.get(name, {}).items() if peer else ():
-            for figure, key in (("requests_per_core", "requests_per_cpu_second"), ("p50", "p50_ms")):
-                rounds = [ours[key] / theirs[key] for ours, theirs in zip(found, peer[at], strict=True)]
-                said[f"ratio_{figure}_{at}_{suffix}"] = median(rounds)
-    return said | ({"ratio_p50_c1": said["ratio_p50_c1_durable"]} if "ratio_p50_c1_durable" in said else {})
+    kinds = {"requests_per_core_{}_durable": "requests_per_cpu_second", "p50_{}": "p50_ms"}
+    said = {}
+    for (name, mark), (kind, key) in product({"ours": "", "shadow": "_shadow"}.items(), kinds.items()):
+        for at, peer in loads.get("mlflow", {}).items() if name in loads else ():
+            rounds = [ours[key] / theirs[key] for ours, theirs in zip(loads[name][at], peer, strict=True)]
+            said[f"ratio_{kind.format(at)}{mark}"] = median(rounds)
+    return said
 
 
 def agree(said: list[Any]) -> bool:
@@ -271,27 +272,27 @@ def agree(said: list[Any]) -> bool:
 
 
 def show(figures: dict[str, Any]) -> None:
+    print("one row of 20 floats, {family}; medians of {repeats} rounds of {seconds:g} s".format(**figures))
     print(
-        f"one row of 20 floats, {figures['family']}; medians of {figures['repeats']} rounds of {figures['seconds']:g} s"
-    )
-    print(
-        "server  clients  requests/s  p50 ms   p99 ms  CPU us a request  requests a CPU second (rounds)  errors  client busy"
+        "server  clients  requests/s  p50 ms   p99 ms  CPU us/request  requests/CPU s (rounds)         errors  client busy"
     )
     for (name, of), n in product(figures["servers"].items(), CONCURRENCIES):
         f, rounds = of[f"c{n}"], [load["requests_per_cpu_second"] for load in figures["rounds"][name][f"c{n}"]]
         print(
             f"{name:<7} {n:>7}  {f['requests_per_second']:>10,.0f}  {f['p50_ms']:>6.2f}  {f['p99_ms']:>7.2f}"
-            f"  {f['cpu_us_per_request']:>16,.1f}  {f['requests_per_cpu_second']:>10,.0f}"
+            f"  {f['cpu_us_per_request']:>14,.1f}  {f['requests_per_cpu_second']:>10,.0f}"
             f" {f'({min(rounds):,.0f} to {max(rounds):,.0f})':<19}  {f['errors']:>6.0f}  {f['client_busy']:>11.0%}"
         )
     for name, mb in figures["memory_mb"].items():
-        print(
-            f"{name:<7} memory: {mb['idle']:.0f} MB idle, {mb['now']:.0f} at the end, {mb['peak']:.0f} at most"
-            f" ({mb['largest_peak']:.0f} its largest process)"
-        )
+        said = ", ".join(f"{key.replace('_', ' ')} {value:.0f}" for key, value in mb.items())
+        print(f"{name:<7} memory in MB: {said}")
     for name, value in figures.items():
         if name.startswith("ratio_"):
             print(f"{name:<46} {value:9.3f}")
+    if "shadow_dropped" in figures:
+        asked = sum(load["answered"] for of in figures["rounds"]["shadow"].values() for load in of)
+        print(f"requests that the shadow dropped: {figures['shadow_dropped']:,.0f} of {asked:,.0f}")
+    print("load average before {load_before:.1f}, after {load_after:.1f}; 2 are ours".format(**figures["machine"]))
     print(f"the same predictions from all: {'yes' if figures['same_predictions'] else 'NO'}")
 
 

@@ -46,7 +46,14 @@ def evidence() -> dict[str, Any]:
     return {"whole_gate": whole, "million_rows_seconds": seconds, "exits": exits, "holds": holds}
 
 
-PROOFS = {"evidence": evidence}
+def histories() -> dict[str, Any]:
+    """A thousand random histories of promotions, races, reverts and crashes."""
+    from tests.proofs.histories import prove
+
+    return prove()
+
+
+PROOFS = {"evidence": evidence, "histories": histories}
 
 
 def main(names: list[str]) -> int:
