@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo loop up serve traffic deploy retrain revert rollback adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
+.PHONY: help setup check test demo loop up serve traffic deploy retrain revert rollback approve adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ revert: $(SETUP) ## restore the previous champion: PROBLEM=fraud REASON="..."
 
 rollback: $(SETUP) ## revert now, and see it serve: PROBLEM=fraud REASON="..." URL=http://127.0.0.1:8000
 	@$(BIN)/python -m deployments rollback $(PROBLEM) --reason "$(REASON)" $(if $(URL),--url $(URL)) $(ARGS)
+
+approve: $(SETUP) ## approve the stage that waits for a person: PROBLEM=fraud REASON="..."
+	@$(BIN)/python -m flows approve $(PROBLEM) --reason "$(REASON)" $(ARGS)
 
 adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/models:/uri
 	@$(BIN)/python -m flows adopt $(PROBLEM) "$(MODEL)" $(ARGS)

@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     if args.command in ("history", "verify"):
         return _read(args)
+    if args.command in ("archive", "erase"):
+        return _keep_less(args)
     from flows import operations  # brings Prefect and scikit-learn with it, which reading does not need
 
     match args.command:
@@ -33,6 +35,9 @@ def _run(args: argparse.Namespace) -> int:
             print(
                 f"asked, as row {state.sequence}; {args.problem} is {state.stage}, and its next HEALTHY turn acts on it"
             )
+        case "approve":
+            state = operations.approve(args.problem, note=args.reason or "no note", actor=args.actor)
+            print(f"approved, as row {state.sequence}; the next turn of {args.problem} goes on")
         case "adopt":
             state = operations.adopt(args.problem, args.model)
             print(f"{state.champion} serves {args.problem}")
@@ -42,6 +47,27 @@ def _run(args: argparse.Namespace) -> int:
             return _drills(args)
         case "data":
             print(f"written to {operations.fetch(args.problem)}")
+    return 0
+
+
+def _keep_less(args: argparse.Namespace) -> int:
+    from flows import retention
+    from schemas.problem import load_problem
+
+    name = load_problem(args.problem).name
+    if args.command == "archive":
+        print(retention.retention(name))
+        return 0
+    entity = sys.stdin.readline().rstrip("\r\n") if args.entity == "-" else args.entity
+    done = retention.erase(name, entity, reason=args.reason)
+    erased = done.erased
+    print(
+        f"{erased.answers} answers, {erased.labels} labels and {erased.archived} archived rows no longer say whom they are about; "
+        f"{erased.features} rows of features, {erased.client_ids} client ids and {erased.quarantined} rows in quarantine are deleted"
+    )
+    for snapshot in erased.snapshots:
+        print(f"not altered, since a model is named by the hash of its rows: {snapshot}")
+    print(f"recorded in erasures.jsonl; the receipt, shown only here: {done.receipt}")
     return 0
 
 
@@ -93,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         ("history", "what served when, and why"),
         ("turn", "turn the crank once, now"),
         ("data", "fetch a public table"),
+        ("archive", "keep requests only as long as the plan says"),
     ):
         commands.add_parser(name, help=about).add_argument("problem")
     drills = commands.add_parser("drills", help="plant faults, and require the verdict that must follow")
@@ -105,6 +132,14 @@ def _parser() -> argparse.ArgumentParser:
         asking = commands.add_parser(name, help=about)
         asking.add_argument("problem")
         asking.add_argument("--reason", default="")
+    erase = commands.add_parser("erase", help="remove one entity from log, archive and quarantine")
+    erase.add_argument("problem")
+    erase.add_argument("--entity", required=True, help="as the log writes it; - reads it from standard input")
+    erase.add_argument("--reason", required=True)
+    approve = commands.add_parser("approve", help="approve the stage that waits for a person")
+    approve.add_argument("problem")
+    approve.add_argument("--reason", default="")
+    approve.add_argument("--actor", default="", help="who approves; by default whoever runs this")
     adopt = commands.add_parser("adopt", help="start from a model of yours")
     adopt.add_argument("problem")
     adopt.add_argument("model", help="a .skops file, a folder that holds model.skops, or an MLflow URI")

@@ -11,7 +11,7 @@ from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
 from flows.story import run_name, tell
 from flows.training import first_champion, make_challenger
-from flows.turn import Turn, begin, conclude, held, judged_by_old_rules, reverting, tripped
+from flows.turn import Turn, approved, begin, conclude, held, judged_by_old_rules, reverting, tripped
 from schemas.stage import Stage
 from tasks.transitions import Decision
 
@@ -49,4 +49,5 @@ close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 
 def take_step(turn: Turn) -> Decision:
     """The stage's own decision, unless its rules have changed, a person reverts, a gateway stopped it, or data are faulty."""
-    return judged_by_old_rules(turn) or reverting(turn) or tripped(turn) or held(turn, STEP[turn.state.stage](turn))
+    stopped = judged_by_old_rules(turn) or reverting(turn) or tripped(turn)
+    return stopped or approved(turn, held(turn, STEP[turn.state.stage](turn)))

@@ -14,13 +14,14 @@ from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
 from schemas.recipe import Recipe
-from schemas.rows import Request, State
+from schemas.rows import Approval, Entry, Request, State
 from schemas.settings import Settings
-from schemas.stage import ROLLOUT, Stage
+from schemas.stage import NEXT, ROLLOUT, Stage
+from schemas.verdict import Outcome
 from tasks import ledger, registry, scoring, windows
-from tasks.transitions import adopted, asked
+from tasks.transitions import adopted, approved, asked
 
-__all__ = ["ProblemName", "TrainingWindow", "adopt", "ask", "fetch", "retrain", "revert_now", "turn_once"]
+__all__ = ["ProblemName", "TrainingWindow", "adopt", "approve", "ask", "fetch", "retrain", "revert_now", "turn_once"]
 
 
 class TrainingWindow(BaseModel):
@@ -88,6 +89,25 @@ def ask(
     request = Request(kind, reason, note, actor or _user(), window_days, recipe)
     moment = max(windows.aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
     return ledger.update(problem, lambda state: asked(state, request, now=moment))
+
+
+def approve(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
+    """Approve the stage that waits for it. Whoever started the retrain cannot; a name that is typed is only claimed."""
+    load_problem(problem)
+    who = actor or _user()
+    state = ledger.state_of(problem)
+    moment = max(windows.aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
+
+    def approval(state: State) -> Entry:
+        if state.awaits is None:
+            raise PerennialError(f"nothing of {problem!r} waits for approval; it is {state.stage}.")
+        starter = state.order.actor if state.order else str(state.why)
+        if who == starter:
+            raise PerennialError(f"{who} started this retrain, and somebody else approves its challenger.")
+        target = NEXT[state.stage][Outcome.PASS]
+        return approved(state, Approval(str(target), who, note), now=moment)
+
+    return ledger.update(problem, approval)
 
 
 def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = None) -> State:

@@ -12,12 +12,23 @@ from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.rows import Entry, State
 from schemas.settings import Settings
-from schemas.stage import Stage
+from schemas.stage import NEXT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import contracts, journal, ledger, predictions, registry, scoring, windows
 from tasks.transitions import Decision, advance, rules_changed
 
-__all__ = ["ClockError", "Turn", "begin", "conclude", "held", "judged_by_old_rules", "reverting", "seed_of", "tripped"]
+__all__ = [
+    "ClockError",
+    "Turn",
+    "approved",
+    "begin",
+    "conclude",
+    "held",
+    "judged_by_old_rules",
+    "reverting",
+    "seed_of",
+    "tripped",
+]
 
 _CHUNK = timedelta(days=7)  # requests are read and scored a week at a time, so memory stays bounded
 log = logging.getLogger("perennial")
@@ -184,6 +195,29 @@ def held(turn: Turn, decision: Decision) -> Decision:
     return Decision(Verdict("contract", Outcome.WAIT, said, verdict.evidence), notes=decision.notes)
 
 
+def approved(turn: Turn, decision: Decision) -> Decision:
+    """A PASS into a stage that the plan wants approved waits until a person has; rollback stays armed meanwhile, since
+    every turn asks the stage's own gates again."""
+    state, plan = turn.state, turn.problem.rollout
+    verdict, target = decision.verdict, NEXT[state.stage].get(str(decision.verdict.outcome))
+    if (
+        verdict.outcome is not Outcome.PASS
+        or decision.revert
+        or state.stage not in ROLLOUT
+        or target not in plan.approval
+    ):
+        return decision
+    if state.approval is not None and state.approval.stage == str(target):
+        said = f"{verdict.reason}; {state.approval.actor} approved: {state.approval.note}"
+        return replace(decision, verdict=Verdict(verdict.gate, Outcome.PASS, said, verdict.evidence, verdict.beside))
+    if state.awaits is not None and turn.now - state.awaits >= plan.approval_at_most:
+        said = f"nobody approved {target} within {plan.approval_at_most / timedelta(days=1):g} days; {verdict.reason}"
+        return Decision(Verdict("approval", Outcome.FAIL, said, verdict.evidence), notes=decision.notes)
+    said = f"{target} waits for a person's approval (make approve PROBLEM={turn.name}); {verdict.reason}"
+    # What a PASS brings with it, such as a challenger, comes with the turn that finds the approval.
+    return Decision(Verdict("approval", Outcome.WAIT, said, verdict.evidence), notes=decision.notes, awaits=True)
+
+
 def reverting(turn: Turn) -> Decision | None:
     """A person's revert ends the rollout under way; in probation that restores the previous champion."""
     request, stage = turn.state.request, turn.state.stage
@@ -191,6 +225,7 @@ def reverting(turn: Turn) -> Decision | None:
         return None
     return Decision(
         Verdict("request", Outcome.FAIL, f"{request.actor} asks to revert: {request.note}"),
+        drop_request=True,  # it is done: the next turn must not go back a second time
         notes={"actor": request.actor},
     )
 

@@ -131,6 +131,13 @@ class RolloutPlan(_Plan):
         lt=1,
         description="Share of matured rows without a label over which the labelled ones are a selection.",
     )
+    approval: tuple[Literal["CANARY", "AB", "PROBATION"], ...] = Field(
+        default=(),
+        description="Stages that begin only when a person has approved it who did not start the retrain.",
+    )
+    approval_at_most: timedelta = Field(
+        default=timedelta(days=7), description="A challenger that nobody approved by then goes; the champion stays."
+    )
     probation: timedelta = Field(
         default=timedelta(days=14),
         description="The previous champion stays loaded this long: labels mature meanwhile.",

@@ -11,9 +11,9 @@ from schemas.plans import Promotion, Reason
 from schemas.stage import Stage
 from schemas.verdict import Verdict
 
-__all__ = ["Entry", "Model", "Request", "State", "canonical", "chained", "facts_of", "plain", "state_from"]
+__all__ = ["Approval", "Entry", "Model", "Request", "State", "canonical", "chained", "facts_of", "plain", "state_from"]
 
-Kind = Literal["turn", "request", "adopt", "rules"]
+Kind = Literal["turn", "request", "adopt", "rules", "approval"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,15 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """A person's yes to one stage of one rollout. The name is what they said it is."""
+
+    stage: str
+    actor: str
+    note: str
+
+
+@dataclass(frozen=True)
 class State:
     """All that the next turn needs to know. The newest ledger row carries it, so nothing is replayed to read it."""
 
@@ -75,6 +84,8 @@ class State:
     promotion: Promotion | None = None
     request: Request | None = None  # waiting, one deep: the latest wins
     order: Request | None = None  # the request that the rollout under way answers
+    awaits: datetime | None = None  # since when a PASS of this stage waits for a person's approval
+    approval: Approval | None = None  # of the stage that would come next
     judged_by: str = ""  # the rules this rollout began under
     ended: datetime | None = None  # when the last rollout ended: the cooldown counts from here
     tried: datetime | None = None  # when the last retrain began: the schedule counts from here
@@ -127,6 +138,8 @@ def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> S
     known |= {name: _model(facts, notes, name) for name in ("champion", "challenger", "previous")}
     known |= {name: _request(facts[name]) for name in ("request", "order")}
     known["stage"] = Stage(facts["stage"])
+    known["awaits"] = _moment(facts.get("awaits"))  # rows from before there were approvals lack both
+    known["approval"] = Approval(**said) if (said := facts.get("approval")) else None
     known["why"] = Reason(facts["why"]) if facts["why"] else None
     known["promotion"] = Promotion(facts["promotion"]) if facts["promotion"] else None
     return State(**known, hash=row_hash)

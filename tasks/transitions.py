@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from schemas.plans import Promotion, Reason
-from schemas.rows import Entry, Model, Request, State
+from schemas.rows import Approval, Entry, Model, Request, State
 from schemas.stage import NEXT, REVERT, Stage
 from schemas.verdict import Outcome, Verdict
 
-__all__ = ["Decision", "adopted", "advance", "asked", "rules_changed"]
+__all__ = ["Decision", "adopted", "advance", "approved", "asked", "rules_changed"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Decision:
     why: Reason | None = None  # HEALTHY: why a retrain is wanted
     promotion: Promotion | None = None
     revert: bool = False
+    awaits: bool = False  # a PASS that waits for a person's approval
     drop_request: bool = False  # a request that cannot be done
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -52,8 +53,9 @@ def _moved(state: State, decision: Decision, target: Stage, *, now: datetime, fi
     if target is state.stage and outcome is Outcome.WAIT:
         if decision.share is not None:
             return replace(state, share=decision.share, share_since=now)
-        return state
+        return replace(state, awaits=(state.awaits or now) if decision.awaits else None)
     entered = replace(state, stage=target, since=state.since if target is state.stage else now)
+    entered = replace(entered, awaits=None, approval=None)
     match state.stage, outcome:
         case Stage.COLD, Outcome.PASS:
             return replace(entered, champion=_needed(decision.model))
@@ -118,7 +120,16 @@ def _ended(state: State, now: datetime) -> State:
 
 
 def _reverted(state: State, now: datetime) -> State:
-    return replace(state, champion=_needed(state.previous), previous=None, since=now, ended=now, request=None)
+    return replace(
+        state,
+        champion=_needed(state.previous),
+        previous=None,
+        since=now,
+        ended=now,
+        request=None,
+        awaits=None,
+        approval=None,
+    )
 
 
 def asked(state: State, request: Request, *, now: datetime) -> Entry:
@@ -129,6 +140,13 @@ def asked(state: State, request: Request, *, now: datetime) -> Entry:
     stays = waiting is not None and waiting.kind == "revert" and request.kind == "retrain"
     after = replace(state, sequence=state.sequence + 1, at=now, request=waiting if stays else request)
     return Entry(after, "request", state.stage, "WAIT", verdict)
+
+
+def approved(state: State, approval: Approval, *, now: datetime) -> Entry:
+    """A row that says who approved the stage that comes next."""
+    said = f"{approval.actor} approves {approval.stage} for {state.challenger}: {approval.note}"
+    after = replace(state, sequence=state.sequence + 1, at=now, approval=approval)
+    return Entry(after, "approval", state.stage, "WAIT", Verdict("approval", Outcome.WAIT, said))
 
 
 def rules_changed(state: State, rules: str, *, now: datetime) -> Entry:

@@ -1,0 +1,240 @@
+"""Does a turn rest on what a gateway logged, act on what its breaker tripped, and wait for the person that the plan wants?"""
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from flows import operations
+from flows.__main__ import main
+from flows.operations import ask, revert_now
+from flows.replay import plain_turn
+from schemas.errors import PerennialError
+from schemas.problems import fraud
+from schemas.rows import State
+from schemas.settings import Settings
+from schemas.stage import Stage
+from schemas.verdict import Outcome
+from tasks import ledger, predictions, registry
+from tasks.journal import ANSWER, Group, Journal, Trip
+from tests.flows.test_turns import DAY, PROBLEM, newest, state, verdicts
+
+PASS, FAIL = Outcome.PASS, Outcome.FAIL
+
+
+@pytest.fixture
+def journal(monkeypatch):
+    monkeypatch.setenv("PERENNIAL_SERVING", "gateway")
+    made = Journal(PROBLEM, (("amount", "f"),))
+    yield made
+    made.close()
+
+
+def _answers(of: State, moments, **more):
+    """What a gateway writes of requests under this state, one entity each."""
+    for number, moment in enumerate(moments, start=1):
+        row = dict.fromkeys(ANSWER) | {"problem": "fraud", "key": f"k{number}", "entity": f"c{number}"}
+        row |= {"event_time": round(moment.timestamp() * 1e6), "rollout": of.rollout, "epoch": of.epoch}
+        row |= {"stage": str(of.stage), "role": "champion", "probability": 0.0, "champion": of.champion.sha256}
+        row |= {"rival": of.challenger.sha256 if of.challenger else None, "version": "1", "latency_ms": 2.0}
+        row |= {"champion_score": 0.1, "champion_decision": 0.0, "answer_score": 0.1, "answer_decision": 0.0}
+        row |= {"request": number + round(moment.timestamp()) * 4096, "position": 0}
+        row |= {name: value(number) if callable(value) else value for name, value in more.items()}
+        yield tuple(row[name] for name in ANSWER)
+
+
+def test_a_live_turn_scores_nothing_that_a_gateway_answers(at, journal):
+    now = at("SHADOW")
+    before = predictions.cohort(PROBLEM, since=now - 9 * DAY, now=now + 9 * DAY, matured=False)
+    journal.write(Group(answers=list(_answers(state(), [now - DAY / 2, now - DAY / 3]))))
+    plain_turn("fraud", now)
+    after = predictions.cohort(PROBLEM, since=now - 9 * DAY, now=now + 9 * DAY, matured=False)
+    assert sorted(set(after["key"]) - set(before["key"])) == ["k1", "k2"]
+    assert newest().notes["answered"] == 2
+    assert newest().notes["labelled"] > 0, "labels of the table count as well"
+
+
+def test_a_replay_answers_by_itself_whatever_the_plan_says_of_the_present(at, monkeypatch):
+    now = at("SHADOW")
+    assert PROBLEM.serving.answered_by == "gateway"
+    plain_turn("fraud", now)
+    assert newest().notes["answered"] > 100
+
+
+@pytest.mark.parametrize("stage", ["SHADOW", "CANARY"])
+def test_a_trip_of_the_gateway_ends_the_rollout_at_the_next_turn(at, journal, monkeypatch, stage):
+    now = at("SHADOW")
+    if stage == "CANARY":
+        with monkeypatch.context() as quick:
+            verdicts(quick, SHADOW=PASS)
+            plain_turn("fraud", now)
+        now += DAY
+    champion, challenger = state().champion, state().challenger
+    journal.write(Group(trips=[Trip(state().rollout, challenger.sha256, datetime(2025, 5, 1, tzinfo=UTC), "it broke")]))
+    plain_turn("fraud", now)
+    assert (state().stage, state().champion, state().challenger) == (Stage.HEALTHY, champion, None)
+    assert newest().notes["reason"] == "the gateway's breaker tripped at 2025-05-01 00:00:00 UTC: it broke"
+    assert registry.read_route(PROBLEM).challenger is None
+
+
+def test_a_trip_of_another_rollout_or_another_model_ends_nothing(at, journal):
+    now = at("SHADOW")
+    other = [
+        Trip(state().rollout - 1, state().challenger.sha256, now, "long ago"),
+        Trip(state().rollout, state().champion.sha256, now, "another"),
+    ]
+    journal.write(Group(trips=other))
+    plain_turn("fraud", now)
+    assert state().stage is Stage.SHADOW
+
+
+def test_dropped_shadow_scores_are_no_errors_and_too_many_of_them_hold_the_shadow(at, journal):
+    now = at("SHADOW")
+    moments = [now - DAY / 2 + timedelta(seconds=n) for n in range(100)]
+
+    def said(number):
+        return None if number % 4 == 0 else 0.0
+
+    journal.write(Group(answers=list(_answers(state(), moments, rival_score=said, rival_decision=said))))
+    plain_turn("fraud", now)
+    assert (state().stage, newest().facts["arrow"]) == (Stage.SHADOW, "WAIT")
+    assert "25 of 100 answered rows have no score of the model beside" in newest().notes["reason"]
+
+
+def test_answers_over_the_frozen_limit_roll_a_canary_back(at, journal, monkeypatch):
+    now = at("SHADOW")
+    journal.write(Group(answers=list(_answers(state(), [now - DAY / 2 + timedelta(seconds=n) for n in range(150)]))))
+    with monkeypatch.context() as quick:
+        verdicts(quick, SHADOW=PASS)
+        plain_turn("fraud", now)
+    moments = [now + timedelta(seconds=n) for n in range(1, 201)]
+    # One entity in twenty is the challenger's, and only there an answer takes long.
+    mixed = {"role": lambda n: "champion" if n % 20 else "challenger", "probability": 0.05, "rival_decision": 0.0}
+
+    def taking(milliseconds, name):
+        latency = {"latency_ms": lambda n: 2.0 if n % 20 else milliseconds}
+        return mixed | latency | {"key": lambda n: f"{name}{n}", "entity": lambda n: f"{name}{n}"}
+
+    journal.write(Group(answers=list(_answers(state(), moments, **taking(99.0, "a")))))
+    plain_turn("fraud", now + DAY)
+    assert state().stage is Stage.CANARY, "under the budget nobody is slow, whatever the champion was"
+    journal.write(Group(answers=list(_answers(state(), [m + DAY for m in moments], **taking(101.0, "b")))))
+    plain_turn("fraud", now + 2 * DAY)
+    assert state().stage is Stage.HEALTHY
+    assert newest().notes["reason"].startswith("the challenger is slow: 10 of 10 entities with a slow answer")
+
+
+# A person's approval.
+
+
+@pytest.fixture
+def wants_approval(monkeypatch):
+    plan = PROBLEM.rollout.model_copy(update={"approval": ("CANARY",), "approval_at_most": 3 * DAY})
+    monkeypatch.setattr(fraud, "PROBLEM", replace(PROBLEM, rollout=plan))
+
+
+def test_a_stage_that_wants_approval_waits_until_somebody_else_gave_it(at, wants_approval, monkeypatch, capsys):
+    now = at("SHADOW")
+    verdicts(monkeypatch, SHADOW=PASS)
+    with pytest.raises(PerennialError, match="nothing of 'fraud' waits for approval"):
+        operations.approve("fraud", note="too early", actor="ana", now=now)
+    plain_turn("fraud", now)
+    assert (state().stage, newest().facts["arrow"], state().awaits) == (Stage.SHADOW, "WAIT", now)
+    assert newest().notes["reason"].startswith("CANARY waits for a person's approval (make approve PROBLEM=fraud)")
+    plain_turn("fraud", now + DAY)
+    assert state().awaits == now, "it waits since the first time it was asked for"
+    with pytest.raises(PerennialError, match="started this retrain"):
+        operations.approve("fraud", note="mine", actor="first model", now=now + DAY)
+    operations.approve("fraud", note="looks right", actor="ana", now=now + DAY)
+    assert [row.facts["kind"] for row in ledger.rows("fraud")][-1] == "approval"
+    plain_turn("fraud", now + DAY)
+    assert (state().stage, state().approval, state().awaits) == (Stage.CANARY, None, None)
+    assert newest().notes["reason"] == "the test says so; ana approved: looks right"
+    assert ledger.verify("fraud") == state().sequence
+
+
+def test_who_started_a_retrain_by_hand_cannot_approve_it(at, wants_approval, monkeypatch):
+    now = at("SHADOW")
+    plain_turn("fraud", now)
+    order = ask("fraud", kind="retrain", note="mine", actor="ben", now=now).request
+    asked = replace(state(), order=order, awaits=now)
+    monkeypatch.setattr(ledger, "state_of", lambda name: asked)
+    with pytest.raises(PerennialError, match="ben started this retrain"):
+        operations.approve("fraud", note="mine", actor="ben", now=now)
+
+
+def test_rollback_stays_armed_while_a_stage_waits_for_approval(at, wants_approval, monkeypatch):
+    now = at("SHADOW")
+    with monkeypatch.context() as quick:
+        verdicts(quick, SHADOW=PASS)
+        plain_turn("fraud", now)
+    operations.approve("fraud", note="looks right", actor="ana", now=now)
+    with monkeypatch.context() as quick:
+        verdicts(quick, SHADOW=FAIL)
+        plain_turn("fraud", now + DAY)
+    assert (state().stage, state().approval, state().awaits) == (Stage.HEALTHY, None, None)
+
+
+def test_a_challenger_that_nobody_approves_goes_at_the_deadline(at, wants_approval, monkeypatch):
+    now = at("SHADOW")
+    verdicts(monkeypatch, SHADOW=PASS)
+    plain_turn("fraud", now)
+    plain_turn("fraud", now + 2 * DAY)
+    assert state().stage is Stage.SHADOW
+    plain_turn("fraud", now + 3 * DAY)
+    assert (state().stage, state().challenger) == (Stage.HEALTHY, None)
+    assert newest().notes["reason"].startswith("nobody approved CANARY within 3 days")
+
+
+def test_an_approval_does_not_carry_over_to_the_next_stage(at, monkeypatch):
+    now = at("SHADOW")
+    plan = PROBLEM.rollout.model_copy(update={"approval": ("CANARY", "PROBATION")})
+    monkeypatch.setattr(fraud, "PROBLEM", replace(PROBLEM, rollout=plan))
+    verdicts(monkeypatch, SHADOW=PASS, CANARY=PASS, AB=PASS)
+    plain_turn("fraud", now)
+    operations.approve("fraud", note="yes", actor="ana", now=now)
+    for days in range(4):
+        plain_turn("fraud", now + days * DAY)
+    assert (state().stage, newest().facts["arrow"]) == (Stage.AB, "WAIT")
+
+
+# One command back.
+
+
+def test_one_command_restores_the_previous_champion_at_once(at, monkeypatch):
+    now = at("SHADOW")
+    before = state().champion
+    with monkeypatch.context() as quick:
+        verdicts(quick, SHADOW=PASS, CANARY=PASS, AB=PASS, PROBATION=PASS)
+        for days in range(4):
+            plain_turn("fraud", now + days * DAY)
+    assert state().champion != before
+    after = revert_now("fraud", note="it smells", actor="ana", now=now + 4 * DAY)
+    assert (after.champion, after.previous, after.stage) == (before, None, Stage.HEALTHY)
+    assert registry.read_route(PROBLEM).champion.sha256 == before.sha256
+    with pytest.raises(PerennialError, match="no previous champion"):
+        revert_now("fraud", note="again", actor="ana", now=now + 4 * DAY)
+
+
+def test_one_command_ends_a_rollout_under_way(at):
+    now = at("SHADOW")
+    after = revert_now("fraud", note="stop", actor="ana", now=now)
+    assert (after.stage, after.challenger, after.request) == (Stage.HEALTHY, None, None)
+
+
+def test_approving_from_a_shell_says_what_it_needs(at, wants_approval, monkeypatch, capsys):
+    now = at("SHADOW")
+    assert main(["approve", "fraud"]) == 1
+    assert "nothing of 'fraud' waits for approval" in capsys.readouterr().err
+    verdicts(monkeypatch, SHADOW=PASS)
+    plain_turn("fraud", now)
+    assert main(["approve", "fraud", "--actor", "ana", "--reason", "fine"]) == 0
+    assert state().approval.note == "fine"
+
+
+def test_ledgers_from_before_there_were_approvals_are_read(at):
+    at("SHADOW")
+    with sqlite3.connect(Settings().root / "ledger.db") as connection:
+        connection.execute("update ledger set facts = json_remove(facts, '$.awaits', '$.approval')")
+    assert (state().awaits, state().approval) == (None, None)
