@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from pandera.api.function_dispatch import Dispatcher
 
-from tasks.values import TAKES, Kind, Reader, UnsupportedColumnError, WrongTypeError, kind_of, limits, reader
+from tasks.values import EXACT, TAKES, Kind, Reader, UnsupportedColumnError, WrongTypeError, kind_of, limits, reader
 
 __all__ = ["Column", "Rule", "compile_column", "is_compiled"]
 
@@ -113,15 +114,22 @@ class Column:
                 return values.astype(self.dtype)
             values = [None if value != value else value for value in values.tolist()]
         if self.kind == "time":
-            return pd.Series(values, dtype=UTC_TIME).astype(self.dtype).array
-        return pd.Series(values, dtype=self.dtype).array
+            return pd.Series(values, dtype=UTC_TIME).astype(self.dtype)
+        # A frame guesses the dtype of an array of objects, and takes a series as it is; other arrays are made faster.
+        return pd.Series(values, dtype=object) if self.dtype == object else pd.array(values, dtype=self.dtype)
 
 
 def is_compiled(check: pa.Check) -> bool:
     """Is it pandera's own check of single values? Somebody's function of the same name is not."""
+    # Only pandera's own are dispatched by the type of data. The dispatcher itself may be replaced when a backend loads.
+    own = isinstance(check._check_fn, Dispatcher) and check._check_fn.__name__ in SHORT
+    return own and check.groupby is None and not check.raise_warning
+
+
+def _is_replaced(check: pa.Check) -> bool:
+    """Has pandera put its own function in the place of somebody's, or will it when the check is first called?"""
     name = getattr(check._check_fn, "__name__", "")
-    own = pa.Check.CHECK_FUNCTION_REGISTRY.get(name) is check._check_fn
-    return own and name in SHORT and check.groupby is None and not check.raise_warning
+    return pa.Check.is_builtin_check(name) and not (isinstance(check._check_fn, Dispatcher) and check._check_kwargs)
 
 
 def compile_column(column: pa.Column, dtype: Any) -> Column:
@@ -130,6 +138,9 @@ def compile_column(column: pa.Column, dtype: Any) -> Column:
     if column.regex or column.parsers or column.default is not None:
         what = "a regex name, a parser or a default"
         raise UnsupportedColumnError(name, what, "name each column, and change values in the source's `derive`.")
+    if any(map(_is_replaced, column.checks)):
+        what = "a check whose function has the name of one of pandera's own, which pandera calls in its place"
+        raise UnsupportedColumnError(name, what, "rename the function.")
     kind, values = kind_of(name, plain, str(dtype))
     rules = [_rule(check, kind, plain, narrow=values == np.float32) for check in column.checks if is_compiled(check)]
     if isinstance(plain, pd.CategoricalDtype):
@@ -148,7 +159,7 @@ def _rule(check: pa.Check, kind: Kind, dtype: Any, *, narrow: bool) -> Rule:
     # pandera keeps the members of isin as a set, and their order in the statistics, unless an iterator was given.
     members = next(iter((check.statistics or {}).values()), None)
     ordered = {"members": members} if isinstance(members, list | tuple) else check._check_kwargs
-    text, nulls = _spelled(name, ordered), check.ignore_na or asked(None)
+    text, nulls = _spelled(name, ordered), asked(None)
     if isinstance(dtype, pd.CategoricalDtype) or kind == "truth":
         # So few values that pandera is asked about each of them once, now.
         every = dtype.categories.tolist() if isinstance(dtype, pd.CategoricalDtype) else [False, True]
@@ -176,9 +187,12 @@ def _asked(check: pa.Check, dtype: Any, value: Any) -> bool:
 
 def _as_given(kind: Kind, narrow: bool, bound: Any) -> Any:
     """A check's bound as pandas compares it with the column; TypeError or OverflowError when that is not so simple."""
-    bound = bound.item() if isinstance(bound, np.generic) else bound
+    if isinstance(bound, np.generic):
+        if narrow:
+            raise TypeError  # numpy compares its own doubles with float32 as doubles, and Python's as float32
+        bound = bound.item()
     if kind == "real" and type(bound) in {int, float} and bound == bound:
-        if narrow and abs(bound) > np.finfo(np.float32).max:
+        if narrow and abs(bound) > float(np.finfo(np.float32).max):
             raise OverflowError
         return float(np.float32(bound)) if narrow else float(bound)
     simple = {
@@ -222,8 +236,11 @@ def _value_rule(name: str, given: dict[str, Any], kind: Kind, as_given: Callable
         return partial(operator.eq if name == "eq" else operator.ne, as_given(given["value"]))
     if kind == "time":
         raise TypeError
-    # Of members pandas compares doubles, also with a column of float32.
-    exact = frozenset(_as_given(kind, False, member) for member in next(iter(given.values())) if not _is_null(member))
+    # A member is not rounded to the column's dtype, as a bound is: it equals a value exactly or not at all.
+    like: Kind = "whole" if kind == "real" else kind
+    exact = frozenset(_as_given(like, False, member) for member in next(iter(given.values())) if not _is_null(member))
+    if kind == "whole" and {int, float} <= set(map(type, exact)) and max(map(abs, exact)) > EXACT:
+        raise TypeError  # pandas makes doubles of such a mixture, where whole numbers that differ may be one
     return exact.__contains__ if name == "isin" else lambda value: value not in exact
 
 

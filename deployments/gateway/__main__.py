@@ -51,8 +51,11 @@ def serve(problem: Problem, *, host: str, port: int) -> None:
     import uvicorn
 
     app = build(problem, loopback=_is_loopback(host))
+    from deployments.gateway.http import LimitedProtocol
+
     config = uvicorn.Config(
         app,
+        http=LimitedProtocol,
         host=host,
         port=port,
         access_log=False,
@@ -112,7 +115,7 @@ def build(problem: Problem, *, loopback: bool) -> Any:
     def swap(serving: Any) -> None:
         worker.serving = serving
 
-    follower = Follower(problem, folder, breaker, signals, swap, worker.queue.put)
+    follower = Follower(problem, folder, breaker, signals, swap, worker.queue.put, worker.nudge)
     token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
     return App(problem, worker, follower, signals, Door(token, loopback))
 

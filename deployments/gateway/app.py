@@ -17,7 +17,15 @@ from deployments.gateway import page
 from deployments.gateway.batch import Reply
 from deployments.gateway.follower import Follower
 from deployments.gateway.openapi import describe
-from deployments.gateway.protocol import Asked, MalformedError, infer_answer, inference, invocation, scoring_answer
+from deployments.gateway.protocol import (
+    Asked,
+    MalformedError,
+    csv_invocation,
+    infer_answer,
+    inference,
+    invocation,
+    scoring_answer,
+)
 from deployments.gateway.serving import Serving
 from deployments.gateway.signals import Signals
 from deployments.gateway.worker import Ask, Worker
@@ -30,6 +38,8 @@ __all__ = ["App", "Door"]
 Receive, Send = Callable[[], Awaitable[dict[str, Any]]], Callable[[dict[str, Any]], Awaitable[None]]
 _JSON, _TEXT, _HTML = b"application/json", b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
+_CSV = b"text/csv"
+_BODY_SECONDS = 30.0
 _SHOWN = 20  # breaches that one answer names
 _OPEN = ("/ping", "/health", "/version", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json")
 _ENCODE = msgspec.json.Encoder().encode
@@ -44,8 +54,11 @@ class Door:
 
 
 class _RefusedError(PerennialError):
-    def __init__(self, status: int, says: str) -> None:
+    """Refused with an HTTP status; where the body was not read whole, the connection cannot go on."""
+
+    def __init__(self, status: int, says: str, *headers: tuple[bytes, bytes], close: bool = False) -> None:
         self.status = status
+        self.headers = [*headers, *([(b"connection", b"close")] if close else [])]
         super().__init__(says)
 
 
@@ -54,6 +67,7 @@ class App:
 
     def __init__(self, problem: Problem, worker: Worker, follower: Follower, signals: Signals, door: Door) -> None:
         self.problem, self.worker, self.follower, self.signals, self.door = problem, worker, follower, signals, door
+        self._at_most, self._columns = problem.serving.request_rows, 2 * len(problem.contract.columns)
         name = f"/v2/models/{problem.name}"
         self._get: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]] | tuple[int, bytes, bytes]]] = {
             "/": self._page,
@@ -87,7 +101,7 @@ class App:
         try:
             answer = await self._answer(scope, receive)
         except _RefusedError as error:
-            answer = _error(error.status, str(error))
+            answer = _error(error.status, str(error), error.headers)
         except MalformedError as error:
             answer = _error(error.status, str(error))
         except Exception as error:  # a defect of ours: said in the log, and not to the client
@@ -104,7 +118,7 @@ class App:
         if post is not None and method == "POST":
             headers = dict(scope["headers"])
             self._admit(path, headers)
-            return await post(headers, await self._body(headers, receive))
+            return await post(headers, await self._body(headers, receive, csv=path == "/invocations"))
         get = self._get.get(path)
         if get is not None and method in ("GET", "HEAD"):
             self._admit(path, dict(scope["headers"]))
@@ -124,50 +138,50 @@ class App:
         token = self.door.token
         if token is None:
             if path in ("/labels", "/", "/metrics") and not self.door.loopback:
-                raise _RefusedError(
-                    403, "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN."
-                )
+                says = "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN."
+                raise _RefusedError(403, says, close=True)
             return
         if path == "/" and self.door.loopback:
             return
-        given = headers.get(b"authorization", b"")
-        if not hmac.compare_digest(given, b"Bearer " + token.encode()):
-            raise _RefusedError(401, "this gateway asks for its bearer token.")
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), token.encode()):
+            asks = (b"www-authenticate", b'Bearer realm="perennial"')
+            raise _RefusedError(401, "this gateway asks for its bearer token.", asks, close=True)
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Any) -> bytes:
+    async def _body(self, headers: dict[bytes, bytes], receive: Any, *, csv: bool) -> bytes:
         limit = self.problem.serving.request_bytes
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != _JSON:
-            raise _RefusedError(415, "send application/json, and say so in content-type.")
+        if kind != _JSON and not (kind == _CSV and csv):
+            raise _RefusedError(415, "send application/json, and say so in content-type.", close=True)
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise _RefusedError(415, "a compressed body is not read; send it plain.")
+            raise _RefusedError(415, "a compressed body is not read; send it plain.", close=True)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
-            raise _RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.")
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return body
-        parts, size = [body], len(body)
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _RefusedError(400, "the request ended before its body did.")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                raise _RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.")
-        return b"".join(parts)
+            raise _RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.", close=True)
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await _whole(receive, limit)
+        except TimeoutError:
+            says = f"the body did not arrive within {_BODY_SECONDS:.0f} s."
+            raise _RefusedError(408, says, close=True) from None
+        # PostgreSQL keeps no such text, and one row must not fail the others that are written with it.
+        if b"\\u0000" in body:
+            raise _RefusedError(400, "the request holds the character U+0000, which no column takes.")
+        return body
 
     async def _invocations(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
-        reply, number = await self._asked(headers, body, invocation(body, self._features()))
+        if headers.get(b"content-type", b"").lower().startswith(_CSV):
+            asked = csv_invocation(body, self.follower.door.columns, self._at_most)
+        else:
+            asked = invocation(body, self._features(), self._at_most)
+        reply, number = await self._asked(headers, body, asked)
         if reply.status != 200:
             return _refusal(reply, number)
         mixed = reply.roles if len(set(reply.roles)) > 1 else None
         return _Answer(200, scoring_answer(reply.predictions, reply.decisions, mixed), _JSON, _told(reply, number))
 
     async def _infer(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
-        reply, number = await self._asked(headers, body, inference(body, self._features()))
+        reply, number = await self._asked(headers, body, inference(body, self._features(), self._at_most))
         if reply.status != 200:
             return _refusal(reply, number)
         said = infer_answer(self.problem.name, reply.version, number, reply.predictions, reply.decisions)
@@ -175,10 +189,8 @@ class App:
 
     async def _asked(self, headers: dict[bytes, bytes], body: bytes, asked: Asked) -> tuple[Reply, str]:
         """Queue a request, and wait until its answer is written down."""
-        if len(asked.rows) > self.problem.serving.request_rows:
-            raise _RefusedError(
-                413, f"a request has at most {self.problem.serving.request_rows} rows; send it in parts."
-            )
+        if len(asked.columns) > self._columns:
+            raise _RefusedError(413, f"a request names at most {self._columns} columns here.")
         client_id = _client_id(headers, asked.id)
         arm = self._arm(headers)
         payload = blake2b(body, digest_size=16).hexdigest() if client_id else ""
@@ -305,6 +317,24 @@ def _client_id(headers: dict[bytes, bytes], in_body: str | None) -> str:
     return text
 
 
+async def _whole(receive: Any, limit: int) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _RefusedError(400, "the request ended before its body did.", close=True)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            says = f"a request has at most {limit} bytes; send fewer rows at a time."
+            raise _RefusedError(413, says, close=True)
+    return b"".join(parts)
+
+
 class _Label(msgspec.Struct, forbid_unknown_fields=True):
     label: Any
     key: str | int
@@ -323,8 +353,11 @@ def _labels_of(body: bytes, at_most: int) -> list[tuple[str, Any, datetime | Non
     try:
         several = b"labels" in body and "labels" in _LABELS.decode(body)
         found = msgspec.json.decode(body, type=_Labels).labels if several else [msgspec.json.decode(body, type=_Label)]
-    except msgspec.ValidationError as error:
-        raise MalformedError(f"labels have the fields key, label and known_at: {error}.", 422) from None
+    except msgspec.ValidationError:  # its text names a field that a client made up
+        says = (
+            "a label has the fields key (text or a whole number), label, and known_at (ISO 8601 with a zone, or none)."
+        )
+        raise MalformedError(says, 422) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError):
         raise MalformedError("the request is no JSON that can be read.") from None
     if not found:
@@ -350,7 +383,11 @@ def _model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
         "inputs": inputs,
         "outputs": [
             {"name": "predict", "datatype": "FP64", "shape": [-1, width] if width else [-1]},
-            {"name": "decision", "datatype": "FP64", "shape": [-1]},
+            {
+                "name": "decision",
+                "datatype": "BYTES" if problem.framing.task == "multiclass" else "FP64",
+                "shape": [-1],
+            },
         ],
     }
 

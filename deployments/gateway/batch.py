@@ -57,12 +57,18 @@ class Reply:
         )
 
     @classmethod
+    def unanswered(cls, request: int) -> "Reply":
+        return cls(503, "no model could answer a row of this request; it was logged.", request=request)
+
+    @classmethod
     def conflict(cls) -> "Reply":
         return cls(409, "this request id was used for another payload; give each request an id of its own.")
 
     @classmethod
     def of_rows(cls, rows: Sequence[dict[str, Any]], framing: Framing, request: int) -> "Reply":
         """The reply that was given when these rows were logged."""
+        if any(row["answer_decision"] is None for row in rows):
+            return cls.unanswered(request)
         if framing.task == "multiclass":
             score = [json.loads(row["answer_scores"]) if row["answer_scores"] else None for row in rows]
         else:
@@ -72,7 +78,8 @@ class Reply:
             200,
             predictions=_predictions(score, framing),
             decisions=_decisions(decisions, framing),
-            roles=[row["role"] for row in rows],
+            # Logged is who was to answer; where the challenger raised, the champion did.
+            roles=["champion" if row["role"] == "challenger" and row["rival_error"] else row["role"] for row in rows],
             version=_joined([row["version"] for row in rows]),
             epoch=rows[0]["epoch"],
             request=request,
@@ -109,9 +116,7 @@ class Batch:
             if own:
                 mine = tuple(Breach(b.row - first, b.column, b.rule, b.kind) for b in own)
                 self.replies.append((ask, Reply(422, "rows break the contract of this problem.", mine)))
-                for what in {f"{b.column}: {b.rule}" for b in mine}:
-                    broken = len({b.row for b in mine if f"{b.column}: {b.rule}" == what})
-                    self.group.counts.append(("refused", what, broken))
+                self.group.counts.extend(_counted(mine, self.serving.door.asked))
             else:
                 sound.append(ask)
             first = last
@@ -174,8 +179,10 @@ class Batch:
         if framing.key in where:
             keys = [_text(row[where[framing.key]]) for row in rows]
         else:
-            alone = {number for number, ask in zip(dict.fromkeys(numbers), asks, strict=True) if len(ask.rows) == 1}
-            keys = [f"{n:016x}" if n in alone else f"{n:016x}-{p}" for n, p in zip(numbers, positions, strict=True)]
+            keys = []
+            for number, ask in zip(dict.fromkeys(numbers), asks, strict=True):
+                name = ask.client_id or f"{number:016x}"  # as the answer's header says, so that a label can name it
+                keys += [name] if len(ask.rows) == 1 else [f"{name}-{p}" for p in range(len(ask.rows))]
         entity = where.get(framing.entity or framing.key)
         entities = keys if entity is None else [_text(row[entity]) for row in rows]
         now = time.time_ns() // 1_000
@@ -250,9 +257,7 @@ class Batch:
                 seconds=ended - ask.arrived,
             )
             if answer.missing[start:stop].any():
-                reply = Reply(
-                    503, "no model could answer a row of this request; it was logged.", request=told.numbers[start]
-                )
+                reply = Reply.unanswered(told.numbers[start])
             self.replies.append((ask, reply))
             start = stop
 
@@ -373,7 +378,7 @@ def mirrored_rows(said: Outputs, ids: list[tuple[int, int]]) -> list[tuple[Any, 
 def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[Any, ...]]:
     """Every column of the contract that was sent, in its order; null where it was not."""
     there = {name: position for position, name in enumerate(admitted.numeric)}
-    numbers = admitted.numbers.tolist()
+    numbers = _plain(admitted.numbers)
     if admitted.numeric == serving.door.asked:
         return [(n, p, *row) for n, p, row in zip(told.numbers, told.positions, numbers, strict=True)]
     columns: list[Sequence[Any]] = []
@@ -399,9 +404,21 @@ def _decisions(decisions: Sequence[float], framing: Framing) -> list[Any]:
     return [int(d) for d in decisions] if framing.task == "binary" and None not in decisions else list(decisions)
 
 
+def _counted(breaches: tuple[Breach, ...], asked: tuple[str, ...]) -> list[tuple[str, str, int]]:
+    """Rows by the rule they break. A column that nobody knows has no name here: clients could fill the log with them."""
+    broken: dict[str, set[int]] = {}
+    for breach in breaches:
+        column = breach.column if breach.column in asked else "?"
+        broken.setdefault(f"{column}: {breach.rule}", set()).add(breach.row)
+    return [("refused", what, len(rows)) for what, rows in broken.items()]
+
+
 def _plain(values: np.ndarray) -> list[Any]:
-    said = values.tolist()
-    return [None if v != v else v for v in said] if np.isnan(values).any() else said
+    """Numbers as a database takes them: undefined is null."""
+    if np.isnan(values).any():
+        values = np.where(np.isnan(values), None, values)  # type: ignore[call-overload]
+    plain: list[Any] = values.tolist()
+    return plain
 
 
 def _lists(score: np.ndarray) -> list[str | None]:

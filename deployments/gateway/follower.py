@@ -33,10 +33,11 @@ class Follower(threading.Thread):
         signals: Signals,
         swap: Callable[[Serving], None],
         put: Callable[[Group], None],
+        beat: Callable[[], None],
     ) -> None:
         super().__init__(name="follower", daemon=True)
         self.problem, self.folder = problem, folder
-        self.breaker, self.signals, self.swap, self.put = breaker, signals, swap, put
+        self.breaker, self.signals, self.swap, self.put, self.beat = breaker, signals, swap, put, beat
         self.door = Door(problem)
         self.serving: Serving | None = None
         self.says = "no route yet"  # for the status page: what is wrong, empty when nothing is
@@ -47,6 +48,7 @@ class Follower(threading.Thread):
     def run(self) -> None:
         while not self._ending.wait(self.problem.serving.poll.total_seconds()):
             self.look()
+            self.beat()
 
     def stop(self) -> None:
         self._ending.set()

@@ -1,13 +1,16 @@
 """How do clients ask, and how are they answered? MLflow's scoring contract and the Open Inference Protocol, as columns and rows."""
 
-from collections.abc import Callable, Sequence
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from schemas.errors import PerennialError
 
-__all__ = ["Asked", "MalformedError", "infer_answer", "inference", "invocation", "scoring_answer"]
+__all__ = ["Asked", "MalformedError", "csv_invocation", "infer_answer", "inference", "invocation", "scoring_answer"]
 
 Row = Sequence[Any]
 
@@ -64,13 +67,15 @@ _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _DATATYPES = {"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"}
 
 
-def invocation(body: bytes, features: Sequence[str]) -> Asked:
+def invocation(body: bytes, features: Sequence[str], at_most: int) -> Asked:
     """A body of POST /invocations. Rows without names are in the order of `features`, which is that of the signature."""
     said = _decoded(_INVOCATION, body)
     given = [form for form in _FORMS if getattr(said, form) is not None]
     if len(given) != 1:
         found = f"{' and '.join(given)} were given" if given else "none was given"
         raise MalformedError(f"a request holds exactly one of {', '.join(_FORMS)}; {found}.")
+    sent = getattr(said, given[0])
+    _few(sent if isinstance(sent, list) else getattr(sent, "data", ()), at_most)
     if said.dataframe_split is not None:
         columns, rows = said.dataframe_split.columns, said.dataframe_split.data
     elif said.dataframe_records is not None:
@@ -79,10 +84,10 @@ def invocation(body: bytes, features: Sequence[str]) -> Asked:
         columns, rows = _instances(said.instances, features)
     else:
         columns, rows = _inputs(said.inputs, features)
-    return _whole(columns, rows, said.id)
+    return _whole(columns, rows, said.id, at_most)
 
 
-def inference(body: bytes, features: Sequence[str]) -> Asked:
+def inference(body: bytes, features: Sequence[str], at_most: int) -> Asked:
     """A body of POST /v2/models/NAME/infer: one tensor a column, or one of shape (n, number of features)."""
     said = _decoded(_INFERENCE, body)
     for tensor in said.inputs:
@@ -98,8 +103,35 @@ def inference(body: bytes, features: Sequence[str]) -> Asked:
         flat = _flat(first)
         if k != len(features):
             raise MalformedError(f"the model reads {len(features)} features, and the tensor has {k} columns.")
-        return _whole(list(features), [flat[i * k : (i + 1) * k] for i in range(n)], said.id)
-    return _whole(*_by_name({tensor.name: _flat(tensor) for tensor in said.inputs}, len(said.inputs)), said.id)
+        return _whole(list(features), [flat[i * k : (i + 1) * k] for i in range(n)], said.id, at_most)
+    return _whole(*_by_name({tensor.name: _flat(tensor) for tensor in said.inputs}, len(said.inputs)), said.id, at_most)
+
+
+def csv_invocation(body: bytes, columns: Mapping[str, Any], at_most: int) -> Asked:
+    """A body of text/csv with a header, as MLflow takes it; `columns` say which of them hold numbers. An empty field is null."""
+    try:
+        lines = list(islice(csv.reader(StringIO(body.decode()), strict=True), at_most + 2))
+    except (UnicodeDecodeError, csv.Error):
+        raise MalformedError("the request is no CSV that can be read (UTF-8, comma, a header).") from None
+    if not lines:
+        raise MalformedError("the request holds no rows; send at least one.")
+    names, *rows = [line for line in lines if line] or [[]]
+    if any(len(row) != len(names) for row in rows):
+        raise MalformedError(f"a row has another number of fields than the header, which has {len(names)}.")
+    read = [_number if getattr(columns.get(name), "kind", "text") in ("whole", "real") else _or_null for name in names]
+    return _whole(names, [[one(value) for one, value in zip(read, row, strict=True)] for row in rows], None, at_most)
+
+
+def _number(text: str) -> Any:
+    """A number as JSON would have brought it; other text stays text, and the contract says what it thinks of it."""
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return text or None
+
+
+def _or_null(text: str) -> str | None:
+    return text or None
 
 
 def scoring_answer(predictions: list[Any], decisions: list[Any], roles: list[str] | None) -> bytes:
@@ -119,7 +151,12 @@ def infer_answer(name: str, version: str, request: str, predictions: list[Any], 
             "id": request,
             "outputs": [
                 {"name": "predict", "datatype": "FP64", "shape": shape, "data": flat},
-                {"name": "decision", "datatype": "FP64", "shape": [len(decisions)], "data": decisions},
+                {
+                    "name": "decision",
+                    "datatype": "BYTES" if any(isinstance(one, str) for one in decisions) else "FP64",
+                    "shape": [len(decisions)],
+                    "data": decisions,
+                },
             ],
         }
     )
@@ -192,8 +229,14 @@ def _flat(tensor: _Tensor) -> list[Any]:
     return data
 
 
-def _whole(columns: Sequence[str], rows: list[Row], client_id: str | None) -> Asked:
+def _few(rows: Sequence[Any], at_most: int) -> None:
+    if len(rows) > at_most:
+        raise MalformedError(f"a request has at most {at_most} rows; send it in parts.", 413)
+
+
+def _whole(columns: Sequence[str], rows: list[Row], client_id: str | None, at_most: int) -> Asked:
     width = len(columns)
+    _few(rows, at_most)
     if not rows:
         raise MalformedError("the request holds no rows; send at least one.")
     if len(set(columns)) != width:

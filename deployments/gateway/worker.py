@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -24,6 +24,8 @@ from tasks.spill import Spill, SpillError
 
 __all__ = ["Ask", "Mirror", "Worker"]
 
+_TAKE_BACK = object()  # in the queue: bring what was spilled
+_BACK_AT_ONCE = 0.02  # seconds that requests wait for that
 _AT_ONCE = 512  # rows scored in one batch: a larger one answers nobody sooner
 
 
@@ -63,8 +65,10 @@ class Worker(threading.Thread):
         # Each is written by one thread alone, the event loop and this one: their difference needs no lock.
         self._rows_in = self._rows_out = 0
         self._recent: OrderedDict[str, tuple[str, Reply]] = OrderedDict()
-        self._log_was_away = spill.waiting()
-        self._late = Group()
+        self._log_was_away = False
+        self._returning: Iterator[Group] | None = None
+        if spill.waiting():  # of a time before this process
+            self.queue.put(_TAKE_BACK)
 
     def submit(self, ask: Ask) -> bool:
         """Take a request in; False when too many rows wait already."""
@@ -88,6 +92,11 @@ class Worker(threading.Thread):
                 self.journal.close()
                 return
 
+    def nudge(self) -> None:
+        """Look whether the log is there again, also while nobody asks anything."""
+        if self._log_was_away:
+            self.queue.put(_TAKE_BACK)
+
     def stop(self) -> None:
         """Answer what waits, then end."""
         self.mirror.queue.put(None)
@@ -103,6 +112,8 @@ class Worker(threading.Thread):
             if isinstance(one, Ask):
                 asks.append(one)
                 rows += len(one.rows)
+            elif one is _TAKE_BACK:
+                self._take_back()
             else:
                 _merge(late, one)
             if rows >= _AT_ONCE:
@@ -116,30 +127,38 @@ class Worker(threading.Thread):
         """One batch: score, write, acknowledge. Nothing is acknowledged that was not written."""
         self._rows_out += sum(len(ask.rows) for ask in asks)
         serving = self.serving
-        replies: list[tuple[Ask, Reply]] = []
         if serving is None:
             replies = [(ask, Reply.unready()) for ask in asks]
+            self._write_late(late)
         elif asks:
-            try:
-                replies = self._answered(asks, serving, late)
-            except Exception as error:  # a defect of ours fails the request that meets it, and no other
-                replies = self._one_by_one(asks, serving, late, error)
-        elif late:
-            self._write(late)
+            replies = self._guarded(asks, serving, late)
+        else:
+            replies = []
+            self._write_late(late)
         self.deliver(replies)
 
-    def _one_by_one(self, asks: list[Ask], serving: Serving, late: Group, error: Exception) -> list[tuple[Ask, Reply]]:
-        if len(asks) == 1:
-            self.signals.failed(told(error))
-            return [(asks[0], Reply.failed())]
-        replies = []
-        for ask in asks:
-            try:
-                replies += self._answered([ask], serving, late)
-            except Exception as alone:
-                self.signals.failed(told(alone))
-                replies.append((ask, Reply.failed()))
-        return replies
+    def _guarded(self, asks: list[Ask], serving: Serving, late: Group) -> list[tuple[Ask, Reply]]:
+        """A defect of ours fails the request that meets it, and no other."""
+        try:
+            return self._answered(asks, serving, late)
+        except Exception as error:
+            self._write_late(late)
+            if len(asks) == 1:
+                self.signals.failed(told(error))
+                return [(asks[0], Reply.failed())]
+            return [pair for ask in asks for pair in self._guarded([ask], serving, Group())]
+
+    def _write_late(self, late: Group) -> None:
+        """What was found out beside the answers. Nobody waits for it; what cannot be written is counted."""
+        if not late:
+            return
+        try:
+            lost = self._write(late)
+        except Exception as error:
+            lost = told(error)
+            self.signals.failed(lost)
+        if lost:
+            self.signals.dropped("log away", len(late.rival) + len(late.champion))
 
     def _answered(self, asks: list[Ask], serving: Serving, late: Group) -> list[tuple[Ask, Reply]]:
         replies, fresh = self._repeated(asks)
@@ -152,9 +171,10 @@ class Worker(threading.Thread):
         _merge(batch.group, late)
         failure = self._write(batch.group)
         if failure == "repeated":  # another replica was quicker: look again, each for itself
-            self._write(late)
+            self._write_late(late)
             return replies + [pair for ask in fresh for pair in self._answered([ask], serving, Group())]
         if failure:
+            self.signals.dropped("log away", len(late.rival) + len(late.champion))
             return replies + [(ask, Reply.unlogged() if reply.status == 200 else reply) for ask, reply in batch.replies]
         for ask, reply in batch.replies:
             if ask.client_id and reply.status == 200:
@@ -180,7 +200,8 @@ class Worker(threading.Thread):
             return self._spilled(group)
         self.signals.log_back()
         if self._log_was_away:
-            self._take_back()
+            self._log_was_away = False
+            self.queue.put(_TAKE_BACK)
         return ""
 
     def _spilled(self, group: Group) -> str:
@@ -192,21 +213,26 @@ class Worker(threading.Thread):
         return ""
 
     def _take_back(self) -> None:
-        """The log is there again: bring what was spilled. A row that is there already stays as it is."""
+        """The log is there again: bring some of what was spilled, and come back for the rest between requests. A row that
+        is there already stays as it is."""
+        began, self._log_was_away = time.perf_counter(), False
+        if self._returning is None:
+            self._returning = self.spill.take_back()
         try:
-            for file in self.spill.files():
-                for group in self.spill.read(file):
-                    try:
-                        self.journal.write(group)
-                    except (
-                        RepeatedIdError
-                    ):  # a client's id that another replica answered meanwhile: both were acknowledged
-                        group.ids.clear()
-                        self.journal.write(group)
-                self.spill.done(file)
-            self._log_was_away = False
+            self.journal.known(["is the log there?"])
+            self.signals.log_back()
+            for group in self._returning:
+                try:
+                    self.journal.write(group)
+                except RepeatedIdError:  # a client's id that another replica answered meanwhile: both were acknowledged
+                    group.ids.clear()
+                    self.journal.write(group)
+                if time.perf_counter() - began > _BACK_AT_ONCE:
+                    self.queue.put(_TAKE_BACK)
+                    return
         except JournalError:
             self._log_was_away = True
+        self._returning = None
 
     def _repeated(self, asks: list[Ask]) -> tuple[list[tuple[Ask, Reply]], list[Ask]]:
         """Requests whose client id was answered before, and those that are new. Of two in one batch, the second waits."""

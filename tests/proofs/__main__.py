@@ -53,7 +53,14 @@ def histories() -> dict[str, Any]:
     return prove()
 
 
-PROOFS = {"evidence": evidence, "histories": histories}
+def gateway() -> dict[str, Any]:
+    """Kills under load, a database that stops, swaps under load, a registry that is away, malformed requests."""
+    from tests.proofs.gateway import prove
+
+    return prove()
+
+
+PROOFS = {"evidence": evidence, "histories": histories, "gateway": gateway}
 
 
 def main(names: list[str]) -> int:

@@ -91,7 +91,7 @@ class History:
     def _gateway(self) -> Follower:
         """A gateway that has just started: it knows what is on its disk, and nothing else."""
         breaker = Breaker(self.problem.serving, self.problem.rollout, lambda trip: None)
-        made = Follower(self.problem, self.folder, breaker, Signals(NAME), lambda s: None, lambda g: None)
+        made = Follower(self.problem, self.folder, breaker, Signals(NAME), lambda s: None, lambda g: None, lambda: None)
         made._kept = self.world.kept
         return made
 

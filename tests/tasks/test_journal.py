@@ -142,12 +142,32 @@ def test_a_spill_file_cut_anywhere_gives_back_whole_groups_only(tmp_path_factory
         assert not spill.waiting()
         return
     (file,) = spill.files()
-    assert list(spill.read(file)) == groups
     file.write_bytes(file.read_bytes()[: -1 - cut] if cut else file.read_bytes())
-    left = list(spill.read(file))
+    left = list(spill.take_back())
     assert left == groups[: len(left)]
-    spill.done(file)
+    assert cut or left == groups
     assert not spill.waiting()
+
+
+def test_a_file_that_another_gateway_writes_to_is_left_to_it(tmp_path):
+    one, other = Spill(tmp_path), Spill(tmp_path)
+    one.add(Group(answers=[_answer(1)]))
+    other.add(Group(answers=[_answer(2)]))
+    assert [group.answers[0][23] for group in other.take_back()] == [2]
+    assert len(one.files()) == 1
+    assert [group.answers[0][23] for group in one.take_back()] == [1]
+    assert not one.waiting()
+
+
+def test_a_spilled_file_goes_only_when_all_of_it_was_taken_in(tmp_path):
+    spill = Spill(tmp_path)
+    for number in (1, 2):
+        spill.add(Group(answers=[_answer(number)]))
+    half = spill.take_back()
+    next(half)
+    half.close()
+    assert len(spill.files()) == 1
+    assert len(list(spill.take_back())) == 2
 
 
 def test_a_cohort_has_the_first_answer_of_a_key_and_the_turns_rows_beside(log, toy, toy_rows):
