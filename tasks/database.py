@@ -58,6 +58,7 @@ def _durable(connection: Any, _: Any) -> None:
     cursor.execute("PRAGMA busy_timeout=30000")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA secure_delete=ON")  # what retention deletes and erasure renames is overwritten
     cursor.close()
 
 

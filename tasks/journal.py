@@ -59,7 +59,13 @@ ANSWER = (
 # What the model beside says later about a row that was answered, and which row that is.
 MIRRORED = ("score", "decision", "error", "scores", "request", "position")
 _REPLICAS = 4096
-_KINDS: dict[str, Any] = {"f": sa.Float, "i": sa.BigInteger, "u": sa.BigInteger, "b": sa.Boolean, "M": sa.DateTime(timezone=True)}
+_KINDS: dict[str, Any] = {
+    "f": sa.Float,
+    "i": sa.BigInteger,
+    "u": sa.BigInteger,
+    "b": sa.Boolean,
+    "M": sa.DateTime(timezone=True),
+}
 
 
 class JournalError(PerennialError):
@@ -302,7 +308,9 @@ _GATEWAYS = sa.Table(
 
 def _mirror(side: str) -> Any:
     """Only where nothing was said yet: a row keeps what it was decided by."""
-    values: dict[str, Any] = {f"{side}_{name}": sa.bindparam(f"new_{name}") for name in ("score", "decision", "error", "scores")}
+    values: dict[str, Any] = {
+        f"{side}_{name}": sa.bindparam(f"new_{name}") for name in ("score", "decision", "error", "scores")
+    }
     rows = _ANSWERS.c.request == sa.bindparam("new_request"), _ANSWERS.c.position == sa.bindparam("new_position")
     unsaid = _ANSWERS.c[f"{side}_decision"].is_(None), _ANSWERS.c[f"{side}_error"].is_(None)
     return sa.update(_ANSWERS).where(*rows, *unsaid, sa.text("predictions.request > 0")).values(values)

@@ -144,10 +144,12 @@ def test_a_problem_whose_table_is_missing_waits_with_its_schedule_off(server):
 
 def test_entrypoints_are_dotted_and_a_problem_takes_one_turn_at_a_time(server):
     found = server.deployments()
-    assert set(found) == {f"lifecycle/{name}" for name in known_problems()} | {"retrain/retrain", "drills/drills"}
+    by_problem = {f"{flow}/{name}" for flow in ("lifecycle", "retention") for name in known_problems()}
+    assert set(found) == by_problem | {"retrain/retrain", "drills/drills"}
     assert {row["entrypoint"] for row in found.values()} == {
         "flows.lifecycle.lifecycle",
         "flows.operations.retrain",
+        "flows.retention.retention",
         "flows.drills.drills",
     }
     for name in known_problems():

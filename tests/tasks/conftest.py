@@ -1,6 +1,8 @@
 """The smallest problem that has everything: an entity, a late label, and a column that is filled in after the event."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ from schemas.framing import CostLoss, Framing
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
+from tasks.database import close_databases
+from tests.tasks import postgres
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TIME = pd.DatetimeTZDtype(unit="us", tz="UTC")
@@ -78,3 +82,20 @@ def toy_rows():
         ).astype({"at": TIME, "reviewed_at": TIME, "label_at": TIME, "kind": str})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    if not postgres.available:
+        pytest.skip("PostgreSQL is not installed here")
+    with postgres.running() as url:
+        yield url
+        close_databases()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log_home(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh PERENNIAL_HOME whose prediction log is on each of the two engines."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("PERENNIAL_LOG_URL", request.getfixturevalue("postgres_url"))
+    return home
