@@ -123,7 +123,7 @@ def is_compiled(check: pa.Check) -> bool:
     """Is it pandera's own check of single values? Somebody's function of the same name is not."""
     # Only pandera's own are dispatched by the type of data. The dispatcher itself may be replaced when a backend loads.
     own = isinstance(check._check_fn, Dispatcher) and check._check_fn.__name__ in SHORT
-    return own and check.groupby is None and not check.raise_warning
+    return own and not check.raise_warning
 
 
 def _is_replaced(check: pa.Check) -> bool:
@@ -164,7 +164,8 @@ def _rule(check: pa.Check, kind: Kind, dtype: Any, *, narrow: bool) -> Rule:
         # So few values that pandera is asked about each of them once, now.
         every = dtype.categories.tolist() if isinstance(dtype, pd.CategoricalDtype) else [False, True]
         return Rule(text, frozenset(filter(asked, every)).__contains__, nulls)
-    if check.element_wise or (name.startswith("str_") and kind != "text"):
+    # pandera's own checks are of columns and of no groups: otherwise they raise, and so refuse.
+    if check.element_wise or check.groupby is not None or (name.startswith("str_") and kind != "text"):
         return Rule(text, asked, nulls)
     as_given = partial(_as_given, kind, narrow)
     try:

@@ -51,7 +51,7 @@ def _unwrapped(model: Any, method: str, names: Sequence[str]) -> Ask | None:
     if not steps:
         return None
     prepare = [_prepared(step, names) for _, step in steps[:-1]]
-    last = getattr(steps[-1][1], method, None)
+    last = _boosted(steps[-1][1], method) or getattr(steps[-1][1], method, None)
     if last is None or any(one is None for one in prepare):
         return None
 
@@ -59,6 +59,32 @@ def _unwrapped(model: Any, method: str, names: Sequence[str]) -> Ask | None:
         for one in prepare:
             matrix = one(matrix)  # type: ignore[misc]
         return np.asarray(last(matrix))
+
+    return ask
+
+
+def _boosted(model: Any, method: str) -> Ask | None:
+    """Gradient boosting's own trees, one after another, past what scikit-learn checks around each of a hundred: half the
+    time of a small batch. It reaches into scikit-learn; a version that looks another way inside is asked the usual way."""
+    if getattr(model, "_preprocessor", model) is not None:  # categories are encoded first
+        return None
+    try:
+        from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data as walk
+
+        known, places = model._bin_mapper.make_known_categories_bitsets()
+        trees = [(k, t.nodes, t.raw_left_cat_bitsets) for several in model._predictors for k, t in enumerate(several)]
+        base, loss, width = model._baseline_prediction, model._loss, model.n_trees_per_iteration_
+    except (ImportError, AttributeError):
+        return None
+
+    def ask(matrix: np.ndarray) -> np.ndarray:
+        matrix = np.ascontiguousarray(matrix, dtype=np.float64)
+        raw = np.zeros((len(matrix), width), dtype=base.dtype, order="F") + base
+        columns, out = [raw[:, k] for k in range(width)], np.empty(len(matrix))
+        for k, nodes, categories in trees:
+            walk(nodes, matrix, categories, known, places, 1, out)
+            columns[k] += out
+        return np.asarray(loss.predict_proba(raw) if method == "predict_proba" else loss.link.inverse(raw.ravel()))
 
     return ask
 

@@ -59,6 +59,7 @@ def serve(problem: Problem, *, host: str, port: int) -> None:
         host=host,
         port=port,
         access_log=False,
+        proxy_headers=False,
         log_level="warning",
         server_header=False,
         date_header=False,

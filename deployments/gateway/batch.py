@@ -95,6 +95,7 @@ class Batch:
         self.group = Group()
         self.replies: list[tuple[Ask, Reply]] = []
         self.mirrored: list[Mirrored] = []
+        self.failed_champion = self.failed_rival = 0  # rows
 
     def score(self, columns: tuple[str, ...], asks: "list[Ask]") -> None:
         """Score requests that name the same columns. One that breaks the contract is refused alone."""
@@ -146,6 +147,8 @@ class Batch:
         answer = _Answer(champion, rival, by_rival, serving)
         if answer.missing.any():
             answer.fall_back(admitted, serving)
+        self.failed_champion += int(champion.failed().sum())
+        self.failed_rival += int(rival.failed().sum())
         self._log(asks, told, by_rival, champion, rival, answer, began)
         self._mirror(admitted, told, by_rival, champion, answer)
 

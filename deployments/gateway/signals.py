@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter as Counted
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -48,19 +49,20 @@ class Signals:
 
     def counted(self, batch: "Batch") -> None:
         """One batch that was answered."""
+        rows: Counted[tuple[str, str]] = Counted()
         for _, reply in batch.replies:
-            if reply.status != 200:
-                self.refused.inc(reply.status == 422)
-                continue
-            role = reply.roles[0] if len(set(reply.roles)) == 1 else "mixed"
-            self.rows.labels(reply.version, role).inc(len(reply.predictions))
-            self.latency.labels(reply.version, role).observe(reply.seconds)
-        champion, rival = batch.serving.champion.served.version, batch.serving.route.rival
-        for row in batch.group.answers:
-            if row[13] is not None:
-                self.errors.labels(champion, "champion").inc()
-            if row[16] is not None and rival is not None:
-                self.errors.labels(rival.version, "challenger").inc()
+            if reply.status == 200:
+                role = reply.roles[0] if len(reply.roles) == 1 or len(set(reply.roles)) == 1 else "mixed"
+                rows[reply.version, role] += len(reply.predictions)
+                self.latency.labels(reply.version, role).observe(reply.seconds)
+            elif reply.status == 422:
+                self.refused.inc()
+        for labels, n in rows.items():
+            self.rows.labels(*labels).inc(n)
+        if batch.failed_champion:
+            self.errors.labels(batch.serving.champion.served.version, "champion").inc(batch.failed_champion)
+        if batch.failed_rival and batch.serving.rival is not None:
+            self.errors.labels(batch.serving.rival.served.version, "challenger").inc(batch.failed_rival)
 
     def answered(self, status: int) -> None:
         self.requests.labels(status).inc()

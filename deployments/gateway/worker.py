@@ -352,8 +352,11 @@ def _merge(into: Group, more: Group) -> None:
 
 
 def _quick_sklearn() -> None:
-    """Admitted rows are checked already: scikit-learn's own checks of parameters cost more than a small model's answer.
-    Set for each thread."""
+    """Admitted rows are checked already, and a small batch is done before a second thread has woken up. Both settings
+    are a thread's own."""
     import sklearn
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1)
 
     sklearn.set_config(skip_parameter_validation=True)
