@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import ipaddress
 import json
 import logging
@@ -75,6 +76,10 @@ async def _serve(server: Any, app: Any) -> None:
     loop = asyncio.get_running_loop()
     app.worker.deliver = lambda pairs: loop.call_soon_threadsafe(_deliver, pairs)
     await asyncio.to_thread(app.follower.look)
+    # A full collection walks every object of the libraries, a quarter of a second in which nobody is answered. What is
+    # there by now stays for good.
+    gc.collect()
+    gc.freeze()
     for thread in (app.worker, app.worker.mirror, app.follower):
         thread.start()
     await server.serve()
