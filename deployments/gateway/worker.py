@@ -26,6 +26,7 @@ __all__ = ["Ask", "Mirror", "Worker"]
 
 _TAKE_BACK = object()  # in the queue: bring what was spilled
 _BACK_AT_ONCE = 0.02  # seconds that requests wait for that
+_LATE_WAITS = 0.02  # seconds that what was found out beside an answer waits for another answer's commit
 _AT_ONCE = 512  # rows scored in one batch: a larger one answers nobody sooner
 
 
@@ -60,6 +61,8 @@ class Worker(threading.Thread):
         self.journal, self.spill, self.numbers = journal, spill, numbers
         self.breaker, self.signals, self.deliver = breaker, signals, deliver
         self.serving: Serving | None = None
+        self.delivered = threading.Event()  # the event loop has sent the answers of the last batch
+        self.delivered.set()
         self.mirror = Mirror(self)
         self.queue: SimpleQueue[Any] = SimpleQueue()
         # Each is written by one thread alone, the event loop and this one: their difference needs no lock.
@@ -85,6 +88,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         _quick_sklearn()
         while True:
+            self.delivered.wait()
             asks, late, ends = self._drain()
             if asks or late:
                 self.turn(asks, late)
@@ -103,10 +107,15 @@ class Worker(threading.Thread):
         self.queue.put(None)
 
     def _drain(self) -> tuple[list[Ask], Group, bool]:
-        """Wait for something, then take what else is there."""
+        """Wait for a request, then take what else is there. What was found out beside earlier answers waits for the next
+        batch, whose commit it shares; where none comes soon, it goes alone."""
         asks: list[Ask] = []
-        late, rows, one = Group(), 0, self.queue.get()
-        while True:
+        late, rows = Group(), 0
+        while rows < _AT_ONCE and len(late.rival) + len(late.champion) < _AT_ONCE:
+            try:
+                one = self.queue.get_nowait() if asks else self.queue.get(timeout=_LATE_WAITS if late else None)
+            except Empty:
+                break
             if one is None:
                 return asks, late, True
             if isinstance(one, Ask):
@@ -116,12 +125,7 @@ class Worker(threading.Thread):
                 self._take_back()
             else:
                 _merge(late, one)
-            if rows >= _AT_ONCE:
-                return asks, late, False
-            try:
-                one = self.queue.get_nowait()
-            except Empty:
-                return asks, late, False
+        return asks, late, False
 
     def turn(self, asks: list[Ask], late: Group) -> None:
         """One batch: score, write, acknowledge. Nothing is acknowledged that was not written."""
@@ -135,7 +139,9 @@ class Worker(threading.Thread):
         else:
             replies = []
             self._write_late(late)
-        self.deliver(replies)
+        if replies:
+            self.delivered.clear()
+            self.deliver(replies)
 
     def _guarded(self, asks: list[Ask], serving: Serving, late: Group) -> list[tuple[Ask, Reply]]:
         """A defect of ours fails the request that meets it, and no other."""
