@@ -61,6 +61,24 @@ class Admitted:
         arrays = {name: door.columns[name].array(self._values(name, kept)) for name in names}
         return pd.DataFrame(arrays, index=pd.RangeIndex(len(self.numbers) if kept is None else len(kept)), copy=False)
 
+    def fits(self, other: "Admitted") -> bool:
+        """Do both hold the same columns, and no row that breaks the contract?"""
+        columns = (self.numeric, self.texts.keys(), self.times.keys(), self.exact.keys())
+        whole = not (self.breaches or other.breaches)
+        return whole and columns == (other.numeric, other.texts.keys(), other.times.keys(), other.exact.keys())
+
+    @classmethod
+    def joined(cls, parts: Sequence["Admitted"]) -> "Admitted":
+        """The rows of several that fit, one after another."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        numbers = np.concatenate([part.numbers for part in parts])
+        texts = {name: [one for part in parts for one in part.texts[name]] for name in first.texts}
+        times = {name: [one for part in parts for one in part.times[name]] for name in first.times}
+        exact = {name: [one for part in parts for one in part.exact[name]] for name in first.exact}
+        return cls(first.numeric, numbers, texts, times, [], exact)
+
     def _values(self, name: str, kept: list[int] | None) -> "np.ndarray | list[Any]":
         if name in self.numeric and name not in self.exact:
             numbers: np.ndarray = self.numbers[:, self.numeric.index(name)]

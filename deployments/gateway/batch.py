@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deployments.gateway.breaker import Breaker
+from deployments.gateway.mirror import Mirrored
+from deployments.gateway.plain import lists, plain
 from deployments.gateway.serving import Scorer, Serving
 from schemas.framing import Framing
 from schemas.problem import Problem
@@ -20,9 +22,9 @@ from tasks.routing import in_challenger_arm
 from tasks.scoring import Outputs
 
 if TYPE_CHECKING:
-    from deployments.gateway.worker import Ask, Mirrored
+    from deployments.gateway.worker import Ask
 
-__all__ = ["Batch", "Reply", "mirrored_rows"]
+__all__ = ["Batch", "Reply"]
 
 OVERRIDE = "OVERRIDE"  # the stage of rows that an operator routed: no evidence about anything
 
@@ -208,8 +210,8 @@ class Batch:
         ended = time.perf_counter()
         stage, beside = str(route.stage), route.rival.sha256 if route.rival else None
         probability = route.share if route.answers_a_share and serving.rival is not None else 0.0
-        score, decision = _plain(answer.score), _plain(answer.decision)
-        scores = _lists(answer.score) if wide else None
+        score, decision = plain(answer.score), plain(answer.decision)
+        scores = lists(answer.score) if wide else None
         own, other = champion.columns(), rival.columns()
         roles, versions = answer.roles, answer.versions
         start = 0
@@ -268,8 +270,6 @@ class Batch:
         self, admitted: Admitted, told: "_Told", by_rival: np.ndarray, champion: "_Side", answer: "_Answer"
     ) -> None:
         """What the model beside has still to score: in shadow and probation all rows, in canary the champion's pair."""
-        from deployments.gateway.worker import Mirrored
-
         serving, route = self.serving, self.serving.route
         self.group.features.extend(_features(admitted, told, serving))
         if (
@@ -325,9 +325,9 @@ class _Side:
         if not self.asked.any():
             return [(None, None, None, None)] * n
         wide = self.score.ndim == 2
-        scores = _lists(self.score) if wide else [None] * n
-        score = _plain(self.score.max(axis=1) if wide else self.score)
-        return list(zip(score, _plain(self.decision), self.errors.tolist(), scores, strict=True))
+        scores = lists(self.score) if wide else [None] * n
+        score = plain(self.score.max(axis=1) if wide else self.score)
+        return list(zip(score, plain(self.decision), self.errors.tolist(), scores, strict=True))
 
 
 class _Answer:
@@ -369,19 +369,10 @@ def _stand_in(scorer: Scorer) -> str:
     return "heuristic" if scorer.served.name == "heuristic" else "previous"
 
 
-def mirrored_rows(said: Outputs, ids: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
-    """What the model beside said, a row, as the journal takes it in."""
-    wide = said.score.ndim == 2
-    scores = _lists(said.score) if wide else [None] * len(ids)
-    score = _plain(said.score.max(axis=1) if wide else said.score)
-    parts = zip(score, _plain(said.decision), said.errors.tolist(), scores, ids, strict=True)
-    return [(s, d, e, many, *where) for s, d, e, many, where in parts]
-
-
 def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[Any, ...]]:
     """Every column of the contract that was sent, in its order; null where it was not."""
     there = {name: position for position, name in enumerate(admitted.numeric)}
-    numbers = _plain(admitted.numbers)
+    numbers = plain(admitted.numbers)
     if admitted.numeric == serving.door.asked:
         return [(n, p, *row) for n, p, row in zip(told.numbers, told.positions, numbers, strict=True)]
     columns: list[Sequence[Any]] = []
@@ -414,18 +405,6 @@ def _counted(breaches: tuple[Breach, ...], asked: tuple[str, ...]) -> list[tuple
         column = breach.column if breach.column in asked else "?"
         broken.setdefault(f"{column}: {breach.rule}", set()).add(breach.row)
     return [("refused", what, len(rows)) for what, rows in broken.items()]
-
-
-def _plain(values: np.ndarray) -> list[Any]:
-    """Numbers as a database takes them: undefined is null."""
-    if np.isnan(values).any():
-        values = np.where(np.isnan(values), None, values)  # type: ignore[call-overload]
-    plain: list[Any] = values.tolist()
-    return plain
-
-
-def _lists(score: np.ndarray) -> list[str | None]:
-    return [None if np.isnan(row).any() else json.dumps(row.tolist()) for row in score]
 
 
 def _text(value: Any) -> str:

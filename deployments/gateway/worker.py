@@ -9,20 +9,17 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import numpy as np
-
 from deployments.gateway.batch import Batch, Reply
 from deployments.gateway.breaker import Breaker
+from deployments.gateway.mirror import Mirror, quick_sklearn
 from deployments.gateway.serving import Serving
 from deployments.gateway.signals import Signals
 from schemas.errors import told
-from schemas.plans import ServingPlan
 from schemas.problem import Problem
-from tasks.door import Admitted
 from tasks.journal import Group, Journal, JournalError, Numbers, RepeatedIdError
 from tasks.spill import Spill, SpillError
 
-__all__ = ["Ask", "Mirror", "Worker"]
+__all__ = ["Ask", "Worker"]
 
 _TAKE_BACK = object()  # in the queue: bring what was spilled
 _BACK_AT_ONCE = 0.02  # seconds that requests wait for that
@@ -63,8 +60,8 @@ class Worker(threading.Thread):
         self.serving: Serving | None = None
         self.delivered = threading.Event()  # the event loop has sent the answers of the last batch
         self.delivered.set()
-        self.mirror = Mirror(self)
         self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.mirror = Mirror(self.plan, breaker, signals, self.queue.put)
         # Each is written by one thread alone, the event loop and this one: their difference needs no lock.
         self._rows_in = self._rows_out = 0
         self._recent: OrderedDict[str, tuple[str, Reply]] = OrderedDict()
@@ -86,7 +83,7 @@ class Worker(threading.Thread):
         return self._rows_in - self._rows_out
 
     def run(self) -> None:
-        _quick_sklearn()
+        quick_sklearn()
         while True:
             self.delivered.wait()
             asks, late, ends = self._drain()
@@ -283,86 +280,6 @@ class Worker(threading.Thread):
             self._recent.popitem(last=False)
 
 
-@dataclass(frozen=True)
-class Mirrored:
-    """Rows that somebody else answered, for the model beside to score as well."""
-
-    serving: Serving
-    side: str  # whose outputs these become: champion or rival
-    admitted: Admitted
-    rows: np.ndarray
-    ids: list[tuple[int, int]]  # request and position of each
-
-    @property
-    def size(self) -> int:
-        """Rows that it keeps busy with: all, where checks run beside the answer."""
-        return len(self.admitted.numbers) if self.serving.door.listed else len(self.rows)
-
-
-class Mirror(threading.Thread):
-    """Scores in the shadow of the answers. What it cannot keep up with it drops, and counts."""
-
-    def __init__(self, worker: Worker) -> None:
-        super().__init__(name="mirror", daemon=True)
-        self.worker = worker
-        self.queue: SimpleQueue[Mirrored | None] = SimpleQueue()
-        # Written by the worker, and by this thread: see Worker.
-        self._rows_in = self._rows_out = 0
-
-    @property
-    def waiting(self) -> int:
-        return self._rows_in - self._rows_out
-
-    def take(self, work: Mirrored) -> None:
-        plan: ServingPlan = self.worker.plan
-        rows = work.size
-        if self.waiting + rows > plan.shadow_rows_waiting:
-            self.worker.signals.dropped(work.side, rows)
-            self.worker.queue.put(Group(counts=[("dropped", work.side, rows)]))
-            return
-        self._rows_in += rows
-        self.queue.put(work)
-
-    def run(self) -> None:
-        _quick_sklearn()
-        while (work := self.queue.get()) is not None:
-            try:
-                self._score(work)
-            except Exception as error:
-                self.worker.signals.failed(told(error))
-            finally:
-                self._rows_out += work.size
-
-    def _score(self, work: Mirrored) -> None:
-        serving = work.serving
-        scorer = serving.rival if work.side == "rival" else serving.champion
-        if scorer is None:
-            return
-        began = time.perf_counter()
-        said = scorer(work.admitted, work.rows, serving.door)
-        took = time.perf_counter() - began
-        from deployments.gateway.batch import mirrored_rows
-
-        group = Group()
-        (group.rival if work.side == "rival" else group.champion).extend(mirrored_rows(said, work.ids))
-        if work.side == "rival" and scorer.served == serving.route.challenger:
-            self.worker.breaker.saw_challenger(serving.route, said.errors, took, shadow=True)
-        beside = serving.door.beside(work.admitted) if serving.door.listed else {}
-        group.counts.extend(("beside", what, n) for what, n in beside.items())
-        self.worker.queue.put(group)
-
-
 def _merge(into: Group, more: Group) -> None:
     for name in ("answers", "features", "ids", "champion", "rival", "counts", "trips"):
         getattr(into, name).extend(getattr(more, name))
-
-
-def _quick_sklearn() -> None:
-    """Admitted rows are checked already, and a small batch is done before a second thread has woken up. Both settings
-    are a thread's own."""
-    import sklearn
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(limits=1)
-
-    sklearn.set_config(skip_parameter_validation=True)
