@@ -18,7 +18,7 @@ from tasks import contracts, gates, monitoring, predictions, profiles, registry,
 from tasks.stats import smallest_rate, window_limits
 from tasks.transitions import Decision
 
-__all__ = ["watch"]
+__all__ = ["restored", "watch"]
 
 log = logging.getLogger("perennial")
 _DAY = timedelta(days=1)
@@ -80,7 +80,14 @@ def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:
     if request.kind == "retrain":
         said = f"{request.actor} asks for a retrain: {request.note}"
         return _wanted(request.reason, turn, Verdict("request", Outcome.FAIL, said), notes)
-    previous = turn.state.previous
+    return restored(turn, notes)
+
+
+def restored(turn: Turn, notes: dict[str, Any] | None = None) -> Decision:
+    """A person's revert while HEALTHY: the previous champion again, if there is one and it can serve."""
+    request, previous = turn.state.request, turn.state.previous
+    assert request is not None
+    notes = {**(notes or {}), "actor": request.actor}
     cannot = "there is no previous champion" if previous is None else _cannot_serve(turn, previous)
     if cannot:
         said = f"{request.actor} asks to restore the previous champion, but {cannot}; {_champion(turn)} goes on"
@@ -92,8 +99,11 @@ def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:
 def _cannot_serve(turn: Turn, model: Model) -> str:
     """Why `model` cannot answer what is asked now; empty when it can."""
     problem = turn.problem
-    recent = _valid(problem, turn.now - problem.monitoring.window, turn.now).tail(200)
     try:
+        if not windows.available(problem):  # then its file and its content are all that can be looked at
+            registry.load(problem, model)
+            return ""
+        recent = _valid(problem, turn.now - problem.monitoring.window, turn.now).tail(200)
         errors = scoring.outputs(registry.load(problem, model), recent, problem.framing).errors
     except PerennialError as error:
         return str(error)

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import BaseModel, Field
 
-from flows.lifecycle import lifecycle, take_step
-from flows.turn import begin, conclude
+from flows.lifecycle import lifecycle
+from flows.monitoring import restored
+from flows.turn import Turn, conclude, reverting
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
@@ -153,8 +154,10 @@ def revert_now(problem: str, *, note: str, actor: str = "", now: datetime | None
     moment = max(windows.aware(now or datetime.now(UTC), "now"), asked_for.at)
     for _ in range(3):
         try:
-            turn = begin(problem, moment)
-            entry = conclude(turn, take_step(turn))
+            # No request is answered and no window is read on the way: it has to work while the data are away.
+            state = ledger.state_of(problem)
+            turn = Turn(problem, state, moment, scored=state.scored)
+            entry = conclude(turn, reverting(turn) or restored(turn))
             break
         except ledger.LostRaceError:  # a turn under way was quicker: what was asked for still waits
             moment = max(moment, ledger.state_of(problem).at or moment)

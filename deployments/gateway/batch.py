@@ -251,18 +251,19 @@ class Batch:
                         versions[i],
                     )
                 )
-            reply = Reply(
-                200,
-                predictions=_predictions(answer.score[start:stop].tolist() if wide else score[start:stop], framing),
-                decisions=_decisions(decision[start:stop], framing),
-                roles=roles[start:stop],
-                version=_joined(versions[start:stop]),
-                epoch=route.epoch,
-                request=told.numbers[start],
-                seconds=ended - ask.arrived,
-            )
             if answer.missing[start:stop].any():
                 reply = Reply.unanswered(told.numbers[start])
+            else:
+                reply = Reply(
+                    200,
+                    predictions=_predictions(answer.score[start:stop].tolist() if wide else score[start:stop], framing),
+                    decisions=_decisions(decision[start:stop], framing),
+                    roles=roles[start:stop],
+                    version=_joined(versions[start:stop]),
+                    epoch=route.epoch,
+                    request=told.numbers[start],
+                    seconds=ended - ask.arrived,
+                )
             self.replies.append((ask, reply))
             start = stop
 
