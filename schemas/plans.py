@@ -304,6 +304,10 @@ class ServingPlan(_Plan):
     slow_call: timedelta = Field(
         default=timedelta(milliseconds=500), description="A call of the challenger that takes longer counts as bad."
     )
+    onnx: bool = Field(
+        default=False,
+        description="Ask models through an ONNX graph where it says the same on golden and replayed rows. Wants the extra `onnx`.",
+    )
     poll: timedelta = Field(default=timedelta(seconds=1), description="How often a gateway looks for a new route.")
     keep_features: timedelta = Field(
         default=timedelta(days=90),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -24,6 +25,7 @@ __all__ = [
     "RepeatedIdError",
     "Trip",
     "refused_since",
+    "replayed",
     "trips",
 ]
 
@@ -262,6 +264,15 @@ def trips(problem: Problem, rollout: int) -> list[Trip]:
     """The challengers of this rollout that a gateway's breaker took off the answers."""
     with open_database(Settings().log, "log").connect() as connection:
         return _trips(connection, problem.name, rollout)
+
+
+def replayed(problem: Problem, names: Sequence[str], n: int) -> pd.DataFrame:
+    """The newest `n` rows that were asked, as far as all of `names` were sent with them."""
+    table = sa.table(f"features_{problem.name}", *(sa.column(name) for name in ("request", *names)))
+    query = sa.select(*(table.c[name] for name in names)).order_by(table.c.request.desc()).limit(n)
+    with open_database(Settings().log, "log").connect() as connection:
+        rows = pd.DataFrame(connection.execute(query).all(), columns=list(names))
+    return rows.dropna().reset_index(drop=True)
 
 
 def refused_since(problem: Problem, since: datetime, until: datetime) -> dict[str, int]:

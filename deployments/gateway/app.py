@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from deployments.gateway import page
-from deployments.gateway.batch import Reply
 from deployments.gateway.follower import Follower
-from deployments.gateway.openapi import describe
+from deployments.gateway.http import RefusedError, read_whole
+from deployments.gateway.openapi import describe, model_metadata
 from deployments.gateway.protocol import (
     Asked,
     MalformedError,
@@ -24,12 +24,13 @@ from deployments.gateway.protocol import (
     infer_answer,
     inference,
     invocation,
+    labels_of,
     scoring_answer,
 )
-from deployments.gateway.serving import Serving
+from deployments.gateway.reply import Reply
 from deployments.gateway.signals import Signals
 from deployments.gateway.worker import Ask, Worker
-from schemas.errors import PerennialError, told
+from schemas.errors import told
 from schemas.problem import Problem
 from tasks import labels
 
@@ -51,15 +52,6 @@ class Door:
 
     token: str | None
     loopback: bool
-
-
-class _RefusedError(PerennialError):
-    """Refused with an HTTP status; where the body was not read whole, the connection cannot go on."""
-
-    def __init__(self, status: int, says: str, *headers: tuple[bytes, bytes], close: bool = False) -> None:
-        self.status = status
-        self.headers = [*headers, *([(b"connection", b"close")] if close else [])]
-        super().__init__(says)
 
 
 class App:
@@ -100,7 +92,7 @@ class App:
             return
         try:
             answer = await self._answer(scope, receive)
-        except _RefusedError as error:
+        except RefusedError as error:
             answer = _error(error.status, str(error), error.headers)
         except MalformedError as error:
             answer = _error(error.status, str(error))
@@ -139,34 +131,34 @@ class App:
         if token is None:
             if path in ("/labels", "/", "/metrics") and not self.door.loopback:
                 says = "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN."
-                raise _RefusedError(403, says, close=True)
+                raise RefusedError(403, says, close=True)
             return
         if path == "/" and self.door.loopback:
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), token.encode()):
             asks = (b"www-authenticate", b'Bearer realm="perennial"')
-            raise _RefusedError(401, "this gateway asks for its bearer token.", asks, close=True)
+            raise RefusedError(401, "this gateway asks for its bearer token.", asks, close=True)
 
     async def _body(self, headers: dict[bytes, bytes], receive: Any, *, csv: bool) -> bytes:
         limit = self.problem.serving.request_bytes
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if kind != _JSON and not (kind == _CSV and csv):
-            raise _RefusedError(415, "send application/json, and say so in content-type.", close=True)
+            raise RefusedError(415, "send application/json, and say so in content-type.", close=True)
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise _RefusedError(415, "a compressed body is not read; send it plain.", close=True)
+            raise RefusedError(415, "a compressed body is not read; send it plain.", close=True)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
-            raise _RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.", close=True)
+            raise RefusedError(413, f"a request has at most {limit} bytes; send fewer rows at a time.", close=True)
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                body = await _whole(receive, limit)
+                body = await read_whole(receive, limit)
         except TimeoutError:
             says = f"the body did not arrive within {_BODY_SECONDS:.0f} s."
-            raise _RefusedError(408, says, close=True) from None
+            raise RefusedError(408, says, close=True) from None
         # PostgreSQL keeps no such text, and one row must not fail the others that are written with it.
         if b"\\u0000" in body:
-            raise _RefusedError(400, "the request holds the character U+0000, which no column takes.")
+            raise RefusedError(400, "the request holds the character U+0000, which no column takes.")
         return body
 
     async def _invocations(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
@@ -190,14 +182,14 @@ class App:
     async def _asked(self, headers: dict[bytes, bytes], body: bytes, asked: Asked) -> tuple[Reply, str]:
         """Queue a request, and wait until its answer is written down."""
         if len(asked.columns) > self._columns:
-            raise _RefusedError(413, f"a request names at most {self._columns} columns here.")
+            raise RefusedError(413, f"a request names at most {self._columns} columns here.")
         client_id = _client_id(headers, asked.id)
         arm = self._arm(headers)
         payload = blake2b(body, digest_size=16).hexdigest() if client_id else ""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         ask = Ask(asked.columns, asked.rows, future, time.perf_counter(), client_id, payload, arm)
         if not self.worker.submit(ask):
-            raise _RefusedError(503, "too many rows wait already; ask again in a second.")
+            raise RefusedError(503, "too many rows wait already; ask again in a second.")
         reply = await future
         return reply, client_id or f"{reply.request:016x}"
 
@@ -207,13 +199,13 @@ class App:
         if arm is None:
             return ""
         if self.door.token is None:
-            raise _RefusedError(403, "x-perennial-arm needs a gateway with a token; set PERENNIAL_GATEWAY_TOKEN.")
+            raise RefusedError(403, "x-perennial-arm needs a gateway with a token; set PERENNIAL_GATEWAY_TOKEN.")
         if arm not in (b"champion", b"challenger"):
-            raise _RefusedError(400, "x-perennial-arm is champion or challenger.")
+            raise RefusedError(400, "x-perennial-arm is champion or challenger.")
         return arm.decode()
 
     async def _labels(self, _headers: dict[bytes, bytes], body: bytes) -> "_Answer":
-        given = _labels_of(body, self.problem.serving.request_rows)
+        given = labels_of(body, self.problem.serving.request_rows)
         try:
             arrived = await asyncio.to_thread(labels.take_in, self.problem, given, now=datetime.now(UTC))
         except labels.LabelError as error:
@@ -240,7 +232,7 @@ class App:
         serving = self.worker.serving
         if serving is None:
             return 503, _ENCODE({"error": "no model is loaded yet"}), _JSON
-        return 200, _ENCODE(_model_metadata(self.problem, serving)), _JSON
+        return 200, _ENCODE(model_metadata(self.problem, serving)), _JSON
 
     def _metrics(self) -> tuple[int, bytes, bytes]:
         self.signals.queue.set(self.worker.rows_waiting)
@@ -313,84 +305,5 @@ def _client_id(headers: dict[bytes, bytes], in_body: str | None) -> str:
         return ""
     text = given.decode("latin-1") if given is not None else str(in_body)
     if not _ID.fullmatch(text):
-        raise _RefusedError(400, "a request id has 1 to 200 printable characters without spaces.")
+        raise RefusedError(400, "a request id has 1 to 200 printable characters without spaces.")
     return text
-
-
-async def _whole(receive: Any, limit: int) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _RefusedError(400, "the request ended before its body did.", close=True)
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            says = f"a request has at most {limit} bytes; send fewer rows at a time."
-            raise _RefusedError(413, says, close=True)
-    return b"".join(parts)
-
-
-class _Label(msgspec.Struct, forbid_unknown_fields=True):
-    label: Any
-    key: str | int
-    known_at: datetime | None = None
-
-
-class _Labels(msgspec.Struct, forbid_unknown_fields=True):
-    labels: list[_Label]
-
-
-_LABELS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def _labels_of(body: bytes, at_most: int) -> list[tuple[str, Any, datetime | None]]:
-    """One label, or several under `labels`."""
-    try:
-        several = b"labels" in body and "labels" in _LABELS.decode(body)
-        found = msgspec.json.decode(body, type=_Labels).labels if several else [msgspec.json.decode(body, type=_Label)]
-    except msgspec.ValidationError:  # its text names a field that a client made up
-        says = (
-            "a label has the fields key (text or a whole number), label, and known_at (ISO 8601 with a zone, or none)."
-        )
-        raise MalformedError(says, 422) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError):
-        raise MalformedError("the request is no JSON that can be read.") from None
-    if not found:
-        raise MalformedError("the request holds no labels; send at least one.", 422)
-    if len(found) > at_most * 20:
-        raise MalformedError(f"a request has at most {at_most * 20} labels; send it in parts.", 413)
-    if any(not 1 <= len(str(one.key)) <= 200 for one in found):
-        raise MalformedError("a key has 1 to 200 characters.", 422)
-    return [(str(one.key), one.label, one.known_at) for one in found]
-
-
-def _model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
-    numbers = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}
-    inputs = [
-        {"name": name, "datatype": numbers.get(_kind(problem, name), "BYTES"), "shape": [-1]}
-        for name in serving.champion.features or problem.recipe.features
-    ]
-    width = problem.framing.n_classes
-    return {
-        "name": problem.name,
-        "versions": [serving.route.champion.version],
-        "platform": "perennial_sklearn",
-        "inputs": inputs,
-        "outputs": [
-            {"name": "predict", "datatype": "FP64", "shape": [-1, width] if width else [-1]},
-            {
-                "name": "decision",
-                "datatype": "BYTES" if problem.framing.task == "multiclass" else "FP64",
-                "shape": [-1],
-            },
-        ],
-    }
-
-
-def _kind(problem: Problem, name: str) -> str:
-    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")

@@ -1,91 +1,31 @@
 """Who answers which row of a batch, with what, and what is written down about it?"""
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deployments.gateway.answer import Answer, Side
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.mirror import Mirrored
 from deployments.gateway.plain import lists, plain
-from deployments.gateway.serving import Scorer, Serving
-from schemas.framing import Framing
+from deployments.gateway.reply import Reply, decisions_as_said, joined, predictions_as_said
+from deployments.gateway.serving import Serving
 from schemas.problem import Problem
 from schemas.stage import Stage
 from tasks.door import Admitted, Breach
 from tasks.journal import Group, Numbers
 from tasks.routing import in_challenger_arm
-from tasks.scoring import Outputs
 
 if TYPE_CHECKING:
     from deployments.gateway.worker import Ask
 
-__all__ = ["Batch", "Reply"]
+__all__ = ["Batch"]
 
 OVERRIDE = "OVERRIDE"  # the stage of rows that an operator routed: no evidence about anything
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a client is told: an HTTP status, and for 200 the answer a row."""
-
-    status: int
-    says: str = ""
-    breaches: tuple[Breach, ...] = ()
-    predictions: list[Any] = field(default_factory=list)
-    decisions: list[Any] = field(default_factory=list)
-    roles: list[str] = field(default_factory=list)
-    version: str = ""
-    epoch: int = 0
-    request: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def unready(cls) -> "Reply":
-        return cls(503, "no model is loaded yet; ask again in some seconds.")
-
-    @classmethod
-    def failed(cls) -> "Reply":
-        return cls(500, "the gateway itself failed on this request; its log says how.")
-
-    @classmethod
-    def unlogged(cls) -> "Reply":
-        return cls(
-            503, "the prediction log cannot be written, and an answer that is not logged is not given; ask again."
-        )
-
-    @classmethod
-    def unanswered(cls, request: int) -> "Reply":
-        return cls(503, "no model could answer a row of this request; it was logged.", request=request)
-
-    @classmethod
-    def conflict(cls) -> "Reply":
-        return cls(409, "this request id was used for another payload; give each request an id of its own.")
-
-    @classmethod
-    def of_rows(cls, rows: Sequence[dict[str, Any]], framing: Framing, request: int) -> "Reply":
-        """The reply that was given when these rows were logged."""
-        if any(row["answer_decision"] is None for row in rows):
-            return cls.unanswered(request)
-        if framing.task == "multiclass":
-            score = [json.loads(row["answer_scores"]) if row["answer_scores"] else None for row in rows]
-        else:
-            score = [row["answer_score"] for row in rows]
-        decisions = [row["answer_decision"] for row in rows]
-        return cls(
-            200,
-            predictions=_predictions(score, framing),
-            decisions=_decisions(decisions, framing),
-            # Logged is who was to answer; where the challenger raised, the champion did.
-            roles=["champion" if row["role"] == "challenger" and row["rival_error"] else row["role"] for row in rows],
-            version=_joined([row["version"] for row in rows]),
-            epoch=rows[0]["epoch"],
-            request=request,
-        )
 
 
 class Batch:
@@ -130,7 +70,7 @@ class Batch:
         began = time.perf_counter()
         told = self._told(columns, asks, rows, admitted)
         by_rival = self._assigned(asks, told.entities, n)
-        champion, rival = _Side(n, self.framing), _Side(n, self.framing)
+        champion, rival = Side(n, self.framing), Side(n, self.framing)
         everybody = not by_rival.any()
         if by_rival.any():
             assert serving.rival is not None
@@ -146,7 +86,7 @@ class Batch:
             )
             if route.answers_a_share and not self.breaker.tripped(route):
                 self.breaker.saw_champion(route, champion.errors[now])
-        answer = _Answer(champion, rival, by_rival, serving)
+        answer = Answer(champion, rival, by_rival, serving)
         if answer.missing.any():
             answer.fall_back(admitted, serving)
         self.failed_champion += int(champion.failed().sum())
@@ -200,9 +140,9 @@ class Batch:
         asks: "list[Ask]",
         told: "_Told",
         by_rival: np.ndarray,
-        champion: "_Side",
-        rival: "_Side",
-        answer: "_Answer",
+        champion: Side,
+        rival: Side,
+        answer: Answer,
         began: float,
     ) -> None:
         route, serving, framing = self.serving.route, self.serving, self.framing
@@ -256,10 +196,12 @@ class Batch:
             else:
                 reply = Reply(
                     200,
-                    predictions=_predictions(answer.score[start:stop].tolist() if wide else score[start:stop], framing),
-                    decisions=_decisions(decision[start:stop], framing),
+                    predictions=predictions_as_said(
+                        answer.score[start:stop].tolist() if wide else score[start:stop], framing
+                    ),
+                    decisions=decisions_as_said(decision[start:stop], framing),
                     roles=roles[start:stop],
-                    version=_joined(versions[start:stop]),
+                    version=joined(versions[start:stop]),
                     epoch=route.epoch,
                     request=told.numbers[start],
                     seconds=ended - ask.arrived,
@@ -267,9 +209,7 @@ class Batch:
             self.replies.append((ask, reply))
             start = stop
 
-    def _mirror(
-        self, admitted: Admitted, told: "_Told", by_rival: np.ndarray, champion: "_Side", answer: "_Answer"
-    ) -> None:
+    def _mirror(self, admitted: Admitted, told: "_Told", by_rival: np.ndarray, champion: Side, answer: Answer) -> None:
         """What the model beside has still to score: in shadow and probation all rows, in canary the champion's pair."""
         serving, route = self.serving, self.serving.route
         self.group.features.extend(_features(admitted, told, serving))
@@ -299,77 +239,6 @@ class _Told:
     moments: list[int]
 
 
-class _Side:
-    """One model's outputs for a batch; nan and no error where it was not asked."""
-
-    def __init__(self, n: int, framing: Framing) -> None:
-        shape = (n, framing.n_classes) if framing.task == "multiclass" else (n,)
-        self.score, self.decision = np.full(shape, np.nan), np.full(n, np.nan)
-        self.errors = np.full(n, None, dtype=object)
-        self.asked = np.zeros(n, dtype=bool)
-
-    def put(self, said: Outputs, rows: np.ndarray | None) -> None:
-        if rows is None:
-            self.score, self.decision, self.errors = said.score, said.decision, said.errors
-            self.asked = np.ones(len(self.asked), dtype=bool)
-        else:
-            self.score[rows], self.decision[rows], self.errors[rows] = said.score, said.decision, said.errors
-            self.asked[rows] = True
-
-    def failed(self) -> np.ndarray:
-        """True where it was asked and gave no answer."""
-        return self.asked & np.isnan(self.decision)
-
-    def columns(self) -> list[tuple[Any, ...]]:
-        """Score, decision, error and (of several classes) scores a row, as the log keeps them."""
-        n = len(self.asked)
-        if not self.asked.any():
-            return [(None, None, None, None)] * n
-        wide = self.score.ndim == 2
-        scores = lists(self.score) if wide else [None] * n
-        score = plain(self.score.max(axis=1) if wide else self.score)
-        return list(zip(score, plain(self.decision), self.errors.tolist(), scores, strict=True))
-
-
-class _Answer:
-    """What goes out: the assigned model's answer, or of whoever stands in where it gave none."""
-
-    def __init__(self, champion: _Side, rival: _Side, by_rival: np.ndarray, serving: Serving) -> None:
-        use = by_rival & ~rival.failed()
-        n = len(use)
-        self.asked_rival = rival.asked
-        if use.any():
-            self.score = np.where(use[:, None] if champion.score.ndim == 2 else use, rival.score, champion.score)
-            self.decision = np.where(use, rival.decision, champion.decision)
-        else:
-            self.score, self.decision = champion.score, champion.decision
-        self.missing = np.isnan(self.decision)
-        own = serving.champion.served.version
-        self.roles, self.versions = ["champion"] * n, [own] * n
-        if use.any():
-            other = serving.rival.served.version if serving.rival else own
-            for i in np.flatnonzero(use):
-                self.roles[i], self.versions[i] = "challenger", other
-
-    def fall_back(self, admitted: Admitted, serving: Serving) -> None:
-        """The champion gave no answer to some rows: the previous one, or the rule, stands in, and says so."""
-        self.score, self.decision = self.score.copy(), self.decision.copy()
-        for scorer in serving.fallbacks:
-            rows = np.flatnonzero(self.missing)
-            if not len(rows):
-                return
-            said = scorer(admitted, rows, serving.door)
-            good = np.isfinite(said.decision)
-            self.score[rows[good]], self.decision[rows[good]] = said.score[good], said.decision[good]
-            for i in rows[good]:
-                self.roles[i], self.versions[i] = _stand_in(scorer), scorer.served.version
-            self.missing = np.isnan(self.decision)
-
-
-def _stand_in(scorer: Scorer) -> str:
-    return "heuristic" if scorer.served.name == "heuristic" else "previous"
-
-
 def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[Any, ...]]:
     """Every column of the contract that was sent, in its order; null where it was not."""
     there = {name: position for position, name in enumerate(admitted.numeric)}
@@ -383,20 +252,6 @@ def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[A
         else:
             columns.append(admitted.texts.get(name) or admitted.times.get(name) or [None] * len(numbers))
     return list(zip(told.numbers, told.positions, *columns, strict=True))
-
-
-def _predictions(score: Sequence[Any], framing: Framing) -> list[Any]:
-    """As MLflow's own server gives them: of two classes both probabilities."""
-    if framing.task == "binary":
-        return [[1.0 - p, p] for p in score]
-    return list(score)
-
-
-def _decisions(decisions: Sequence[float], framing: Framing) -> list[Any]:
-    """0 or 1, a class by its name, or the prediction."""
-    if framing.task == "multiclass":
-        return [framing.classes[int(d)] if d is not None and d == d else None for d in decisions]
-    return [int(d) for d in decisions] if framing.task == "binary" and None not in decisions else list(decisions)
 
 
 def _counted(breaches: tuple[Breach, ...], asked: tuple[str, ...]) -> list[tuple[str, str, int]]:
@@ -418,7 +273,3 @@ def _micros(moment: datetime) -> int:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _joined(values: Sequence[Any]) -> str:
-    return ",".join(dict.fromkeys(map(str, values)))

@@ -1,10 +1,12 @@
-"""How much may a client send before it has said what it wants? Headers have a limit, which the parser itself does not."""
+"""How much may a client send, and how is it told that it was too much? Headers and bodies have limits."""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["LimitedProtocol"]
+from schemas.errors import PerennialError
+
+__all__ = ["LimitedProtocol", "RefusedError", "read_whole"]
 
 _HEADER_BYTES = 64 * 1024
 _TOO_LARGE = (
@@ -38,3 +40,31 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_headers, self._unread = True, 0
         super().on_message_complete()
+
+
+class RefusedError(PerennialError):
+    """Refused with an HTTP status; where the body was not read whole, the connection cannot go on."""
+
+    def __init__(self, status: int, says: str, *headers: tuple[bytes, bytes], close: bool = False) -> None:
+        self.status = status
+        self.headers = [*headers, *([(b"connection", b"close")] if close else [])]
+        super().__init__(says)
+
+
+async def read_whole(receive: Any, limit: int) -> bytes:
+    """The body of a request, as it comes in parts; refused over `limit` bytes."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, "the request ended before its body did.", close=True)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            says = f"a request has at most {limit} bytes; send fewer rows at a time."
+            raise RefusedError(413, says, close=True)
+    return b"".join(parts)

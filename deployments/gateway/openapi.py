@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from deployments.gateway.serving import Serving
 from schemas.problem import Problem
 
-__all__ = ["describe"]
+__all__ = ["describe", "model_metadata"]
 
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
 
@@ -133,3 +134,31 @@ def _post(about: str, takes: dict[str, Any], gives: dict[str, Any]) -> dict[str,
 
 def _get(about: str, answers: dict[str, str]) -> dict[str, Any]:
     return {"summary": about, "responses": {status: {"description": said} for status, said in answers.items()}}
+
+
+def model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
+    """The model as the Open Inference Protocol describes it."""
+    numbers = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}
+    inputs = [
+        {"name": name, "datatype": numbers.get(_kind(problem, name), "BYTES"), "shape": [-1]}
+        for name in serving.champion.features or problem.recipe.features
+    ]
+    width = problem.framing.n_classes
+    return {
+        "name": problem.name,
+        "versions": [serving.route.champion.version],
+        "platform": "perennial_sklearn",
+        "inputs": inputs,
+        "outputs": [
+            {"name": "predict", "datatype": "FP64", "shape": [-1, width] if width else [-1]},
+            {
+                "name": "decision",
+                "datatype": "BYTES" if problem.framing.task == "multiclass" else "FP64",
+                "shape": [-1],
+            },
+        ],
+    }
+
+
+def _kind(problem: Problem, name: str) -> str:
+    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from io import StringIO
 from itertools import islice
 from typing import Any
@@ -10,7 +11,16 @@ import msgspec
 
 from schemas.errors import PerennialError
 
-__all__ = ["Asked", "MalformedError", "csv_invocation", "infer_answer", "inference", "invocation", "scoring_answer"]
+__all__ = [
+    "Asked",
+    "MalformedError",
+    "csv_invocation",
+    "infer_answer",
+    "inference",
+    "invocation",
+    "labels_of",
+    "scoring_answer",
+]
 
 Row = Sequence[Any]
 
@@ -246,3 +256,37 @@ def _whole(columns: Sequence[str], rows: list[Row], client_id: str | None, at_mo
         number = next(i for i, row in enumerate(rows) if len(row) != width)
         raise MalformedError(f"row {number} has {len(rows[number])} values for {width} columns.")
     return Asked(tuple(columns), rows, client_id)
+
+
+class _Label(msgspec.Struct, forbid_unknown_fields=True):
+    label: Any
+    key: str | int
+    known_at: datetime | None = None
+
+
+class _Labels(msgspec.Struct, forbid_unknown_fields=True):
+    labels: list[_Label]
+
+
+_LABELS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def labels_of(body: bytes, at_most: int) -> list[tuple[str, Any, datetime | None]]:
+    """One label, or several under `labels`."""
+    try:
+        several = b"labels" in body and "labels" in _LABELS.decode(body)
+        found = msgspec.json.decode(body, type=_Labels).labels if several else [msgspec.json.decode(body, type=_Label)]
+    except msgspec.ValidationError:  # its text names a field that a client made up
+        says = (
+            "a label has the fields key (text or a whole number), label, and known_at (ISO 8601 with a zone, or none)."
+        )
+        raise MalformedError(says, 422) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError):
+        raise MalformedError("the request is no JSON that can be read.") from None
+    if not found:
+        raise MalformedError("the request holds no labels; send at least one.", 422)
+    if len(found) > at_most * 20:
+        raise MalformedError(f"a request has at most {at_most * 20} labels; send it in parts.", 413)
+    if any(not 1 <= len(str(one.key)) <= 200 for one in found):
+        raise MalformedError("a key has 1 to 200 characters.", 422)
+    return [(str(one.key), one.label, one.known_at) for one in found]

@@ -11,12 +11,16 @@ from schemas.errors import PerennialError, told
 from schemas.framing import Framing
 from schemas.problem import Problem
 from schemas.route import Route, Served
-from tasks import registry
+from tasks import journal, registry
 from tasks.door import Admitted, Door
 from tasks.fastpath import fast_path
+from tasks.onnx import onnx_path
 from tasks.scoring import Outputs, Scores, outputs, score
 
 __all__ = ["ProbeError", "Scorer", "Serving", "load_serving"]
+
+
+_REPLAYED = 1_000  # rows
 
 
 class ProbeError(PerennialError):
@@ -26,11 +30,15 @@ class ProbeError(PerennialError):
 class Scorer:
     """One model, asked with admitted rows: with arrays where that was proved the same, else with a DataFrame."""
 
-    def __init__(self, model: Any, served: Served, framing: Framing, golden: pd.DataFrame) -> None:
+    def __init__(
+        self, model: Any, served: Served, framing: Framing, golden: pd.DataFrame, replayed: pd.DataFrame | None = None
+    ) -> None:
+        """`replayed`: rows on which an ONNX graph has to say the same; None where the plan wants none."""
         self.model, self.served, self.framing = model, served, framing
         # A rule was fitted on no names: it is shown every column there is.
         self.features = tuple(getattr(model, "feature_names_in_", ()))
-        self.fast = fast_path(model, framing, golden)
+        graph = onnx_path(model, framing, replayed) if replayed is not None else None
+        self.fast = graph or fast_path(model, framing, golden)
         self._where: dict[tuple[str, ...], np.ndarray | None] = {}
 
     def __call__(self, admitted: Admitted, rows: np.ndarray | None, door: Door) -> Outputs:
@@ -88,7 +96,8 @@ def load_serving(problem: Problem, route: Route, door: Door, cache: Path, kept: 
         if served.sha256 not in kept:
             model, golden, wanted = registry.fetch(problem, served, cache)
             _probe(model, golden, wanted, served, framing)
-            kept[served.sha256] = Scorer(model, served, framing, golden)
+            replayed = _replayed(problem, golden) if problem.serving.onnx else None
+            kept[served.sha256] = Scorer(model, served, framing, golden, replayed)
         return kept[served.sha256]
 
     champion = scorer(route.champion)
@@ -113,6 +122,15 @@ def load_serving(problem: Problem, route: Route, door: Door, cache: Path, kept: 
         del kept[gone]
     required = frozenset(champion.features or problem.recipe.features)
     return Serving(route, door, champion, rival, tuple(fallbacks), required, failed)
+
+
+def _replayed(problem: Problem, golden: pd.DataFrame) -> pd.DataFrame:
+    """The golden rows, and the newest that were asked here."""
+    try:
+        asked = journal.replayed(problem, list(golden.columns), _REPLAYED)
+    except Exception:  # the log is away, or has no rows of these columns yet
+        return golden
+    return pd.concat([golden, asked.astype(golden.dtypes)], ignore_index=True) if len(asked) else golden
 
 
 def _probe(model: Any, golden: pd.DataFrame, wanted: Scores, served: Served, framing: Framing) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from deployments.gateway.batch import Batch, Reply
+from deployments.gateway.batch import Batch
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.mirror import Mirror, quick_sklearn
+from deployments.gateway.reply import Reply
 from deployments.gateway.serving import Serving
 from deployments.gateway.signals import Signals
 from schemas.errors import told

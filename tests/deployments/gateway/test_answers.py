@@ -327,6 +327,14 @@ def test_a_bad_row_fails_its_own_request_alone(canary):
     loop.close()
 
 
+def test_a_plan_that_wants_it_is_answered_through_a_graph_that_says_the_same(home):
+    plain = Gateway(PROBLEMS[NAME])
+    said = [reply.predictions for reply in plain.ask(*range(30))]
+    graph = Gateway(replace(PROBLEMS[NAME], serving=ServingPlan(onnx=True)))
+    assert "onnx_path" in graph.app.follower.serving.champion.fast.__qualname__
+    np.testing.assert_allclose([reply.predictions for reply in graph.ask(*range(30))], said, atol=1e-6)
+
+
 def test_one_command_goes_back_and_sees_it_served(home, tmp_path, capsys, monkeypatch):
     _moved(home, 3)
     with gateway(home, tmp_path) as running:
