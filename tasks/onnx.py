@@ -29,7 +29,7 @@ def onnx_path(model: Any, framing: Framing, replayed: pd.DataFrame) -> Callable[
         shell = _Shell(model, ask)
 
         def fast(matrix: np.ndarray) -> Scores:
-            return score(shell, matrix, framing)  # type: ignore[arg-type]
+            return score(shell, matrix, framing)
 
         differing = _differing(model, fast, replayed[names], framing)
     except ImportError:
