@@ -54,13 +54,11 @@ class Follower(threading.Thread):
         self._ending.set()
 
     def look(self) -> None:
-        """One look: follow the registry if it can be read, else the route on disk. Never raises."""
+        """One look: follow the registry if it can be read and believed, else the route on disk. Never raises."""
         try:
-            route = registry.read_route(self.problem)
-            if route is None:
-                raise PerennialError("no route is projected yet: let the problem take its first turn")
-            self.confirmed = time.monotonic()
-            self._follow(route, remember=True)
+            route, says = self._newest()
+            self._follow(route)
+            self._say(says)
         except Exception as error:
             if self.serving is None:
                 self._last_known(told(error))
@@ -70,25 +68,29 @@ class Follower(threading.Thread):
             self.signals.route_age.set(time.monotonic() - self.confirmed)
         self._take_trips()
 
-    def _follow(self, route: Route, *, remember: bool) -> None:
-        serving = self.serving
-        if serving is not None and route.epoch <= serving.route.epoch:
-            # Written by a turn that lost a race and came late, the tag goes back in time for a moment; we do not.
-            behind = route.epoch < serving.route.epoch
-            self._say(f"the registry's route has epoch {route.epoch}, older than what is served" if behind else "")
+    def _newest(self) -> tuple[Route, str]:
+        """What the registry projects, and what is wrong with it. A route that the ledger contradicts is refused; and one that is older than what we
+        know was written by a turn that lost a race and came late: the tag goes back in time for a moment, we do not."""
+        route = registry.read_route(self.problem)
+        if route is None:
+            raise PerennialError("no route is projected yet: let the problem take its first turn")
+        refusal = self._contradicted(route)
+        if refusal:
+            raise PerennialError(refusal)
+        self.confirmed = time.monotonic()
+        known = self.serving.route if self.serving else self._on_disk()
+        if known is None or known.epoch <= route.epoch or self._contradicted(known):
+            return route, ""
+        return known, f"the registry's route has epoch {route.epoch}, older than {known.epoch}, which is served"
+
+    def _follow(self, route: Route) -> None:
+        if self.serving is not None and route == self.serving.route:
             return
-        if remember:
-            refusal = self._contradicted(route)
-            if refusal:
-                self._say(refusal)
-                return
         made = load_serving(self.problem, route, self.door, self.folder / "models", self._kept)
-        if remember:
-            self._remember(route)
+        self._remember(route)
         self.serving = made
         self.swap(made)
         self.signals.epoch.set(route.epoch)
-        self._say("")
         log.info("route %d: %s, champion version %s", route.epoch, route.stage, route.champion.version)
 
     def _contradicted(self, route: Route) -> str:
@@ -98,21 +100,28 @@ class Follower(threading.Thread):
         except Exception:  # away, or on another machine: that is why there is a projection
             return ""
         if said is None or said.epoch < route.epoch or (said.epoch == route.epoch and said != route):
-            return f"the registry's route {route.epoch} is not what the ledger says; it is not served. A turn re-asserts it"
+            return f"route {route.epoch} is not what the ledger says, and is not served; the next turn re-asserts it"
         return ""
 
     def _last_known(self, why: str) -> None:
-        """What served when the registry was last there, from disk."""
+        """What served when the registry was last there."""
+        try:
+            route = self._on_disk()
+            if route is None:
+                self._say(f"no route to serve yet ({why})")
+                return
+            self._follow(route)
+            self._say(f"the registry cannot be followed ({why}); the route of last time is served")
+        except Exception as error:
+            self._say(f"the registry cannot be followed ({why}), nor the route of last time ({told(error)})")
+
+    def _on_disk(self) -> Route | None:
+        """The route that was served last; None where there was none, or where its file does not have its checksum."""
         try:
             checksum, _, text = (self.folder / "route.json").read_text().partition(" ")
-            if int(checksum, 16) != zlib.crc32(text.encode()):
-                raise PerennialError("the route on disk does not have its checksum")
-            self._follow(Route.from_json(text), remember=False)
-            self._say(f"the registry cannot be followed ({why}); the route of last time is served")
-        except FileNotFoundError:
-            self._say(f"no route to serve yet ({why})")
-        except Exception as error:
-            self._say(f"the registry is away, and the last known route cannot be served ({told(error)})")
+            return Route.from_json(text) if int(checksum, 16) == zlib.crc32(text.encode()) else None
+        except (FileNotFoundError, ValueError):
+            return None
 
     def _remember(self, route: Route) -> None:
         text = route.to_json()
