@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from schemas.errors import PerennialError, told
 from schemas.problem import Problem, load_problem
@@ -153,6 +154,7 @@ def emit(problem: Problem, trip: "Trip") -> None:
     if not api:
         return
     event = {
+        "id": str(uuid4()),
         "event": "perennial.trip",
         "occurred": trip.at.isoformat(),
         "resource": {"prefect.resource.id": f"perennial.problem.{problem.name}"},

@@ -24,12 +24,14 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import servers
+from deployments.gateway.__main__ import emit
 from flows.guard import limit_name
 from flows.replay import plain_turn
 from schemas.problem import known_problems, load_problem
 from schemas.problems._fraud_simulator import payments
 from schemas.stage import Stage
 from tasks import ledger, windows
+from tasks.journal import Trip
 
 DAYS, PER_DAY = 100, 300
 REASON = 'the "mix" of payments moved: Köln → 東京, 5 % {{ of }} \\ rows'
@@ -229,6 +231,20 @@ def test_the_runs_wrote_the_ledger_of_the_home_they_were_served_from(incident):
 def test_one_event_starts_one_retrain(server, incident):
     # The retrain's own turn leaves HEALTHY too: were that an event again, retrains would start one another for ever.
     assert len(server.runs_of("retrain/retrain")) == 1
+
+
+def test_a_trip_of_a_gateway_turns_the_crank_at_once(server, incident, monkeypatch):
+    before = {run["id"] for run in server.runs_of("lifecycle/fraud")}
+    monkeypatch.setenv("PREFECT_API_URL", server.api)
+    emit(load_problem("fraud"), Trip(1, "a" * 64, datetime.now(UTC), "5 errors in a row"))
+
+    def turned() -> list[dict[str, Any]]:
+        runs = [run for run in server.runs_of("lifecycle/fraud") if run["id"] not in before]
+        return [run for run in runs if (run["created_by"] or {}).get("type") == "AUTOMATION"]
+
+    (run,) = eventually(turned, seconds=60)
+    assert run["parameters"] == {"problem": "fraud"}
+    eventually(lambda: server.get(f"flow_runs/{run['id']}")["state_type"] == "COMPLETED")
 
 
 def test_it_ends_cleanly_when_told_to(server, incident):
