@@ -5,6 +5,7 @@ import time
 import urllib.request
 from urllib.error import URLError
 
+from flows.asking import revert_now
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from tasks import registry
@@ -17,8 +18,6 @@ _PATIENCE = 30.0  # seconds
 
 def run(name: str, *, reason: str, url: str | None) -> int:
     """Revert `name` at once; with the `url` of its gateway, wait until that serves what the ledger says."""
-    from flows.operations import revert_now
-
     began = time.monotonic()
     state = revert_now(name, note=reason)
     assert state.champion is not None

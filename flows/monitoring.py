@@ -18,7 +18,7 @@ from tasks import contracts, gates, monitoring, predictions, profiles, registry,
 from tasks.stats import smallest_rate, window_limits
 from tasks.transitions import Decision
 
-__all__ = ["restored", "watch"]
+__all__ = ["watch"]
 
 log = logging.getLogger("perennial")
 _DAY = timedelta(days=1)
@@ -80,14 +80,7 @@ def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:
     if request.kind == "retrain":
         said = f"{request.actor} asks for a retrain: {request.note}"
         return _wanted(request.reason, turn, Verdict("request", Outcome.FAIL, said), notes)
-    return restored(turn, notes)
-
-
-def restored(turn: Turn, notes: dict[str, Any] | None = None) -> Decision:
-    """A person's revert while HEALTHY: the previous champion again, if there is one and it can serve."""
-    request, previous = turn.state.request, turn.state.previous
-    assert request is not None
-    notes = {**(notes or {}), "actor": request.actor}
+    previous = turn.state.previous
     cannot = "there is no previous champion" if previous is None else _cannot_serve(turn, previous)
     if cannot:
         said = f"{request.actor} asks to restore the previous champion, but {cannot}; {_champion(turn)} goes on"

@@ -1,26 +1,22 @@
 """What do people start by hand? Retrain, revert, adopt."""
 
-import getpass
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from prefect import flow
 from pydantic import BaseModel, Field
 
+from flows.asking import approve, ask, revert_now, user
 from flows.lifecycle import lifecycle
-from flows.monitoring import restored
-from flows.turn import Turn, conclude, reverting
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
-from schemas.recipe import Recipe
-from schemas.rows import Approval, Entry, Request, State
+from schemas.rows import State
 from schemas.settings import Settings
-from schemas.stage import NEXT, ROLLOUT, Stage
-from schemas.verdict import Outcome
+from schemas.stage import Stage
 from tasks import ledger, registry, scoring, windows
-from tasks.transitions import adopted, approved, asked
+from tasks.transitions import adopted
 
 __all__ = ["ProblemName", "TrainingWindow", "adopt", "approve", "ask", "fetch", "retrain", "revert_now", "turn_once"]
 
@@ -64,53 +60,6 @@ def retrain(
     return str(lifecycle(problem))
 
 
-def ask(
-    problem: str,
-    *,
-    kind: Literal["retrain", "revert"],
-    note: str,
-    actor: str = "",
-    reason: Reason = Reason.PERSON,
-    window_days: float | None = None,
-    recipe: dict[str, Any] | None = None,
-    now: datetime | None = None,
-) -> State:
-    """Queue a request in the ledger, one deep: the latest wins. The next HEALTHY turn acts on it."""
-    load_problem(problem)
-    state = ledger.state_of(problem)
-    if state.champion is None:
-        raise PerennialError(
-            f"{problem!r} has not begun: nothing serves yet. Let it take its first turn (python -m flows turn {problem}), then ask."
-        )
-    # In a rollout a revert ends it, whether or not there was a champion before.
-    if kind == "revert" and state.previous is None and state.stage not in ROLLOUT:
-        raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
-    if recipe is not None:
-        Recipe.model_validate(recipe)
-    request = Request(kind, reason, note, actor or _user(), window_days, recipe)
-    moment = max(windows.aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
-    return ledger.update(problem, lambda state: asked(state, request, now=moment))
-
-
-def approve(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
-    """Approve the stage that waits for it. Whoever started the retrain cannot; a name that is typed is only claimed."""
-    load_problem(problem)
-    who = actor or _user()
-    state = ledger.state_of(problem)
-    moment = max(windows.aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
-
-    def approval(state: State) -> Entry:
-        if state.awaits is None:
-            raise PerennialError(f"nothing of {problem!r} waits for approval; it is {state.stage}.")
-        starter = state.order.actor if state.order else str(state.why)
-        if who == starter:
-            raise PerennialError(f"{who} started this retrain, and somebody else approves its challenger.")
-        target = NEXT[state.stage][Outcome.PASS]
-        return approved(state, Approval(str(target), who, note), now=moment)
-
-    return ledger.update(problem, approval)
-
-
 def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = None) -> State:
     """Register a model of the team as version 1, in place of the heuristic."""
     known = load_problem(problem)
@@ -141,31 +90,9 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
         registered = registry.register(known, model, name="adopted", example=rows[features].head(30), run_id=run)
     # Nobody told us what it was trained on, so every row up to now counts as seen.
     registered = replace(registered, trained_until=moment)
-    state = ledger.update(problem, lambda state: adopted(state, registered, actor=actor or _user(), now=moment))
+    state = ledger.update(problem, lambda state: adopted(state, registered, actor=actor or user(), now=moment))
     registry.project(known, state)
     return state
-
-
-def revert_now(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
-    """Ask for a revert and take the turn that does it, here and at once: no schedule, no server and no worker is waited
-    for. Ends a rollout under way, or restores the previous champion."""
-    asked_for = ask(problem, kind="revert", note=note, actor=actor, now=now)
-    assert asked_for.at is not None
-    moment = max(windows.aware(now or datetime.now(UTC), "now"), asked_for.at)
-    for _ in range(3):
-        try:
-            # No request is answered and no window is read on the way: it has to work while the data are away.
-            state = ledger.state_of(problem)
-            turn = Turn(problem, state, moment, scored=state.scored)
-            entry = conclude(turn, reverting(turn) or restored(turn))
-            break
-        except ledger.LostRaceError:  # a turn under way was quicker: what was asked for still waits
-            moment = max(moment, ledger.state_of(problem).at or moment)
-    else:
-        raise PerennialError(f"other turns of {problem!r} were quicker three times; the next one reverts.")
-    if entry.state.epoch == asked_for.epoch:
-        raise PerennialError(f"nothing was reverted: {entry.verdict.reason}.")
-    return entry.state
 
 
 def turn_once(problem: str) -> str:
@@ -188,10 +115,3 @@ def fetch(problem: str) -> str:
     else:
         raise PerennialError(f"{problem!r} has no public table to fetch. {known.source.hint}")
     return str(windows.materialise(known, frame))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

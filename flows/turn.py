@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.asking import stopped_by
 from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.rows import Entry, State
@@ -223,11 +224,7 @@ def reverting(turn: Turn) -> Decision | None:
     request, stage = turn.state.request, turn.state.stage
     if request is None or request.kind != "revert" or stage in (Stage.COLD, Stage.HEALTHY):
         return None
-    return Decision(
-        Verdict("request", Outcome.FAIL, f"{request.actor} asks to revert: {request.note}"),
-        drop_request=True,  # it is done: the next turn must not go back a second time
-        notes={"actor": request.actor},
-    )
+    return stopped_by(request)
 
 
 def tripped(turn: Turn) -> Decision | None:

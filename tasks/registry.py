@@ -28,6 +28,7 @@ from tasks.scoring import Scores, score
 __all__ = [
     "AlteredModelError",
     "adopt",
+    "check",
     "fetch",
     "load",
     "log_report",
@@ -104,6 +105,7 @@ def register(
         number = str(min(int(v.version) for v in found))
     else:
         kind = "predict" if problem.framing.task == "regression" else "predict_proba"
+        import mlflow.sklearn  # brings scikit-learn with it, which reading does not need
         from mlflow.models import infer_signature
 
         info = mlflow.sklearn.log_model(
@@ -130,6 +132,15 @@ def register(
 def load(problem: Problem, model: Model) -> Any:
     """The estimator of a registered version, after its content was held against the ledger's sha256."""
     return _loaded(problem.name, model.sha256, model.version, Settings().mlflow)
+
+
+def check(problem: Problem, model: Model) -> None:
+    """Refuse a registered version whose file is gone, or is not the one that was registered; it is not brought to life."""
+    if digest(_file(problem.name, model.version)) != model.sha256:
+        raise AlteredModelError(
+            f"version {model.version} of {problem.name!r} is not the file that was registered as {model.sha256[:12]}. "
+            "It is not served; restore the file."
+        )
 
 
 def model_file(problem: Problem, model: Model) -> Path:
@@ -301,7 +312,6 @@ def _mlflow() -> Any:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
-    import mlflow.sklearn
 
     if mlflow.get_tracking_uri() != uri:
         mlflow.set_tracking_uri(uri)

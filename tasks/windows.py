@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pandas as pd
 
 from schemas.errors import PerennialError
+from schemas.moments import NaiveTimestampError, aware
 from schemas.problem import Problem
 from schemas.settings import Settings
 
@@ -18,6 +18,7 @@ __all__ = [
     "MissingDataError",
     "NaiveTimestampError",
     "available",
+    "aware",
     "bounds",
     "link",
     "locate",
@@ -49,14 +50,6 @@ class MissingColumnError(PerennialError, KeyError):
 
     def __str__(self) -> str:
         return self.says
-
-
-class NaiveTimestampError(PerennialError, ValueError):
-    def __init__(self, what: str, value: Any) -> None:
-        super().__init__(
-            f"{what} is {value}, a time without a zone; it could mean any of 24 moments. "
-            "Give it one: datetime(..., tzinfo=UTC), or a column of type TIMESTAMP WITH TIME ZONE."
-        )
 
 
 def read_window(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> pd.DataFrame:
@@ -134,13 +127,6 @@ def materialise(problem: Problem, frame: pd.DataFrame) -> Path:
         frame.to_parquet(partial, index=False)
     partial.replace(target)
     return target
-
-
-def aware(value: datetime, what: str) -> datetime:
-    """`value` in UTC; a naive time is refused."""
-    if value.tzinfo is None:
-        raise NaiveTimestampError(what, value)
-    return value.astimezone(UTC)
 
 
 def _table(problem: Problem) -> ibis.Table:

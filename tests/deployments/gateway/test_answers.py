@@ -342,7 +342,7 @@ def test_one_command_goes_back_and_sees_it_served(home, tmp_path, capsys, monkey
             running.post("/invocations", {"inputs": {name: [0.5] for name in FEATURES}}).headers["x-perennial-version"]
             == "2"
         )
-        monkeypatch.setattr("flows.operations.datetime", _Later)
+        monkeypatch.setattr("flows.asking.datetime", _Later)
         assert rollback.run(NAME, reason="the test", url=running.url) == 0
         assert (
             running.post("/invocations", {"inputs": {name: [0.5] for name in FEATURES}}).headers["x-perennial-version"]
