@@ -265,7 +265,7 @@ def _decay(turn: Turn) -> Verdict | None:
 
 def _valid(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
     """The window's rows as they were requested, without those in quarantine."""
-    return contracts.check(problem, windows.read_requests(problem, start, end)).valid
+    return contracts.check(problem, windows.read_sample(problem, start, end, as_of=start)[0]).valid
 
 
 def _champion(turn: Turn) -> Model:

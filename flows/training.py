@@ -20,7 +20,7 @@ __all__ = ["data_fault", "first_champion", "make_challenger"]
 def first_champion(turn: Turn) -> Decision:
     """COLD: register the problem's heuristic, or the naive baseline, as version 1. There is always something to serve."""
     problem, now = turn.problem, turn.now
-    rows = windows.read_window(problem, now - problem.monitoring.reference, now, as_of=now)
+    rows, _ = windows.read_sample(problem, now - problem.monitoring.reference, now, as_of=now)
     if rows.empty:
         return Decision(
             Verdict(
@@ -32,7 +32,7 @@ def first_champion(turn: Turn) -> Decision:
     checked, fault = _checked(problem, rows)
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
-    example = checked.valid[_inputs(problem)].head(30)
+    example = checked.valid[list(problem.asked)].head(30)
     until: datetime | None = None
     if problem.heuristic is not None:
         model, name = problem.heuristic.fit(), "heuristic"
@@ -60,7 +60,7 @@ def make_challenger(turn: Turn) -> Decision:
     problem, state = turn.problem, turn.state
     recipe = recipe_for(turn)
     until = turn.now - problem.framing.maturity
-    rows = windows.read_window(problem, until - _reach(turn, recipe), until, as_of=turn.now)
+    rows, _ = windows.read_sample(problem, until - _reach(turn, recipe), until, as_of=turn.now)
     checked, fault = _checked(problem, rows)
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
@@ -151,13 +151,6 @@ def data_fault(problem: Problem, checked: contracts.Checked) -> Verdict | None:
     broken = ", ".join(f"{what} ({count:,} rows)" for what, count in worst)
     reason = f"data fault: {checked.bad_share:.1%} of {checked.rows:,} rows break the contract, {limit:.1%} is the limit: {broken}"
     return Verdict("contract", Outcome.FAIL, reason, {"rows": checked.rows, "bad": len(checked.bad)})
-
-
-def _inputs(problem: Problem) -> list[str]:
-    """What a request may carry: everything but the label, its time, and what is filled in with it."""
-    framing = problem.framing
-    late = {framing.target, framing.label_time, *problem.source.filled_at}
-    return [c for c in problem.contract.columns if c not in late]
 
 
 def _days(span: timedelta) -> str:

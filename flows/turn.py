@@ -94,7 +94,7 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
     champion, rival = _serving(problem, turn.state)
     taken = replace(turn, scored=start)
     while start < turn.now:
-        end = min(start + _CHUNK, turn.now)
+        end = windows.affordable(problem, start, min(start + _CHUNK, turn.now))
         try:
             checked = contracts.check(problem, windows.read_requests(problem, start, end))
         except contracts.BrokenContractError as error:

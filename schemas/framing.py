@@ -201,6 +201,10 @@ class Framing(_Frozen):
     key: str = Field(description="The column that identifies a row.")
     entity: str | None = Field(description="Who repeats: routing keeps an entity in its arm. None routes by row key.")
     event_time: str
+    timeless: bool = Field(
+        default=False,
+        description="The table has no time of its own: `event_time` and `label_time` are one moment, when it was taken. Its rows are split by hash, and no rollout is replayed over it.",
+    )
     target: str
     label_time: str = Field(description="The column that says when a row's label became known.")
     maturity: timedelta = Field(description="After this long all labels of a row's cohort are known.")

@@ -3,15 +3,17 @@
 import importlib
 import pkgutil
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandera.pandas as pa
 
+from schemas.columns import about_of
 from schemas.errors import PerennialError
 from schemas.framing import Framing, MinimumFunction
-from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
+from schemas.plans import DataPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.recipe import Recipe
 from schemas.source import Source
 
@@ -43,6 +45,7 @@ class Problem:
     monitoring: MonitoringPlan = field(default_factory=MonitoringPlan)
     retraining: RetrainingPlan = field(default_factory=RetrainingPlan)
     serving: ServingPlan = field(default_factory=ServingPlan)
+    data: DataPlan = field(default_factory=DataPlan)
     heuristic: "BaseEstimator | None" = None  # serves first; without one the naive baseline does
     schedule: str = "0 6 * * *"  # cron, UTC: when production turns the crank
 
@@ -60,16 +63,47 @@ class Problem:
         named += [group.column for group in framing.fairness]
         for check in framing.behaviours:
             named += list(check.values) if isinstance(check, MinimumFunction) else [check.column]
-        named += [*self.source.filled_at, *self.source.filled_at.values()]
+        named += self.filled_at.values()
         missing = sorted(set(named) - set(self.contract.columns))
         if missing:
             raise ValueError(f"problem {self.name!r} names columns its contract lacks: {', '.join(missing)}")
+        late = sorted(set(self.recipe.features) - set(self.asked))
+        if late:
+            raise ValueError(
+                f"the recipe of {self.name!r} is trained on {', '.join(late)}, which a request cannot hold: known later "
+                "than the event. Take it out of the recipe, or correct `known` in the contract."
+            )
 
     @property
     def asked(self) -> tuple[str, ...]:
         """What a request may hold: every column of the contract but the label, its time, and what is filled in later."""
-        late = {self.framing.target, self.framing.label_time, *self.source.filled_at, *self.source.filled_at.values()}
-        return tuple(name for name in self.contract.columns if name not in late)
+        return tuple(name for name in self.contract.columns if name not in self.late)
+
+    @property
+    def filled_at(self) -> dict[str, str]:
+        """The column that holds the time of filling in, by the column that is filled in after the event."""
+        said = {name: about_of(column) for name, column in self.contract.columns.items()}
+        filled = {name: a.known_at for name, a in said.items() if a.known_at is not None}
+        own = (self.framing.target, self.framing.label_time)
+        later = {n: self.framing.label_time for n, a in said.items() if a.known == "with the label" and n not in own}
+        return filled | later
+
+    @property
+    def delays(self) -> dict[str, timedelta]:
+        """How long after the event a column is filled in, where no column says when."""
+        said = {name: about_of(column) for name, column in self.contract.columns.items()}
+        return {name: a.delay for name, a in said.items() if a.delay is not None}
+
+    @property
+    def late(self) -> frozenset[str]:
+        """Every column that no request holds: the label, its time, and what is filled in later, with its times."""
+        filled = self.filled_at
+        return frozenset((self.framing.target, self.framing.label_time, *filled, *filled.values(), *self.delays))
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """Columns that are masked wherever rows are shown."""
+        return frozenset(name for name, column in self.contract.columns.items() if about_of(column).personal)
 
     def rules(self) -> str:
         """Hash of contract and framing: a rollout judged by one set of rules never ends under another."""
@@ -79,6 +113,7 @@ class Problem:
                 column.nullable,
                 column.required,
                 [(check.name, str(check.statistics)) for check in column.checks],
+                about_of(column).model_dump_json(include={"known", "known_at", "delay"}),
             )
             for name, column in sorted(self.contract.columns.items())
         }

@@ -1,7 +1,7 @@
 """Where do a problem's rows come from, and what did the table look like at a given moment?"""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,13 @@ class Source:
     """A table behind an Ibis connection: DuckDB over files, unless `url` says otherwise.
 
     `location` is a Parquet or CSV file or glob (relative to the data folder), read by DuckDB. `derive` adds columns in the
-    engine, point in time: a row may only use what was known at its event time. `filled_at` names, for each column that
-    is filled in after the event, the column holding the time it was filled: before that time, readers see null in both.
+    engine, point in time: a row may only use what was known at its event time. When a column is known is said in the
+    contract (schemas/columns.py): before that moment, readers see null.
     """
 
     location: str
     url: str | None = None  # an Ibis connection (postgres://..., trino://...), where `location` is then a table's name
     derive: "Callable[[ibis.Table], ibis.Table] | None" = None
-    filled_at: Mapping[str, str] = field(default_factory=dict)
     starts: datetime | None = None  # the first event, where a replay may begin to count its history
     history: timedelta = timedelta(days=56)  # what a replay treats as the team's past before the loop goes live
     simulate: "Callable[[int], pd.DataFrame] | None" = None  # makes the table from a seed, when there is no file

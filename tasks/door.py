@@ -95,9 +95,8 @@ class Door:
     columns: dict[str, Column]
 
     def __init__(self, problem: Problem) -> None:
-        contract, framing, filled = problem.contract, problem.framing, problem.source.filled_at
-        later = {framing.target, framing.label_time, *filled, *filled.values()}
-        self.asked = tuple(name for name in contract.columns if name not in later)
+        contract = problem.contract
+        self.asked = problem.asked
         self.columns = {
             name: compile_column(contract.columns[name], contract.dtype or contract.columns[name].dtype)
             for name in self.asked

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import ibis
@@ -17,14 +17,20 @@ __all__ = [
     "MissingColumnError",
     "MissingDataError",
     "NaiveTimestampError",
+    "TooManyRowsError",
+    "affordable",
     "available",
     "aware",
     "bounds",
+    "count",
     "link",
     "locate",
     "materialise",
     "read_labels",
+    "read_requests",
+    "read_sample",
     "read_window",
+    "window_table",
 ]
 
 
@@ -38,6 +44,15 @@ class MissingDataError(PerennialError, FileNotFoundError):
             or f"Put the table there, or say where it is: make loop PROBLEM={problem.name} DATA=path"
         )
         super().__init__(f"problem {problem.name!r} reads {path}, and there is no such file. {hint}")
+
+
+class TooManyRowsError(PerennialError):
+    def __init__(self, problem: Problem, start: datetime, end: datetime, rows: int) -> None:
+        super().__init__(
+            f"the window {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} of {problem.name!r} has {rows:,} rows, and pandas may "
+            f"hold {problem.data.frame_rows:,}. Read a shorter window, or raise DataPlan.frame_rows in "
+            f"schemas/problems/{problem.name}.py."
+        )
 
 
 class MissingColumnError(PerennialError, KeyError):
@@ -55,14 +70,47 @@ class MissingColumnError(PerennialError, KeyError):
 def read_window(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> pd.DataFrame:
     """Rows with `start <= event time < end`, ordered by event time and key, as the table stood at `as_of`.
 
-    A label, or another column filled in later, is null where it was filled after `as_of`. RangeIndex, UTC.
+    A label, or another column filled in later, is null where it was filled after `as_of`. RangeIndex, UTC. More rows than
+    the plan lets pandas hold raise TooManyRowsError.
     """
+    rows = count(problem, start, end)
+    if rows > problem.data.frame_rows:
+        raise TooManyRowsError(problem, start, end, rows)
+    return _frame(problem, window_table(problem, start, end, as_of=as_of))
+
+
+def read_sample(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> tuple[pd.DataFrame, float]:
+    """The window, or where it has more rows than pandas may hold the same part of its keys each time; and the share read."""
+    rows = count(problem, start, end)
+    share = min(1.0, problem.data.frame_rows / rows) if rows else 1.0
+    table = window_table(problem, start, end, as_of=as_of)
+    if share < 1:
+        # Under the budget by three standard deviations of a binomial, so that no draw exceeds it.
+        share -= 3 * (share / rows) ** 0.5
+        digest = (table[problem.framing.key].cast("string") + ibis.literal("/sample")).hexdigest("md5")
+        table = table.filter(digest < ibis.literal(f"{int(share * 2**32):08x}"))
+    return _frame(problem, table), share
+
+
+def window_table(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> ibis.Table:
+    """The window in its engine: the contract's columns as they stood at `as_of`, in no order."""
     for what, value in (("start", start), ("end", end), ("as_of", as_of)):
         aware(value, what)
-    table, framing = _table(problem), problem.framing
-    time = table[framing.event_time]
-    rows = table.filter((time >= ibis.literal(start)) & (time < ibis.literal(end)))
-    return _frame(problem, rows, as_of)
+    return _as_of(problem, _between(problem, start, end), as_of)
+
+
+def count(problem: Problem, start: datetime, end: datetime) -> int:
+    """How many rows the window has."""
+    return int(_between(problem, start, end).count().to_pandas())
+
+
+def affordable(problem: Problem, start: datetime, end: datetime) -> datetime:
+    """The last moment up to `end` until which pandas may hold the rows since `start`."""
+    while count(problem, start, end) > problem.data.frame_rows:
+        if end - start <= timedelta(microseconds=1):
+            raise TooManyRowsError(problem, start, end, count(problem, start, end))
+        end = start + (end - start) / 2
+    return end
 
 
 def read_requests(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
@@ -175,22 +223,38 @@ def _check(problem: Problem, table: ibis.Table) -> None:
     missing = sorted(set(problem.contract.columns) - set(table.columns))
     if missing:
         raise MissingColumnError(problem, missing, table.columns)
-    framing, filled = problem.framing, problem.source.filled_at
+    framing, filled = problem.framing, problem.filled_at
     for column in dict.fromkeys([framing.event_time, framing.label_time, *filled.values()]):
         kind = table[column].type()
         if not kind.is_timestamp() or kind.timezone is None:
             raise NaiveTimestampError(f"column {column!r} of {problem.name!r}", f"of type {kind}")
 
 
-def _frame(problem: Problem, rows: ibis.Table, as_of: datetime) -> pd.DataFrame:
-    framing = problem.framing
-    moment = ibis.literal(as_of)
+def _between(problem: Problem, start: datetime, end: datetime) -> ibis.Table:
+    table = _table(problem)
+    time = table[problem.framing.event_time]
+    return table.filter((time >= ibis.literal(start)) & (time < ibis.literal(end)))
+
+
+def _as_of(problem: Problem, rows: ibis.Table, as_of: datetime) -> ibis.Table:
+    """What was filled in at `as_of` or later is null."""
+    framing, moment = problem.framing, ibis.literal(as_of)
+    time = rows[framing.event_time]
+    hidden = {name: time + ibis.literal(delay) for name, delay in problem.delays.items()}
     # The time goes with what it times: that a review is to come, and when, is known to nobody yet.
-    hidden = {name: rows[time] for column, time in problem.source.filled_at.items() for name in (column, time)}
+    hidden |= {name: rows[known] for column, known in problem.filled_at.items() for name in (column, known)}
     # When a label came tells what it is (frauds come later), so the time is hidden with the label.
     hidden |= dict.fromkeys((framing.target, framing.label_time), rows[framing.label_time])
     masks = {c: ibis.ifelse(known < moment, rows[c], ibis.null(rows[c].type())) for c, known in hidden.items()}
     if not masks[framing.target].type().is_string():
         masks[framing.target] = masks[framing.target].cast("float64")  # whole numbers have no null in pandas
-    rows = rows.select(*problem.contract.columns).mutate(**masks)
-    return rows.order_by([framing.event_time, framing.key]).to_pandas().reset_index(drop=True)
+    return rows.select(*problem.contract.columns).mutate(**masks)
+
+
+def _frame(problem: Problem, rows: ibis.Table) -> pd.DataFrame:
+    first = [problem.framing.event_time, problem.framing.key]
+    frame = rows.order_by(first).to_pandas().reset_index(drop=True)
+    if frame.duplicated(first).any():  # rows that share a key come in whatever order the engine has them: fix one
+        rest = [name for name in frame.columns if name not in first]
+        frame = frame.sort_values([*first, *rest], ignore_index=True)
+    return frame

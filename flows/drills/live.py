@@ -8,6 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from flows.drills.world import Drill, World
+from schemas.columns import about
 from schemas.framing import BrierLoss
 from schemas.plans import Promotion
 from schemas.problem import Problem
@@ -83,14 +84,15 @@ def _known_only_later(world: World) -> Verdict:
     table = whole.assign(filled_later=label + world.rng.normal(0, 0.1 * label.std(), len(whole)))
     planted = replace(
         problem,
-        contract=problem.contract.add_columns({"filled_later": pa.Column("float64", nullable=True)}),
+        contract=problem.contract.add_columns(
+            {"filled_later": pa.Column("float64", nullable=True, metadata=about(known="with the label"))}
+        ),
         source=replace(
             problem.source,
             location="drill/table.parquet",
             url=None,
             derive=None,
             simulate=None,
-            filled_at={**problem.source.filled_at, "filled_later": framing.label_time},
         ),
     )
     windows.materialise(planted, table)

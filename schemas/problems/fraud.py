@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from schemas.columns import about
 from schemas.framing import CostLoss, Framing, MinimumFunction, Requirement, Risk
 from schemas.heuristic import HeuristicClassifier
 from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
@@ -54,7 +55,7 @@ CONTRACT = pa.DataFrameSchema(
         "customer_frauds_known_28d": pa.Column("int64", pa.Check.in_range(0, 10_000)),
         "terminal_frauds_known_28d": pa.Column("int64", pa.Check.in_range(0, 10_000)),
         # Filled in after review, with the label. It is in the table, and so somebody will train on it one day.
-        "review_score": pa.Column("float64", nullable=True),
+        "review_score": pa.Column("float64", nullable=True, metadata=about(known="with the label", owner="analysts")),
         "fraud": pa.Column("float64", pa.Check.isin([0.0, 1.0]), nullable=True),
         "fraud_known_at": pa.Column(UTC_TIME, nullable=True),
     }
@@ -66,7 +67,6 @@ PROBLEM = Problem(
     contract=CONTRACT,
     source=Source(
         location="fraud/payments.parquet",
-        filled_at={"review_score": "fraud_known_at"},
         starts=START,
         history=timedelta(days=182),
         simulate=lambda seed: payments(seed=seed),

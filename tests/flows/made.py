@@ -16,6 +16,7 @@ import pandera.pandas as pa
 import pytest
 
 import schemas.problems
+from schemas.columns import about
 from schemas.framing import CostLoss, CostMatrix, Direction, Fairness, Framing, MatrixLoss, MinimumFunction, Requirement
 from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
@@ -37,7 +38,9 @@ CONTRACT = pa.DataFrameSchema(
         "z": pa.Column("float64", pa.Check.in_range(-100, 100)),
         "kind": pa.Column(str, pa.Check.isin(["a", "b"])),
         "high": pa.Column("float64", pa.Check.isin([0.0, 1.0]), nullable=True),
-        "band": pa.Column(str, pa.Check.isin(BANDS), nullable=True),
+        "band": pa.Column(
+            str, pa.Check.isin(BANDS), nullable=True, metadata=about(known="with delay", known_at="band_at")
+        ),
         "band_at": pa.Column(TIME, nullable=True),
     }
 )
@@ -89,7 +92,7 @@ HIGH = replace(
     PROBLEM,
     name="high",
     statement="Will a reading be high?",
-    source=Source(location="high/rows.parquet", filled_at={"band": "band_at"}),
+    source=Source(location="high/rows.parquet"),
     framing=Framing.model_validate(
         PROBLEM.framing.model_dump()
         | {

@@ -12,6 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
+from schemas.columns import about
 from schemas.errors import PerennialError
 from schemas.framing import BrierLoss, CostLoss, Framing
 from schemas.problem import Problem, UnknownProblemError, known_problems, load_problem
@@ -24,8 +25,7 @@ def problem(request) -> Problem:
 
 
 def _late(problem: Problem) -> set[str]:
-    filled = problem.source.filled_at
-    return {problem.framing.target, problem.framing.label_time, *filled, *filled.values()}
+    return set(problem.late)
 
 
 def _example(problem: Problem) -> pd.DataFrame:
@@ -178,11 +178,60 @@ def test_a_problem_that_names_a_column_its_contract_lacks_is_refused(field):
         dataclasses.replace(fraud, framing=framing)
 
 
-@pytest.mark.parametrize("filled", [{"ghost": "fraud_known_at"}, {"review_score": "ghost"}])
-def test_a_late_column_that_the_contract_lacks_is_refused(filled):
-    fraud = load_problem("fraud")
+def _with(problem: Problem, name: str, **said) -> Problem:
+    """The problem with something else said about one column."""
+    column = pa.Column("float64", nullable=True, metadata=about(**said))
+    return dataclasses.replace(problem, contract=problem.contract.add_columns({name: column}))
+
+
+def test_a_late_column_whose_time_the_contract_lacks_is_refused():
     with pytest.raises(ValueError, match="lacks: ghost"):
-        dataclasses.replace(fraud, source=dataclasses.replace(fraud.source, filled_at=filled))
+        _with(load_problem("fraud"), "review_score", known="with delay", known_at="ghost")
+
+
+def test_a_recipe_that_is_trained_on_what_no_request_holds_is_refused():
+    with pytest.raises(ValueError, match="'fraud' is trained on amount, which a request cannot hold"):
+        _with(load_problem("fraud"), "amount", known="with the label")
+
+
+@pytest.mark.parametrize(
+    "said, filled, delays",
+    [
+        ({}, {}, {}),
+        ({"known": "with the label"}, {"late": "fraud_known_at"}, {}),
+        ({"known": "with delay", "known_at": "paid_at"}, {"late": "paid_at"}, {}),
+        ({"known": "with delay", "delay": timedelta(days=2)}, {}, {"late": timedelta(days=2)}),
+    ],
+)
+def test_the_contract_says_when_a_column_is_known(said, filled, delays):
+    fraud = load_problem("fraud")
+    problem = _with(
+        dataclasses.replace(fraud, recipe=fraud.recipe.model_copy(update={"features": ("amount",)})), "late", **said
+    )
+    assert problem.filled_at == {"review_score": "fraud_known_at"} | filled
+    assert problem.delays == delays
+    assert ("late" in problem.asked) == (not filled and not delays)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"known": "with delay"},
+        {"known": "with delay", "known_at": "x", "delay": timedelta(days=1)},
+        {"known": "with delay", "delay": timedelta(0)},
+        {"known_at": "x"},
+        {"known": "with the label", "delay": timedelta(days=1)},
+    ],
+)
+def test_a_delay_is_said_once_and_only_where_there_is_one(said):
+    with pytest.raises(ValueError, match=r"with delay|is none"):
+        about(**said)
+
+
+def test_when_a_column_is_known_belongs_to_the_rules_and_its_owner_does_not():
+    fraud = load_problem("fraud")
+    assert _with(fraud, "review_score", known="with the label", owner="others").rules() == fraud.rules()
+    assert _with(fraud, "review_score", known="with delay", delay=timedelta(days=1)).rules() != fraud.rules()
 
 
 @pytest.mark.parametrize("task, loss", [("regression", BrierLoss()), ("regression", CostLoss(false_alarm=0.1))])

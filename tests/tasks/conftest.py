@@ -9,6 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
+from schemas.columns import about
 from schemas.framing import CostLoss, Framing
 from schemas.problem import Problem
 from schemas.recipe import Recipe
@@ -29,7 +30,7 @@ def toy() -> Problem:
             "customer": pa.Column("int64"),
             "x": pa.Column("float64", pa.Check.in_range(-100, 100)),
             "kind": pa.Column(str, pa.Check.isin(["a", "b"])),
-            "review": pa.Column("float64", nullable=True),
+            "review": pa.Column("float64", nullable=True, metadata=about(known="with delay", known_at="reviewed_at")),
             "reviewed_at": pa.Column(TIME, nullable=True),
             "label": pa.Column("float64", pa.Check.isin([0.0, 1.0]), nullable=True),
             "label_at": pa.Column(TIME, nullable=True),
@@ -53,7 +54,7 @@ def toy() -> Problem:
         name="toy",
         statement="Is x above zero?",
         contract=contract,
-        source=Source(location="toy/rows.parquet", filled_at={"review": "reviewed_at"}),
+        source=Source(location="toy/rows.parquet"),
         framing=framing,
         recipe=Recipe(family="linear", features=("x", "kind")),
     )

@@ -344,13 +344,7 @@ def test_on_the_real_problems_too(name, data):
 @pytest.mark.parametrize("name", REAL)
 def test_a_request_may_hold_what_is_known_at_the_event(name):
     problem = load_problem(name)
-    later = {
-        problem.framing.target,
-        problem.framing.label_time,
-        *problem.source.filled_at,
-        *problem.source.filled_at.values(),
-    }
-    assert Door(problem).asked == tuple(c for c in problem.contract.columns if c not in later)
+    assert Door(problem).asked == tuple(c for c in problem.contract.columns if c not in problem.late)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.columns import about
 from schemas.errors import PerennialError
+from schemas.plans import DataPlan
 from tasks import windows
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -187,3 +190,66 @@ def test_a_moment_without_a_zone_is_refused_by_name(toy, table, what):
     if what != "as_of":
         with pytest.raises(windows.NaiveTimestampError, match=f"^{what} is 2024"):
             windows.read_labels(toy, given["start"], given["end"])
+
+
+# --- How much pandas may hold ---
+
+
+def _budget(problem, rows: int):
+    return dataclasses.replace(problem, data=DataPlan(frame_rows=rows))
+
+
+def test_a_window_over_the_budget_is_refused_and_a_shorter_one_is_offered(home, toy, toy_rows):
+    windows.materialise(toy, toy_rows(3_000))
+    small = _budget(toy, 1_000)
+    end = START + timedelta(hours=3_000)
+    with pytest.raises(windows.TooManyRowsError, match="has 3,000 rows, and pandas may hold 1,000"):
+        windows.read_window(small, START, end, as_of=end)
+    until = windows.affordable(small, START, end)
+    assert START < until < end
+    assert 500 <= len(windows.read_window(small, START, until, as_of=end)) <= 1_000
+
+
+def test_a_sample_keeps_to_the_budget_and_is_the_same_rows_each_time(home, toy, toy_rows):
+    windows.materialise(toy, toy_rows(3_000))
+    end = START + timedelta(hours=3_000)
+    whole, share = windows.read_sample(toy, START, end, as_of=end)
+    assert share == 1.0
+    assert len(whole) == 3_000
+    small = _budget(toy, 1_000)
+    first, share = windows.read_sample(small, START, end, as_of=end)
+    assert share < 1 / 3
+    assert 700 < len(first) <= 1_000
+    pd.testing.assert_frame_equal(first, windows.read_sample(small, START, end, as_of=end)[0])
+    half = START + timedelta(
+        hours=2_900
+    )  # another window of the same keys: who is in stays in, as far as the share allows
+    again = windows.read_sample(small, START, half, as_of=end)[0]
+    assert set(first["id"][first["at"] < half]) <= set(again["id"])
+
+
+def test_rows_that_share_time_and_key_come_in_one_order(home, toy, toy_rows):
+    rows = toy_rows(40).assign(id=7, at=START)
+    end = START + timedelta(hours=1)
+    read = []
+    for seed in (1, 2, 3):
+        windows.materialise(toy, rows.sample(frac=1, random_state=seed))
+        windows._OPENED.clear()
+        read.append(windows.read_window(toy, START, end, as_of=end + timedelta(days=90)))
+    pd.testing.assert_frame_equal(read[0], read[1])
+    pd.testing.assert_frame_equal(read[0], read[2])
+
+
+def test_a_column_known_with_delay_is_null_until_then(home, toy, toy_rows):
+    column = pa.Column("float64", nullable=True, metadata=about(known="with delay", delay=timedelta(hours=5)))
+    late = dataclasses.replace(
+        toy,
+        contract=toy.contract.add_columns({"z": column}),
+        recipe=toy.recipe.model_copy(update={"features": ("kind",)}),
+    )
+    windows.materialise(late, toy_rows(24).assign(z=1.0))
+    moment = START + timedelta(hours=12)
+    seen = windows.read_window(late, START, START + timedelta(hours=24), as_of=moment)
+    known = seen["at"] + pd.Timedelta(hours=5) < moment
+    assert (seen["z"].notna() == known).all()
+    assert 0 < known.sum() < 24

@@ -1,0 +1,23 @@
+"""How carefully, how often and on which evidence does a problem's model get renewed?
+
+Every number says its unit and its reason. A problem overrides what its own traffic and labels call for.
+"""
+
+from schemas.plans.data import DataPlan
+from schemas.plans.monitoring import MonitoringPlan
+from schemas.plans.retraining import RetrainingPlan
+from schemas.plans.rollout import RolloutPlan
+from schemas.plans.serving import ServingPlan
+from schemas.plans.words import Gate, PairedTest, Promotion, Reason
+
+__all__ = [
+    "DataPlan",
+    "Gate",
+    "MonitoringPlan",
+    "PairedTest",
+    "Promotion",
+    "Reason",
+    "RetrainingPlan",
+    "RolloutPlan",
+    "ServingPlan",
+]
