@@ -32,31 +32,43 @@ def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
     if data:
         windows.link(problem, data)
     with ExitStack() as stack:
-        start, end = _replay(problem, stack, plain=plain)
+        crank = _crank(stack, plain=plain)
+        if problem.framing.timeless:
+            from deployments.offline import judge_once
+
+            return judge_once(problem, crank)
+        start, end = _replay(problem, crank)
     figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
     _show(problem, figures)
     print(f"\nthe same figures: {keep(f'loop-{name}', figures)}\nwhat served when and why: make history PROBLEM={name}")
     return 0
 
 
-def _replay(problem: Problem, stack: ExitStack, *, plain: bool) -> tuple[datetime, datetime]:
-    first, last = windows.bounds(problem)
+def _crank(stack: ExitStack, *, plain: bool) -> Callable[[str, datetime], Any]:
+    """What turns the crank: the flow on a server of its own, or plain Python."""
     if not plain:
         print("starting the Prefect server ...", flush=True)
         servers.use(stack.enter_context(servers.prefect_server()))
     from flows.lifecycle import lifecycle
-    from flows.replay import plain_turn, quick_flows, replay, span
+    from flows.replay import plain_turn, quick_flows
 
     stack.enter_context(quick_flows())
-    start, end = span(problem, first, last)
-    end = max(end, start) - timedelta(days=1) if end > last else end
-    timeline = Timeline(first, (end - first).days)
 
     def flow_turn(name: str, now: datetime) -> None:
         time.sleep(0.25)  # a breath between flows: see deployments.demo
         lifecycle(name, now=now)
 
-    for row in replay(problem, start=start, end=end, crank=plain_turn if plain else flow_turn):
+    return plain_turn if plain else flow_turn
+
+
+def _replay(problem: Problem, crank: Callable[[str, datetime], Any]) -> tuple[datetime, datetime]:
+    from flows.replay import replay, span
+
+    first, last = windows.bounds(problem)
+    start, end = span(problem, first, last)
+    end = max(end, start) - timedelta(days=1) if end > last else end
+    timeline = Timeline(first, (end - first).days)
+    for row in replay(problem, start=start, end=end, crank=crank):
         timeline.row(row)
     timeline.close()
     return start, end

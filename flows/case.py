@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from schemas.plans import Promotion
 from schemas.problem import Problem
 from schemas.recipe import Recipe
-from tasks import scoring, training
+from tasks import scoring
+from tasks.splits import Split
 
 __all__ = ["Case"]
 
@@ -22,7 +23,7 @@ class Case:
 
     problem: Problem
     recipe: Recipe
-    parts: training.Split
+    parts: Split
     challenger: Any  # trained on parts.train, its threshold chosen on parts.validation
     naive: Any
     simpler: Callable[[], Mapping[str, Any]]  # simplest first
@@ -69,7 +70,9 @@ class Case:
 
     @property
     def blocks(self) -> np.ndarray:
-        """What is resampled as a whole: an entity's rows, or a day's."""
+        """What is resampled as a whole: an entity's rows, or a day's; a row, where there is neither."""
         if self.clusters is not None:
             return self.clusters
+        if self.problem.framing.timeless:
+            return np.arange(len(self.parts.test))
         return self.parts.test[self.problem.framing.event_time].dt.floor("D").to_numpy()

@@ -10,7 +10,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, gates, registry, training, windows
+from tasks import contracts, gates, registry, snapshots, splits, training, windows
 from tasks.probe import warm
 from tasks.transitions import Decision
 
@@ -34,6 +34,7 @@ def first_champion(turn: Turn) -> Decision:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     example = checked.valid[list(problem.asked)].head(30)
     until: datetime | None = None
+    snapshot = ""
     if problem.heuristic is not None:
         model, name = problem.heuristic.fit(), "heuristic"
     else:
@@ -45,10 +46,15 @@ def first_champion(turn: Turn) -> Decision:
         if matured.empty or (problem.framing.task != "regression" and matured[problem.framing.target].nunique() < 2):
             said = f"the naive baseline needs matured labels of both kinds, and {len(matured)} matured rows do not hold them"
             return Decision(Verdict("first champion", Outcome.FAIL, said, {"rows": len(matured)}))
+        if problem.framing.timeless:  # no moment parts what it was fitted on from what judges: its rows are kept
+            matured = splits.held_back(problem, matured)
+            snapshot = snapshots.freeze(problem.name, matured).sha256
         model, name = training.naive_baseline(problem.framing, matured, problem.recipe.features), "naive baseline"
     with registry.training_run(problem, key=_run_key(turn)) as run:
         registry.describe({"family": name}, {}, {}, [])
-        registered = registry.register(problem, model, name=name, example=example, run_id=run, trained_until=until)
+        registered = registry.register(
+            problem, model, name=name, example=example, run_id=run, trained_until=until, snapshot=snapshot
+        )
     verdict = Verdict(
         "first champion", Outcome.PASS, f"the {name} serves until a trained model beats it", {"rows": len(rows)}
     )
@@ -65,15 +71,14 @@ def make_challenger(turn: Turn) -> Decision:
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
-    parts = training.split(
-        problem.framing,
+    parts = splits.folds(
+        problem,
         labelled,
         until=until,
-        plan=problem.retraining,
         window=recipe.window,
         disjoint_from=_champion(turn).trained_until,
     )
-    short = _too_few(problem, parts)
+    short = _too_few(problem, splits.pooled(problem.framing, parts))
     if short:
         return Decision(
             gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
@@ -97,7 +102,7 @@ def recipe_for(turn: Turn) -> Recipe:
     return recipe
 
 
-def _too_few(problem: Problem, parts: training.Split) -> Verdict | None:
+def _too_few(problem: Problem, parts: splits.Split) -> Verdict | None:
     plan = problem.retraining
     for name, part, needed in (
         ("training", parts.train, plan.train_rows),
@@ -124,7 +129,7 @@ def _reach(turn: Turn, recipe: Recipe) -> timedelta:
     test = plan.test
     if trained_until := _champion(turn).trained_until:
         test = min(test, max(until - trained_until, timedelta(0)))
-    return recipe.window + plan.validation + test
+    return recipe.window + plan.validation + splits.embargo_of(problem) + test
 
 
 def _champion(turn: Turn) -> Model:

@@ -2,10 +2,10 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -22,8 +22,10 @@ from schemas.settings import Settings
 from schemas.trusted import trusted_for
 from schemas.verdict import Outcome, Verdict
 from tasks import gates, ledger, registry, scoring, snapshots, training
+from tasks.folded import fold_by_fold
 from tasks.modelfile import AlteredModelError
 from tasks.probe import probe
+from tasks.splits import Split, pooled, why_changed
 from tasks.transitions import Decision
 
 __all__ = ["Trial", "keys_of", "tried"]
@@ -38,7 +40,7 @@ class Trial:
 
     turn: Turn
     recipe: Recipe
-    parts: training.Split
+    folds: tuple[Split, ...]
     labelled: pd.DataFrame
     until: datetime
     run: str
@@ -59,15 +61,18 @@ class Trial:
         window, time = self.recipe.window, self.labelled[self.problem.framing.event_time]
         return self.labelled if window is None else self.labelled[time >= self.until - window]
 
+    @cached_property
+    def parts(self) -> Split:
+        """What is judged on, and what nobody judges: of several folds, theirs together."""
+        return pooled(self.problem.framing, self.folds)
+
     def fitted(self, recipe: Recipe) -> Any:
-        """A recipe fitted on the training rows, its operating point frozen on the validation rows."""
-        return training.fit_and_freeze(
-            recipe,
-            self.problem.framing,
-            self.parts,
-            seed=seed_of(self.turn),
-            threads=Settings().threads,
-        )
+        """A recipe fitted on the training rows, its operating point frozen on the validation rows; fold by fold."""
+        fit = partial(training.fit_and_freeze, recipe, self.problem.framing)
+        return self.each(lambda part: fit(part, seed=seed_of(self.turn), threads=Settings().threads))
+
+    def each(self, fit: Callable[[Split], Any]) -> Any:
+        return fold_by_fold(self.problem.framing.key, self.folds, fit)
 
     def refitted(self, model: Any) -> Any:
         """The recipe fitted on everything labelled, with the operating point of `model`."""
@@ -94,7 +99,8 @@ def tried(trial: Trial) -> Decision:
     ) as error:  # whatever raises in a fit is a fault of this recipe on these rows: it is refused, and says why
         said = f"training raised {told(error)}"
         return Decision(Verdict("training", Outcome.FAIL, said), notes=notes)
-    verdicts = judge(_case(trial, model))
+    case = _case(trial, model)
+    verdicts = judge(case)
     taken = _simpler(trial, verdicts)
     if taken is not None:
         log.info("%s: %s", problem.name, verdicts[Gate.SIMPLICITY].reason)
@@ -106,7 +112,7 @@ def tried(trial: Trial) -> Decision:
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
     _describe(trial, training.frozen_threshold(model), measured, verdict, snapshot)
-    notes |= {"snapshot": str(snapshot.path), "metrics": measured}
+    notes |= {"snapshot": str(snapshot.path), "metrics": measured, "held_out": _held_out(trial, case.test_set)}
     notes["gates"] = [*trial.before, *([v.gate, str(v.outcome), v.reason] for v in verdicts.values())]
     if verdict.outcome is not Outcome.PASS:
         return Decision(verdict, notes=notes)
@@ -141,15 +147,14 @@ def _case(trial: Trial, model: Any) -> Case:
     test_set = snapshots.freeze(problem.name, parts.test).sha256
 
     def trained_on() -> dict[str, Any]:
-        seen = pd.concat([parts.train, parts.validation])[problem.framing.key].astype(str)
-        return {"challenger": seen, "champion": keys_of(problem, champion, parts.test)}
+        return {"challenger": _seen(trial), "champion": keys_of(problem, champion, parts.test)}
 
     return Case(
         problem=problem,
         recipe=trial.recipe,
         parts=parts,
         challenger=model,
-        naive=training.naive_baseline(problem.framing, parts.train, trial.recipe.features),
+        naive=trial.each(lambda part: training.naive_baseline(problem.framing, part.train, trial.recipe.features)),
         simpler=lambda: {recipe.family: trial.fitted(recipe) for recipe in trial.recipe.simpler()},
         champion=lambda: registry.load(problem, champion),
         champion_trained=champion.trained,
@@ -159,6 +164,25 @@ def _case(trial: Trial, model: Any) -> Case:
         trained_on=trained_on,
         seed=seed_of(trial.turn),
     )
+
+
+def _held_out(trial: Trial, test_set: str) -> dict[str, Any]:
+    """Which rows judged, and why they are others than those of the last retrain."""
+    time = trial.parts.test[trial.problem.framing.event_time]
+    now = {"sha256": test_set, "from": time.min().isoformat(), "until": time.max().isoformat()}
+    before = [row.notes["held_out"] for row in ledger.rows(trial.problem.name) if "held_out" in row.notes]
+    said = why_changed(before[-1] if before else None, now)
+    return now | {"rows": len(time), "folds": len(trial.folds), "reason": said}
+
+
+def _seen(trial: Trial) -> pd.Series:
+    """Keys of the rows that the challenger was fitted on before it judged them: of each fold, its own."""
+    key = trial.problem.framing.key
+    own = [pd.concat([part.train, part.validation])[key] for part in trial.folds]
+    if len(own) > 1:
+        judged = [keys[keys.isin(part.test[key])] for keys, part in zip(own, trial.folds, strict=True)]
+        own = [pd.concat([trial.parts.train, trial.parts.validation])[key], *judged]
+    return pd.concat(own).astype(str)
 
 
 def _measured(trial: Trial, model: Any) -> dict[str, dict[str, float]]:

@@ -2,8 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -23,57 +21,21 @@ from threadpoolctl import threadpool_limits
 
 from schemas.errors import PerennialError
 from schemas.framing import CostLoss, Framing
-from schemas.plans import RetrainingPlan
 from schemas.recipe import Recipe
 from tasks.scoring import Scores, class_indices, row_loss, score
+from tasks.splits import Split
 from tasks.stats import macro_auc
 
 __all__ = [
-    "Split",
     "best_threshold",
     "fit",
     "fit_and_freeze",
     "frozen_threshold",
     "measure",
     "naive_baseline",
-    "split",
     "threshold_at_precision",
     "with_threshold",
 ]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows in time order: trained on, threshold chosen on, judged on. No row is in two of them."""
-
-    train: pd.DataFrame
-    validation: pd.DataFrame
-    test: pd.DataFrame
-
-
-def split(
-    framing: Framing,
-    rows: pd.DataFrame,
-    *,
-    until: datetime,
-    plan: RetrainingPlan,
-    window: timedelta | None,
-    disjoint_from: datetime | None,
-) -> Split:
-    """Labelled rows before `until`, by time: the newest are the test, those before them the validation.
-
-    `disjoint_from`: the champion was trained on rows before it, so the test begins there at the earliest.
-    """
-    rows = rows[rows[framing.event_time] < until]
-    time = rows[framing.event_time]
-    test_from = max(until - plan.test, disjoint_from or until - plan.test)
-    validation_from = test_from - plan.validation
-    train_from = validation_from - window if window else time.min()
-    return Split(
-        rows[(time >= train_from) & (time < validation_from)],
-        rows[(time >= validation_from) & (time < test_from)],
-        rows[time >= test_from],
-    )
 
 
 def fit(

@@ -20,7 +20,7 @@ from schemas.plans import Gate, Promotion
 from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, scoring, training, windows
+from tasks import contracts, scoring, splits, training, windows
 
 __all__ = ["Drill", "Faulty", "World", "build", "scratch_home"]
 
@@ -45,7 +45,7 @@ class World:
     """A problem, its labelled rows in three parts, and a sound challenger. `live` are rows after all of them."""
 
     problem: Problem
-    parts: training.Split
+    parts: splits.Split
     live: pd.DataFrame
     seed: int
 
@@ -127,12 +127,16 @@ def build(problem: Problem, now: datetime, *, seed: int) -> World:
     """The newest matured rows before `now`: the last third is kept as live, the rest is split as a retrain would."""
     framing, plan = problem.framing, problem.retraining
     until = now - framing.maturity
-    reach = (problem.recipe.window or timedelta(days=84)) + plan.validation + 2 * plan.test
+    embargo = splits.embargo_of(problem)
+    reach = (problem.recipe.window or timedelta(days=84)) + plan.validation + embargo + 2 * plan.test
     rows = windows.read_window(problem, until - reach, until, as_of=now)
     rows = contracts.check(problem, rows).valid.dropna(subset=[framing.target]).reset_index(drop=True)
     times = rows[framing.event_time]
     live_from = until - plan.test
-    parts = training.split(framing, rows, until=live_from, plan=plan, window=problem.recipe.window, disjoint_from=None)
+    window = problem.recipe.window
+    parts = splits.by_time(
+        framing, rows, until=live_from, plan=plan, embargo=embargo, window=window, disjoint_from=None
+    )
     live = rows[times >= live_from].reset_index(drop=True)
     for name, part in (*vars(parts).items(), ("live", live)):
         needed = 1 if name == "validation" else 4 * plan.slice_rows

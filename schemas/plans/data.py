@@ -1,6 +1,7 @@
 """How much of a table is held at once, and when is what arrived not to be trusted?"""
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -39,6 +40,10 @@ class DataPlan(Plan):
         description="Labelled rows under which the gate judges folds instead of one held-out set; 0 never.",
     )
     folds: int = Field(default=5, ge=2, le=20, description="Folds in time order, each fitted on the rows before it.")
+    entities: Literal["shared", "disjoint"] = Field(
+        default="shared",
+        description="disjoint: judged on entities that were never fitted, where new ones are what is served.",
+    )
     embargo: timedelta | None = Field(
         default=None,
         description="Between the rows that are fitted and those that are judged; None: the framing's maturity, as when the model serves.",

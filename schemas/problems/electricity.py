@@ -9,7 +9,7 @@ import pandera.pandas as pa
 
 from schemas.framing import BrierLoss, Framing, Risk
 from schemas.heuristic import HeuristicClassifier
-from schemas.plans import Gate, MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
+from schemas.plans import DataPlan, Gate, MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -127,6 +127,8 @@ PROBLEM = Problem(
         ),
         healthy_turn=timedelta(days=1),
     ),
+    # Twelve weeks are 4,032 half-hours, and their older folds are another market: the newest fortnight judges alone.
+    data=DataPlan(fold_below=0),
     heuristic=SameAsYesterday(),
     schedule="30 0 * * *",
 )

@@ -170,7 +170,9 @@ def registered(problem: Problem, name: str, *, seed: int) -> Model:
     from tasks import registry, training
 
     made = rows(6_000, rng=np.random.default_rng(seed))
-    parts = training.Split(made[:4_000], made[4_000:5_000], made[5_000:])
+    from tasks.splits import Split
+
+    parts = Split(made[:4_000], made[4_000:5_000], made[5_000:])
     model = training.fit_and_freeze(problem.recipe, problem.framing, parts, seed=seed)
     example = parts.test[list(FEATURES)].head(5)
     with registry.training_run(problem, key=f"{problem.name}/{name}") as run:

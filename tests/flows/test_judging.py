@@ -380,7 +380,7 @@ def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeyp
     one = trial.Trial(
         turn=SimpleNamespace(problem=made.HIGH, live=live),
         recipe=made.HIGH.recipe,
-        parts=world.parts,
+        folds=(world.parts,),
         labelled=world.parts.test,
         until=made.START + 58 * made.DAY,
         run="",

@@ -27,7 +27,7 @@ from flows.lifecycle import STEP, lifecycle
 from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
 from schemas.stage import Stage
-from tasks import ledger, registry, training
+from tasks import ledger, registry, splits
 
 DAY = timedelta(days=1)
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -114,10 +114,8 @@ def test_a_retrain_asked_for_with_a_form_trains_in_the_same_run(at, monkeypatch)
     # The clock of this home's past, in place of today's.
     monkeypatch.setattr(operations, "lifecycle", lambda problem: lifecycle(problem, now=now))
     monkeypatch.setattr(operations, "ask", partial(operations.ask, now=now))
-    windows, split = [], training.split
-    monkeypatch.setattr(
-        training, "split", lambda *a, window, **k: windows.append(window) or split(*a, window=window, **k)
-    )
+    windows, real = [], splits.folds
+    monkeypatch.setattr(splits, "folds", lambda *a, window, **k: windows.append(window) or real(*a, window=window, **k))
     stage = operations.retrain(
         "fraud", reason="new cards", training_window={"days": 40}, cause="forced replacement", actor="ana"
     )

@@ -19,7 +19,7 @@ from schemas.rows import State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, predictions, registry, training, windows
+from tasks import ledger, predictions, registry, splits, training, windows
 from tasks.transitions import Decision
 
 PROBLEM = fraud.PROBLEM
@@ -304,7 +304,7 @@ def test_a_team_begins_with_its_own_model_and_no_row_it_may_have_seen_judges_ano
     ask("fraud", kind="retrain", note="ours, but newer", actor="ana", now=later)
     plain_turn("fraud", later)
     assert (state().stage, state().champion.name) == (Stage.RETRAIN, "adopted")
-    parts = splits(monkeypatch)
+    parts = splits_made(monkeypatch)
     plain_turn("fraud", later)
     assert (state().stage, newest().facts["arrow"]) == (Stage.RETRAIN, "WAIT")
     assert "held-out rows that are matured and new to both models" in newest().notes["reason"]
@@ -327,7 +327,7 @@ def test_held_out_rows_were_trained_on_by_neither_model(at, monkeypatch):
     seen_by_champion = pd.read_parquet(Settings().root / "snapshots" / "fraud" / f"{snapshot}.parquet")
     ask("fraud", kind="retrain", note="again", actor="ana", now=now)
     plain_turn("fraud", now)
-    parts = splits(monkeypatch)
+    parts = splits_made(monkeypatch)
     plain_turn("fraud", now + DAY)
     assert newest().facts["before"] == "RETRAIN"
     assert newest().facts["arrow"] in ("PASS", "FAIL"), newest().notes["reason"]
@@ -345,11 +345,17 @@ def snapshots_by_model() -> dict[str, str]:
     return {after.challenger.sha256: after.snapshot for after in made}
 
 
-def splits(monkeypatch):
+def splits_made(monkeypatch):
     """Every split that is made from now on."""
-    parts, real = [], training.split
-    monkeypatch.setattr(training, "split", lambda *args, **kwargs: parts.append(real(*args, **kwargs)) or parts[-1])
-    return parts
+    made, real = [], splits.folds
+
+    def kept(*args, **kwargs):
+        parts = real(*args, **kwargs)
+        made.append(splits.pooled(PROBLEM.framing, parts))
+        return parts
+
+    monkeypatch.setattr(splits, "folds", kept)
+    return made
 
 
 def test_the_same_seed_in_two_fresh_homes_writes_the_same_ledger(at):

@@ -24,6 +24,7 @@ from schemas.recipe import Recipe
 from schemas.source import Source
 from schemas.verdict import Outcome
 from tasks import gates, scoring, training
+from tasks.splits import Split
 
 __all__ = ["CASES", "prove"]
 
@@ -90,7 +91,7 @@ def run(case_name: str, seed: int) -> tuple[bool, bool]:
         first += n
     champion = training.fit(PROBLEM.recipe, PROBLEM.framing, rows(_ROWS["train"], rng), seed=seed)
     live = parts.pop("live")
-    split = training.Split(**parts)
+    split = Split(**parts)
     challenger = training.fit(PROBLEM.recipe, PROBLEM.framing, split.train, seed=seed)
     problem, promotion = PROBLEM, Promotion.NON_INFERIORITY
     if case_name == "equal, superiority":

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from schemas.errors import PerennialError
 from schemas.framing import AbsoluteLoss, CostLoss
-from schemas.plans import RetrainingPlan
 from schemas.recipe import Recipe
 from tasks import training
 from tasks.scoring import score
@@ -25,44 +24,6 @@ FAMILIES = ["boosting", "linear", "constant"]
 @pytest.fixture(scope="session")
 def rows(toy_rows):
     return toy_rows(24 * 40)
-
-
-@settings(max_examples=200)
-@given(
-    until=st.integers(-2, 45),
-    test=st.integers(1, 15),
-    validation=st.integers(1, 15),
-    window=st.none() | st.integers(1, 40),
-    disjoint=st.none() | st.integers(-5, 50),
-)
-def test_a_split_never_overlaps_never_looks_ahead_and_never_judges_on_rows_the_champion_saw(
-    toy, rows, until, test, validation, window, disjoint
-):
-    start = rows["at"].min()
-    until, disjoint = start + until * DAY, None if disjoint is None else start + disjoint * DAY
-    parts = training.split(
-        toy.framing,
-        rows,
-        until=until,
-        plan=RetrainingPlan(test=test * DAY, validation=validation * DAY),
-        window=None if window is None else window * DAY,
-        disjoint_from=disjoint,
-    )
-    ids = [set(part["id"]) for part in (parts.train, parts.validation, parts.test)]
-    assert sum(map(len, ids)) == len(set.union(*ids))
-    in_order = pd.concat([parts.train, parts.validation, parts.test])["at"]
-    assert in_order.is_monotonic_increasing
-    assert (in_order < until).all()
-    assert disjoint is None or (parts.test["at"] >= disjoint).all()
-    assert (parts.test["at"] >= until - test * DAY).all()
-    assert window is None or in_order.empty or parts.train.empty or np.ptp(parts.train["at"]) < window * DAY
-
-
-def test_without_limits_a_split_loses_no_row(toy, rows):
-    until = rows["at"].max() + timedelta(hours=1)
-    plan = RetrainingPlan(test=5 * DAY, validation=5 * DAY)
-    parts = training.split(toy.framing, rows, until=until, plan=plan, window=None, disjoint_from=None)
-    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [24 * 30, 24 * 5, 24 * 5]
 
 
 def _cost(threshold: float, scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> float:
