@@ -65,12 +65,18 @@ class DelayCurve:
 
 
 def delay_curve(
-    stop: ArrayLike, came: ArrayLike, *, weight: ArrayLike | None = None, alpha: float = 0.05
+    stop: ArrayLike,
+    came: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    followed: float | None = None,
+    alpha: float = 0.05,
 ) -> DelayCurve:
     r"""How fast labels come, from rows with a label and rows that still wait for one.
 
     `stop`, shape (n,): a row's delay where `came` is True, else its age now, at which it is censored; >= 0. `weight`: how
-    many rows each stands for. The share that has come by t is one minus Kaplan and Meier's (1958)
+    many rows each stands for. `followed`: the age of the oldest row, beyond which nothing is said; by default the longest
+    `stop`. The share that has come by t is one minus Kaplan and Meier's (1958)
     :math:`S(t) = \prod_{s \le t} (1 - d_s / n_s)`, d labels that came at s among n rows that waited until then. The band is
     Greenwood's (1926) :math:`S^2 \sum_{s \le t} d_s / (n_s (n_s - d_s))` on the scale of log(-log S), which keeps it in
     [0, 1]; once all have come its low end is that of n out of n. A row that never gets a label is censored for ever: the
@@ -95,7 +101,15 @@ def delay_curve(
     if least.size > 1 and still[-1] == 0:
         least[-1] = max(least[-1], least[-2])
     return DelayCurve(
-        delay, 1 - still, least, 1 - low, total, float(w.sum()), float(w[event].sum()), float(t.max()), alpha
+        delay,
+        1 - still,
+        least,
+        1 - low,
+        total,
+        float(w.sum()),
+        float(w[event].sum()),
+        float(t.max() if followed is None else followed),
+        alpha,
     )
 
 

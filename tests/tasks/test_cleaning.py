@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
-from tasks import cleaning, duplicates
+from tasks import cleaning, counts
 
 
 def table(n: int, seed: int) -> pd.DataFrame:
@@ -120,8 +120,8 @@ def test_the_engine_counts_alike(engine, rows):
     frame = framed(rows)
     table = engine(frame)
     columns = ["number", "count", "word"]
-    assert duplicates.copies_in(table, columns) == cleaning.copies_within(cleaning.row_keys(frame, columns))
-    of_classes = vars(duplicates.conflicts_in(table, columns, "label", classes=True))
+    assert counts.copies_in(table, columns) == cleaning.copies_within(cleaning.row_keys(frame, columns))
+    of_classes = vars(counts.conflicts_in(table, columns, "label", classes=True))
     assert of_classes == pytest.approx(vars(cleaning.conflicts(frame, columns, "label", classes=True)), nan_ok=True)
 
 
@@ -130,14 +130,14 @@ def test_the_engine_counts_alike(engine, rows):
 def test_the_engine_measures_the_spread_of_numbers_alike(engine, seed):
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"a": rng.integers(0, 4, 60), "y": rng.normal(size=60)})
-    theirs = vars(duplicates.conflicts_in(engine(frame), ["a"], "y", classes=False))
+    theirs = vars(counts.conflicts_in(engine(frame), ["a"], "y", classes=False))
     assert theirs == pytest.approx(vars(cleaning.conflicts(frame, ["a"], "y", classes=False)))
 
 
 def test_an_engine_without_rows_has_no_copies(engine):
     table = engine(pd.DataFrame({"a": [1], "y": [1.0]})).filter(ibis._.a > 5)
-    assert duplicates.copies_in(table, ["a"]) == cleaning.Copies(0, 0, 0, 0)
-    assert duplicates.conflicts_in(table, ["a"], "y", classes=True).rows == 0
+    assert counts.copies_in(table, ["a"]) == cleaning.Copies(0, 0, 0, 0)
+    assert counts.conflicts_in(table, ["a"], "y", classes=True).rows == 0
 
 
 @given(rows=FRAMES)

@@ -1,12 +1,18 @@
-"""How many rows of a table too large for memory are copies, or contradict each other? Counted in its engine, as tasks.cleaning counts."""
+"""What does a table too large for memory hold: copies, contradictions, late labels? Counted in its engine."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import ibis
+import pandas as pd
 
+from schemas.framing import Framing
 from tasks.cleaning import Conflicts, Copies
+from tasks.maturity import named_delays
 
-__all__ = ["conflicts_in", "copies_in"]
+__all__ = ["conflicts_in", "copies_in", "delays_in", "labelled_in"]
+
+_STEPS = 200  # that the maturity is counted in: a delay is known to half a per cent of it
 
 
 def copies_in(table: ibis.Table, columns: Sequence[str]) -> Copies:
@@ -71,3 +77,31 @@ def _comparable(table: ibis.Table, columns: Sequence[str]) -> ibis.Table:
     kept = table.select(*dict.fromkeys(columns))
     floats = [name for name in kept.columns if kept[name].type().is_floating()]
     return kept.mutate(**{n: ibis.ifelse(kept[n].isnan(), ibis.null(kept[n].type()), kept[n]) for n in floats})
+
+
+def labelled_in(table: ibis.Table, framing: Framing, *, now: datetime) -> tuple[int, int, int, int]:
+    """Rows, labelled rows, matured rows, and matured rows with a label."""
+    known = table[framing.target].notnull()
+    mature = table[framing.event_time] < ibis.literal(now - framing.maturity)
+    found = table.aggregate(
+        rows=table.count(), labelled=known.sum(), mature=mature.sum(), mature_labelled=(known & mature).sum()
+    ).to_pandas()
+    rows, labelled, matured, both = (int(value) if value == value and value else 0 for value in found.iloc[0])
+    return rows, labelled, matured, both
+
+
+def delays_in(table: ibis.Table, framing: Framing, *, now: datetime, by: Sequence[str] = ()) -> pd.DataFrame:
+    """As `tasks.maturity.delays_of`, in steps of a two-hundredth of the maturity, each row standing for `rows` of the table."""
+    step = max(framing.maturity / _STEPS, timedelta(seconds=1)).total_seconds()
+    came = table[framing.target].notnull() & table[framing.label_time].notnull()
+
+    def steps(later: ibis.Value, earlier: ibis.Value) -> ibis.Value:
+        return ((later.epoch_seconds() - earlier.epoch_seconds()) / step).ceil().cast("int64")
+
+    age = steps(ibis.literal(now), table[framing.event_time])
+    delay = steps(table[framing.label_time], table[framing.event_time])
+    counted = table.mutate(came=came, age=age, stop=ibis.ifelse(came, delay, age))
+    held = list(dict.fromkeys([framing.target, *by]))
+    groups = counted.group_by(["came", "age", "stop", *held]).aggregate(rows=ibis._.count()).to_pandas()
+    unit = step / 86_400
+    return named_delays(groups.assign(age=groups["age"] * unit, stop=groups["stop"] * unit), framing)
