@@ -13,6 +13,7 @@ from tasks.stats import label_noise
 __all__ = ["Noise", "Suspect", "folds", "noise_of", "out_of_fold"]
 
 _SHOWN = 20
+_OVERLAP = 3.0
 _FAR = 6.0  # robust standard deviations from the prediction: of normal errors, one in 500 million
 
 
@@ -36,6 +37,12 @@ class Noise:
     by_class: dict[str, float] = field(default_factory=dict)
     outlying: int = 0
     suspects: tuple[Suspect, ...] = ()
+
+    @property
+    def overlaps(self) -> bool:
+        """Is most of it classes that overlap? Labels flipped at random are as many among the rows that models are surest of
+        as among all."""
+        return self.surest < self.rate / _OVERLAP
 
 
 def noise_of(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5, shown: int = _SHOWN) -> Noise:

@@ -15,15 +15,43 @@ _LOOKS = (0.25, 0.5, 0.75)  # shares of all labels at whose ages classes are com
 
 
 def maturity_holds(
-    curve: DelayCurve, *, maturity: timedelta, tolerated: float, needless: float = 0.5, unit: timedelta = _DAY
+    curves: Mapping[str, DelayCurve],
+    *,
+    maturity: timedelta,
+    tolerated: float,
+    needless: float = 0.5,
+    unit: timedelta = _DAY,
 ) -> Verdict:
-    """Have the labels come once a row is as old as the framing's `maturity`?
+    """Have the labels come once a row is as old as the framing's `maturity`: all together, and of each class by itself?
 
-    `curve` counts time in `unit`. More than `tolerated` of the labels later than that, beyond doubt, is FAIL: verdicts
+    A class that is rare may be late altogether, and not be missed among all. The group with most late labels decides.
+    """
+    if not curves:
+        return Verdict("maturity", Outcome.WAIT, "not one label has come")
+    said = {group: _holds(curve, maturity / unit, tolerated, needless, unit) for group, curve in curves.items()}
+    order = (Outcome.FAIL, Outcome.WAIT, Outcome.PASS)
+    group = min(
+        said, key=lambda g: (order.index(said[g].outcome), -_of(said[g], "late"), -_of(said[g], "almost_all_days"))
+    )
+    worst = said[group]
+    if len(curves) == 1 or worst.outcome is Outcome.PASS:
+        return worst
+    return Verdict(worst.gate, worst.outcome, f"{worst.reason} (of {group})", worst.evidence)
+
+
+def _of(verdict: Verdict, name: str) -> float:
+    value = verdict.evidence.get(name, 0.0)
+    return value if isinstance(value, float) else 0.0
+
+
+def _holds(curve: DelayCurve, age: float, tolerated: float, needless: float, unit: timedelta) -> Verdict:
+    """One group's verdict; the `curve` counts time in `unit`, and so does `age`.
+
+    More than `tolerated` of the labels later than that, beyond doubt, is FAIL: verdicts
     would rest on the quick ones. Where nearly all come within the part `needless` of it, the sentence says so: every
     verdict waits for nothing.
     """
-    name, age = "maturity", maturity / unit
+    name, maturity = "maturity", age * unit
     low, late, high = curve.later_than(age)
     evidence: dict[str, float | int | str | None] = {"labelled": curve.labelled, "maturity_days": maturity / _DAY}
     if not math.isfinite(late):
@@ -76,4 +104,4 @@ def _at(curve: DelayCurve, age: float) -> tuple[float, float, float]:
 
 
 def _days(span: timedelta) -> str:
-    return f"{span / _DAY:.3g} days"
+    return "1 day" if span == _DAY else f"{span / _DAY:.3g} days"

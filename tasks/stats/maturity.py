@@ -54,13 +54,15 @@ class DelayCurve:
         if self.delay.size == 0 or not age <= self.followed:
             return math.nan, math.nan, math.nan
         step = int(np.searchsorted(self.delay, age, side="right")) - 1
-        a, sum_a = (1 - float(self.known[step]), float(self.greenwood[step])) if step >= 0 else (1.0, 0.0)
-        if a <= 1e-12 or step == self.delay.size - 1:
+        if step == self.delay.size - 1:
             return 0.0, 0.0, _none_of(self.labelled, self.alpha)
+        if self.known[-1] >= 1 - 1e-12:  # nobody stays without a label
+            low, known, high = self.at(age)
+            return 1 - high, 1 - known, 1 - low
+        a, sum_a = (1 - float(self.known[step]), float(self.greenwood[step])) if step >= 0 else (1.0, 0.0)
         r, sum_r = (1 - float(self.known[-1])) / a, float(self.greenwood[-1]) - sum_a
         share, scale = a * (1 - r) / (1 - a * r), (1 - a * r) ** 4
-        after = (a * (1 - a) * r) ** 2 * sum_r if r > 1e-12 else 0.0  # nobody is left without a label: no variance
-        variance = ((1 - r) ** 2 * a**2 * sum_a + after) / scale
+        variance = ((1 - r) ** 2 * a**2 * sum_a + (a * (1 - a) * r) ** 2 * sum_r) / scale
         return _logit_interval(share, variance, self.alpha)
 
 

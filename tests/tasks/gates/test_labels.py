@@ -29,13 +29,15 @@ def curve(n: int, *, mean: float = 1.0, followed: float = 60.0, seed: int = 1):
     ],
 )
 def test_the_whole_interval_decides(n, mean, maturity, expected, says):
-    verdict = gates.maturity_holds(curve(n, mean=mean), maturity=maturity * DAY, tolerated=0.05 if n > 60 else 0.02)
+    verdict = gates.maturity_holds(
+        {"all": curve(n, mean=mean)}, maturity=maturity * DAY, tolerated=0.05 if n > 60 else 0.02
+    )
     assert verdict.outcome is expected
     assert says in verdict.reason
 
 
 def test_the_sentence_has_the_figures():
-    verdict = gates.maturity_holds(curve(20_000), maturity=2 * DAY, tolerated=0.01)
+    verdict = gates.maturity_holds({"all": curve(20_000)}, maturity=2 * DAY, tolerated=0.01)
     assert verdict.evidence["late"] == pytest.approx(np.exp(-2), abs=0.01)
     assert verdict.evidence["late_low"] < verdict.evidence["late"] < verdict.evidence["late_high"]
     assert "later than 2 days, 1.0% may" in verdict.reason
@@ -46,12 +48,12 @@ def test_rows_that_were_not_followed_do_not_make_it_look_long_enough():
     rng = np.random.default_rng(3)
     delay, age = rng.exponential(3.0, 5_000), rng.uniform(0, 4.0, 5_000)
     seen = delay_curve(np.minimum(delay, age), delay <= age)
-    assert gates.maturity_holds(seen, maturity=3 * DAY, tolerated=0.05).outcome is FAIL
+    assert gates.maturity_holds({"all": seen}, maturity=3 * DAY, tolerated=0.05).outcome is FAIL
 
 
 def test_no_label_is_no_evidence():
     none = delay_curve(np.arange(1.0, 50.0), np.zeros(49, dtype=bool))
-    assert gates.maturity_holds(none, maturity=3 * DAY, tolerated=0.05).outcome is WAIT
+    assert gates.maturity_holds({"all": none}, maturity=3 * DAY, tolerated=0.05).outcome is WAIT
 
 
 def known(n: int, mean: float, seed: int):
@@ -77,3 +79,16 @@ def test_the_slow_class_is_named_with_its_figures():
 
 def test_one_class_is_compared_with_nobody():
     assert gates.early_labels({"y = 0": known(100, 1.0, 1)}, curve(100)).outcome is WAIT
+
+
+def test_a_rare_class_that_is_late_is_not_lost_among_all():
+    """Of all labels one in a thousand is late, of the frauds one in seven."""
+    curves = {"all": curve(50_000, mean=0.8), "fraud": known(500, 3.0, 4)}
+    verdict = gates.maturity_holds(curves, maturity=6 * DAY, tolerated=0.05)
+    assert verdict.outcome is FAIL
+    assert "(of fraud)" in verdict.reason
+    assert gates.maturity_holds({"all": curves["all"]}, maturity=6 * DAY, tolerated=0.05).outcome is PASS
+
+
+def test_no_curve_is_no_evidence():
+    assert gates.maturity_holds({}, maturity=DAY, tolerated=0.05).outcome is WAIT
