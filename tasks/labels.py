@@ -75,19 +75,21 @@ def take_in(problem: Problem, labels: Sequence[tuple[str, Any, datetime | None]]
 
 
 def coverage(problem: Problem, *, now: datetime) -> dict[str, dict[str, float]]:
-    """By role: rows answered, those with a label known at `now`, and the mean days it took. And keys labelled, never asked."""
+    """By role: rows answered, those with a label known at `now`, and the mean days it took in matured rows (nan without
+    one): of younger rows only the quick labels are there. And keys labelled, never asked."""
     first = (
         sa.select(_LABELS.c.key, sa.func.min(_LABELS.c.known_at).label("known_at"))
         .where(_LABELS.c.problem == problem.name, _LABELS.c.known_at <= _moment(now))
         .group_by(_LABELS.c.key)
         .subquery()
     )
+    matured = _ASKED.c.event_time < _moment(now - problem.framing.maturity)
     query = (
         sa.select(
             _ASKED.c.role,
             sa.func.count(),
             sa.func.count(first.c.known_at),
-            sa.func.avg(first.c.known_at - _ASKED.c.event_time),
+            sa.func.avg(sa.case((matured, first.c.known_at - _ASKED.c.event_time))),
         )
         .select_from(_ASKED.outerjoin(first, first.c.key == _ASKED.c.key))
         .where(_ASKED.c.problem == problem.name)
@@ -97,7 +99,7 @@ def coverage(problem: Problem, *, now: datetime) -> dict[str, dict[str, float]]:
     orphans = sa.select(sa.func.count()).select_from(first).where(first.c.key.not_in(asked))
     with open_database(Settings().log, "log").connect() as connection:
         found = {
-            str(role): {"rows": int(n), "labelled": int(k), "lag_days": float(lag or 0) / 86_400e6}
+            str(role): {"rows": int(n), "labelled": int(k), "lag_days": float("nan" if lag is None else lag) / 86_400e6}
             for role, n, k, lag in connection.execute(query)
         }
         return found | {"orphans": {"rows": float(connection.execute(orphans).scalar() or 0)}}
