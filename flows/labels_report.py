@@ -15,7 +15,7 @@ from schemas.errors import PerennialError, told
 from schemas.problem import Problem
 from schemas.settings import Settings
 from schemas.verdict import Outcome, Verdict
-from tasks import cleaning, counts, gates, labels, maturity, training, windows
+from tasks import cleaning, counts, gates, labels, maturity, splits, windows
 from tasks.scoring import class_indices
 from tasks.stats import bootstrap_interval, cohen_kappa, error_of_agreement
 
@@ -145,18 +145,14 @@ def _near(problem: Problem, frame: pd.DataFrame) -> tuple[cleaning.Copies, dict[
 
 
 def _shared(problem: Problem, ripe: pd.DataFrame, now: datetime) -> tuple[cleaning.Shared, ...]:
+    """Near-copies across the parts that a retrain would make now: of folds, all that judge and what none of them judges."""
     framing = problem.framing
-    if framing.timeless or ripe.empty:
+    if ripe.empty:
         return ()
-    parts = training.split(
-        framing,
-        ripe,
-        until=now - framing.maturity,
-        plan=problem.retraining,
-        window=problem.recipe.window,
-        disjoint_from=None,
-    )
-    return tuple(cleaning.copies_across(vars(parts), [*problem.recipe.features, framing.target]))
+    until = now if framing.timeless else now - framing.maturity
+    folds = splits.folds(problem, ripe, until=until, window=problem.recipe.window, disjoint_from=None)
+    columns = [*problem.recipe.features, framing.target]
+    return tuple(cleaning.copies_across(vars(splits.pooled(framing, folds)), columns))
 
 
 def _noise(problem: Problem, ripe: pd.DataFrame) -> tuple[Noise | None, str]:

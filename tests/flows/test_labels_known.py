@@ -24,7 +24,7 @@ def test_the_tables_hold_what_could_go_wrong(home, tmp_path):
         with added(drawn.problem, tmp_path):
             found.append(labels.held(drawn, labels.given(drawn)))
     assert sum(one["late"] > 0 for one in found) > 4
-    assert sum(one["rows"] > 0 for one in found) > 4
+    assert sum(one["judged"] > 0 for one in found) > 4
 
 
 def test_a_row_that_was_labelled_later_is_seen(home, tmp_path):

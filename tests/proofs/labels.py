@@ -25,7 +25,7 @@ from schemas.plans import RetrainingPlan
 from schemas.problem import Problem
 from schemas.rows import Model, State
 from schemas.stage import Stage
-from tasks import windows
+from tasks import splits, windows
 from tests.flows.made import DAY, HIGH, START, added, readings
 
 __all__ = ["Drawn", "draw", "given", "held", "prove"]
@@ -64,6 +64,7 @@ def draw(seed: int) -> Drawn:
             "train_rows": 1,
         }
     )
+    data = HIGH.data.model_copy(update={"fold_below": int(rng.choice([0, 10_000]))})
     window = None if rng.random() < 0.3 else timedelta(days=float(rng.uniform(2, 20)))
     problem = replace(
         HIGH,
@@ -72,6 +73,7 @@ def draw(seed: int) -> Drawn:
         framing=HIGH.framing.model_copy(update={"maturity": maturity}),
         recipe=HIGH.recipe.model_copy(update={"window": window}),
         retraining=RetrainingPlan.model_validate(plan.model_dump()),
+        data=data,
     )
     now = START + timedelta(days=float(rng.uniform(3, _DAYS + 10)))
     before = now - timedelta(days=float(rng.uniform(0, 20)))
@@ -79,7 +81,7 @@ def draw(seed: int) -> Drawn:
 
 
 def given(drawn: Drawn) -> dict[str, pd.DataFrame]:
-    """What a retrain of that moment is given: the parts, and the rows of the refit. Empty where it is refused."""
+    """What a retrain of that moment is given: the parts of each fold, and the rows of the refit. Empty where it is refused."""
     windows.materialise(drawn.problem, drawn.table)
     champion = Model("0" * 64, "1", "naive baseline", trained_until=drawn.trained_until)
     state = State(NAME, stage=Stage.RETRAIN, champion=champion, since=drawn.now)
@@ -87,8 +89,9 @@ def given(drawn: Drawn) -> dict[str, pd.DataFrame]:
     found = rows_for(turn)
     if not isinstance(found, flow.Given):
         return {}
-    trial = Trial(turn, found.recipe, found.parts, found.labelled, found.until, "")
-    return {**vars(found.parts), "refit": trial.everything}
+    trial = Trial(turn, found.recipe, found.folds, found.labelled, found.until, "")
+    parts = {f"{name} of fold {i}": part for i, fold in enumerate(found.folds) for name, part in vars(fold).items()}
+    return {**parts, "refit": trial.everything}
 
 
 def held(drawn: Drawn, parts: Mapping[str, pd.DataFrame]) -> dict[str, int]:
@@ -100,18 +103,37 @@ def held(drawn: Drawn, parts: Mapping[str, pd.DataFrame]) -> dict[str, int]:
         assert (real["band_at"] < pd.Timestamp(drawn.now)).all(), f"{name}: labelled after {drawn.now}"
         assert (real["at"] < pd.Timestamp(drawn.now - framing.maturity)).all(), f"{name}: rows that are not matured"
         assert (real["high"].to_numpy() == part[framing.target].to_numpy()).all(), f"{name}: another label"
-    ids = [set(parts[name]["id"]) for name in ("train", "validation", "test") if name in parts]
-    assert sum(map(len, ids)) == len(set().union(*ids)), "a row in two parts"
+    after = 0  # fitted rows whose label came when the first judged row had come: later than the maturity, so no embargo sees it
+    for i in range(sum(name.startswith("test") for name in parts)):
+        train, validation, test = (parts[f"{name} of fold {i}"] for name in ("train", "validation", "test"))
+        ids = [set(part["id"]) for part in (train, validation, test)]
+        assert sum(map(len, ids)) == len(set().union(*ids)), f"fold {i}: a row in two parts"
+        if len(test):
+            fitted = pd.concat([train["at"], validation["at"]])
+            after += int((pd.concat([train["band_at"], validation["band_at"]]) >= test["at"].min()).sum())
+            assert (fitted < test["at"].min() - splits.embargo_of(drawn.problem)).all(), f"fold {i}: no embargo"
+    judged = pd.concat(
+        [part["id"] for name, part in parts.items() if name.startswith("test")] or [pd.Series(dtype=int)]
+    )
+    assert judged.is_unique, "a row is judged twice"
     matured = truth["at"] < pd.Timestamp(drawn.now - framing.maturity)
     late = matured & ~(truth["band_at"] < pd.Timestamp(drawn.now)) & truth["high"].notna()
-    rows = sum(len(part) for name, part in parts.items() if name != "refit")
-    return {"rows": rows, "refit": len(parts.get("refit", ())), "late": int(late.sum())}
+    return {"judged": len(judged), "refit": len(parts.get("refit", ())), "late": int(late.sum()), "after": after}
 
 
 def prove(n: int = 1_000) -> dict[str, Any]:
     """Draw `n` tables, and hold each."""
     logging.getLogger("perennial").setLevel(logging.CRITICAL)
-    totals = {"tables": 0, "with_rows": 0, "with_late_labels": 0, "rows": 0, "refit": 0, "late": 0, "wrong": 0}
+    totals = {
+        "tables": 0,
+        "with_rows": 0,
+        "with_late_labels": 0,
+        "judged": 0,
+        "refit": 0,
+        "late": 0,
+        "after": 0,
+        "wrong": 0,
+    }
     with TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", home)
         for seed in range(n):
@@ -125,9 +147,9 @@ def prove(n: int = 1_000) -> dict[str, Any]:
                 print(f"seed {seed}: {error}", flush=True)
                 continue
             totals["tables"] += 1
-            totals["with_rows"] += found["rows"] > 0
+            totals["with_rows"] += found["judged"] > 0
             totals["with_late_labels"] += found["late"] > 0
-            for name in ("rows", "refit", "late"):
+            for name in ("judged", "refit", "late", "after"):
                 totals[name] += found[name]
             if (seed + 1) % 100 == 0:
                 print(f"{seed + 1} of {n} tables: {totals}", flush=True)
