@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo loop up serve traffic deploy retrain revert rollback approve adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
+.PHONY: help setup check test demo loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ demo: $(SETUP) ## a compressed year of card payments through the real loop
 
 loop: $(SETUP) ## replay history: PROBLEM=electricity DATA=path/to/table
 	@$(BIN)/python -m deployments loop $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+labels: $(SETUP) ## what the labels are worth: PROBLEM=fraud DATA=path/to/table
+	@$(BIN)/python -m flows labels $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 up: $(SETUP) ## Prefect, MLflow and the deployments, until Ctrl-C
 	@exec $(BIN)/python -m deployments up $(ARGS)

@@ -19,7 +19,7 @@ from schemas.settings import Settings
 from tasks import ledger, predictions, scoring, training, windows
 from tasks.figures import keep
 
-__all__ = ["run"]
+__all__ = ["compare", "judged_rows", "run"]
 
 _MONTH, _TRAILING = timedelta(weeks=4), timedelta(weeks=12)
 
@@ -79,8 +79,7 @@ def compare(problem: Problem, start: datetime, end: datetime) -> dict[str, Any]:
     from flows.replay import promotions, retrains
 
     framing = problem.framing
-    rows = windows.read_window(problem, start, end, as_of=end + framing.maturity)
-    rows = rows[rows[framing.target].notna()]
+    rows = judged_rows(problem, start, end)
     served = predictions.served(problem, since=start, until=end)
     served = served.assign(key=served["key"].astype(rows[framing.key].dtype)).set_index("key")
     rows = rows[rows[framing.key].isin(served.index)].reset_index(drop=True)
@@ -99,6 +98,14 @@ def compare(problem: Problem, start: datetime, end: datetime) -> dict[str, Any]:
     figures |= {"retrains": len(retrains(problem)), "promotions": len(promotions(problem))}
     figures["turns"] = sum(row.facts["kind"] == "turn" for row in ledger.rows(problem.name))
     return figures
+
+
+def judged_rows(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
+    """Labelled rows of the time that had matured when the table was taken: of younger ones only the quick labels are in it."""
+    framing = problem.framing
+    rows = windows.read_window(problem, start, end, as_of=end + framing.maturity)
+    matured = rows[framing.event_time] <= windows.taken(problem) - framing.maturity
+    return rows[matured & rows[framing.target].notna()]
 
 
 def _renewed(

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def _run(args: argparse.Namespace) -> int:
         return _read(args)
     if args.command in ("archive", "erase"):
         return _keep_less(args)
+    if args.command == "labels":
+        return _labels(args)
     from flows import operations  # brings Prefect and scikit-learn with it, which reading does not need
 
     match args.command:
@@ -68,6 +71,22 @@ def _keep_less(args: argparse.Namespace) -> int:
     for snapshot in erased.snapshots:
         print(f"not altered, since a model is named by the hash of its rows: {snapshot}")
     print(f"recorded in erasures.jsonl; the receipt, shown only here: {done.receipt}")
+    return 0
+
+
+def _labels(args: argparse.Namespace) -> int:
+    from flows.labels_report import look
+    from flows.labels_screen import data_of, screen
+    from schemas.problem import load_problem
+    from tasks import windows
+
+    problem = load_problem(args.problem)
+    if args.data:
+        windows.link(problem, args.data)
+    report = look(problem, args.now)
+    for line in screen(problem, report):
+        print(line)
+    print(f"the same as data: {keep(f'labels-{problem.name}', data_of(report))}")
     return 0
 
 
@@ -125,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     drills = commands.add_parser("drills", help="plant faults, and require the verdict that must follow")
     drills.add_argument("problem", nargs="?", default="fraud")
     drills.add_argument("--data", type=Path, help="your copy of the problem's table")
+    labels = commands.add_parser("labels", help="what the labels are worth: copies, contradictions, noise, delays")
+    labels.add_argument("problem")
+    labels.add_argument("--data", type=Path, help="your copy of the problem's table")
+    labels.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
     verify = commands.add_parser("verify", help="prove that the ledger is whole")
     verify.add_argument("problem", nargs="?")
     verify.add_argument("--json", action="store_true")

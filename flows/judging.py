@@ -11,7 +11,7 @@ from flows.case import Case
 from schemas.framing import Requirement
 from schemas.plans import Gate, Promotion
 from schemas.verdict import Outcome, Verdict, combine
-from tasks import evaluation, gates, scoring, training
+from tasks import cleaning, evaluation, gates, scoring, training
 from tasks.stats import Calibration
 
 __all__ = ["judge", "verdict_of"]
@@ -61,8 +61,8 @@ def _no_duplicates(case: Case) -> Checks:
         older = parts.train.iloc[: max(len(parts.train) - len(parts.test), len(parts.train) // 2)]
         newer = parts.train.iloc[len(older) :]
         return gates.no_duplicates(
-            evaluation.near_copies(parts.test, parts.train, columns),
-            natural=evaluation.near_copies(newer, older, columns),
+            cleaning.near_copies(parts.test, parts.train, columns),
+            natural=cleaning.near_copies(newer, older, columns),
             rows=len(parts.test),
             limit=case.problem.retraining.duplicates,
         )

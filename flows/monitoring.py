@@ -250,7 +250,11 @@ def _decay(turn: Turn) -> Verdict | None:
         return None
     until = turn.now - problem.framing.maturity
     rows = predictions.cohort(problem, since=until - plan.decay_window, now=turn.now)
-    rows = rows[(rows["champion"] == champion.sha256) & rows["label"].notna()]
+    rows = rows[rows["champion"] == champion.sha256]
+    complete = gates.labels_complete(int(rows["label"].isna().sum()), len(rows), limit=problem.rollout.unlabelled)
+    if len(rows) and complete.outcome is not Outcome.PASS:
+        return Verdict("decay", complete.outcome, f"decay is not judged: {complete.reason}", complete.evidence)
+    rows = rows[rows["label"].notna()]
     said = scoring.logged(rows["champion_score"], rows["champion_decision"], problem.framing)
     loss = np.nan_to_num(scoring.row_loss(said, rows["label"].to_numpy(dtype=float), problem.framing), nan=1.0)
     daily = pd.Series(loss).groupby(rows["event_time"].dt.floor("D").to_numpy()).mean()

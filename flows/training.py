@@ -1,5 +1,6 @@
 """COLD and RETRAIN: what serves first, and does a new challenger deserve a shadow?"""
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -10,11 +11,11 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, gates, registry, snapshots, splits, training, windows
+from tasks import cleaning, contracts, gates, registry, snapshots, splits, training, windows
 from tasks.probe import warm
 from tasks.transitions import Decision
 
-__all__ = ["data_fault", "first_champion", "make_challenger"]
+__all__ = ["Given", "data_fault", "first_champion", "make_challenger", "rows_for"]
 
 
 def first_champion(turn: Turn) -> Decision:
@@ -61,9 +62,37 @@ def first_champion(turn: Turn) -> Decision:
     return Decision(verdict, model=registered, notes={"run": run})
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a recipe is given: rows that were labelled by now and matured, in folds; `copies` went before the split."""
+
+    recipe: Recipe
+    folds: tuple[splits.Split, ...]
+    labelled: pd.DataFrame
+    until: datetime
+    copies: int = 0
+
+
 def make_challenger(turn: Turn) -> Decision:
     """RETRAIN: data, training, gates on held-out rows; then the recipe refitted on everything labelled is the challenger."""
     problem, state = turn.problem, turn.state
+    given = rows_for(turn)
+    if isinstance(given, Decision):
+        return given
+    short = _too_few(problem, splits.pooled(problem.framing, given.folds))
+    if short:
+        return Decision(
+            gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
+        )
+    warm()
+    with registry.training_run(problem, key=_run_key(turn)) as run:
+        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run))
+    return replace(decision, notes={**decision.notes, "copies": given.copies}) if given.copies else decision
+
+
+def rows_for(turn: Turn) -> Given | Decision:
+    """The rows that the recipe is trained and judged on, or why there are none."""
+    problem = turn.problem
     recipe = recipe_for(turn)
     until = turn.now - problem.framing.maturity
     rows, _ = windows.read_sample(problem, until - _reach(turn, recipe), until, as_of=turn.now)
@@ -71,21 +100,22 @@ def make_challenger(turn: Turn) -> Decision:
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
-    parts = splits.folds(
+    labelled, copies = _once(problem, labelled)
+    folds = splits.folds(
         problem,
         labelled,
         until=until,
         window=recipe.window,
         disjoint_from=_champion(turn).trained_until,
     )
-    short = _too_few(problem, splits.pooled(problem.framing, parts))
-    if short:
-        return Decision(
-            gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
-        )
-    warm()
-    with registry.training_run(problem, key=_run_key(turn)) as run:
-        return tried(Trial(turn, recipe, parts, labelled, until, run))
+    return Given(recipe, folds, labelled, until, copies)
+
+
+def _once(problem: Problem, labelled: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Rows that equal another one in everything but the key were written twice: they count once, or metrics are inflated."""
+    if problem.retraining.copies == "keep":
+        return labelled, 0
+    return cleaning.without_copies(labelled, [name for name in labelled if name != problem.framing.key])
 
 
 def _run_key(turn: Turn) -> str:

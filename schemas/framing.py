@@ -208,6 +208,9 @@ class Framing(_Frozen):
     target: str
     label_time: str = Field(description="The column that says when a row's label became known.")
     maturity: timedelta = Field(description="After this long all labels of a row's cohort are known.")
+    annotators: tuple[str, ...] = Field(
+        default=(), description="Columns with other people's labels of the same row; their agreement bounds any model."
+    )
     loss: Loss = Field(discriminator="kind")
     margin: float = Field(gt=0, description="Non-inferiority margin: how much loss a row newer may cost.")
     tolerated_harm: float = Field(gt=0, description="The loss a row that an A/B test has to be able to exclude.")
@@ -284,6 +287,8 @@ class Framing(_Frozen):
 
     @model_validator(mode="after")
     def _checks_fit_task(self) -> "Framing":
+        if self.task == "regression" and self.annotators:
+            raise ValueError("annotators agree on classes, and the problem is regression")
         if self.task != "binary":
             positive = [str(f.measure) for f in self.fairness if f.measure != "loss"]
             of_positives = ("recall", "precision", "average_precision")

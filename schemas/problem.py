@@ -57,6 +57,7 @@ class Problem:
             framing.target,
             framing.label_time,
             *framing.slices,
+            *framing.annotators,
             *self.recipe.features,
         ]
         named += [framing.entity] if framing.entity else []
@@ -67,6 +68,12 @@ class Problem:
         missing = sorted(set(named) - set(self.contract.columns))
         if missing:
             raise ValueError(f"problem {self.name!r} names columns its contract lacks: {', '.join(missing)}")
+        early = sorted(set(framing.annotators) & set(self.asked))
+        if early:
+            raise ValueError(
+                f"annotators' labels of {self.name!r} are not known at the event: say metadata=about(known='with the label') "
+                f"of {', '.join(early)}"
+            )
         late = sorted(set(self.recipe.features) - set(self.asked))
         if late:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What do held-out rows show about a model? Metrics with intervals, weak slices, near-copies, behaviour; measured, not judged."""
+"""What do held-out rows show about a model? Metrics with intervals, weak slices, behaviour; measured, not judged."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +31,6 @@ __all__ = [
     "group_members",
     "group_values",
     "metric_intervals",
-    "near_copies",
 ]
 
 _RESAMPLES = 400
@@ -192,19 +191,6 @@ def _by_group(wanted: Fairness, frame: pd.DataFrame, labels: np.ndarray, values:
     asked = labels >= 0.5 if wanted.measure == "true positive rate" else np.ones(len(frame), dtype=bool)
     group = frame[wanted.column].map(str, na_action=None).to_numpy(dtype=object)
     return {name: values[asked & (group == name)] for name in sorted(set(group))}
-
-
-def near_copies(newer: pd.DataFrame, older: pd.DataFrame, columns: Sequence[str]) -> float:
-    """Share of `newer` rows that some `older` row equals in all `columns`, numbers rounded to a thousandth of their spread."""
-    if newer.empty or older.empty:
-        return 0.0
-    both = pd.concat([older[list(columns)], newer[list(columns)]], ignore_index=True)
-    for name in columns:
-        if pd.api.types.is_numeric_dtype(both[name]):
-            spread = float(both[name].std()) or 1.0
-            both[name] = (both[name].astype(float) / (spread / 1_000)).round() + 0.0  # minus zero is zero
-    row = pd.util.hash_pandas_object(both, index=False).to_numpy()
-    return float(np.isin(row[len(older) :], row[: len(older)]).mean())
 
 
 def behaviour_kept(model: Any, rows: pd.DataFrame, framing: Framing) -> dict[str, Violations]:

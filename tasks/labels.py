@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from tasks.database import open_database
 from tasks.scoring import class_indices
 
-__all__ = ["Arrived", "LabelError", "coverage", "take_in"]
+__all__ = ["Arrived", "LabelError", "coverage", "revised", "take_in"]
 
 _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
 _ASKED = sa.table("predictions", *(sa.column(name) for name in ("problem", "key", "event_time", "role", "request")))
@@ -75,19 +75,21 @@ def take_in(problem: Problem, labels: Sequence[tuple[str, Any, datetime | None]]
 
 
 def coverage(problem: Problem, *, now: datetime) -> dict[str, dict[str, float]]:
-    """By role: rows answered, those with a label known at `now`, and the mean days it took. And keys labelled, never asked."""
+    """By role: rows answered, those with a label known at `now`, and the mean days it took in matured rows (nan without
+    one): of younger rows only the quick labels are there. And keys labelled, never asked."""
     first = (
         sa.select(_LABELS.c.key, sa.func.min(_LABELS.c.known_at).label("known_at"))
         .where(_LABELS.c.problem == problem.name, _LABELS.c.known_at <= _moment(now))
         .group_by(_LABELS.c.key)
         .subquery()
     )
+    matured = _ASKED.c.event_time < _moment(now - problem.framing.maturity)
     query = (
         sa.select(
             _ASKED.c.role,
             sa.func.count(),
             sa.func.count(first.c.known_at),
-            sa.func.avg(first.c.known_at - _ASKED.c.event_time),
+            sa.func.avg(sa.case((matured, first.c.known_at - _ASKED.c.event_time))),
         )
         .select_from(_ASKED.outerjoin(first, first.c.key == _ASKED.c.key))
         .where(_ASKED.c.problem == problem.name)
@@ -97,10 +99,22 @@ def coverage(problem: Problem, *, now: datetime) -> dict[str, dict[str, float]]:
     orphans = sa.select(sa.func.count()).select_from(first).where(first.c.key.not_in(asked))
     with open_database(Settings().log, "log").connect() as connection:
         found = {
-            str(role): {"rows": int(n), "labelled": int(k), "lag_days": float(lag or 0) / 86_400e6}
+            str(role): {"rows": int(n), "labelled": int(k), "lag_days": float("nan" if lag is None else lag) / 86_400e6}
             for role, n, k, lag in connection.execute(query)
         }
         return found | {"orphans": {"rows": float(connection.execute(orphans).scalar() or 0)}}
+
+
+def revised(problem: Problem, *, now: datetime) -> dict[str, tuple[float, float]]:
+    """The first and the newest label, by key, where they differ: what somebody said, and what was said later."""
+    known = (_LABELS.c.problem == problem.name) & (_LABELS.c.known_at < _moment(now))
+    several = sa.select(_LABELS.c.key).where(known).group_by(_LABELS.c.key).having(sa.func.count() > 1)
+    query = sa.select(_LABELS.c.key, _LABELS.c.label).where(known, _LABELS.c.key.in_(several))
+    said: dict[str, list[float]] = {}
+    with open_database(Settings().log, "log").connect() as connection:
+        for key, label in connection.execute(query.order_by(_LABELS.c.known_at)):
+            said.setdefault(str(key), []).append(float(label))
+    return {key: (values[0], values[-1]) for key, values in said.items() if values[0] != values[-1]}
 
 
 def _values(problem: Problem, labels: Sequence[tuple[str, Any, datetime | None]], now: datetime) -> list[float]:

@@ -30,6 +30,7 @@ __all__ = [
     "read_requests",
     "read_sample",
     "read_window",
+    "taken",
     "window_table",
 ]
 
@@ -136,6 +137,14 @@ def bounds(problem: Problem) -> tuple[datetime, datetime]:
     if pd.isna(first):
         raise PerennialError(f"the table of {problem.name!r} at {locate(problem)} has no rows. Put rows there first.")
     return first.to_pydatetime().astimezone(UTC), last.to_pydatetime().astimezone(UTC)
+
+
+def taken(problem: Problem) -> datetime:
+    """The last moment that the table speaks of, an event or a label: what it does not hold by then, it may not hold yet."""
+    table, framing = _table(problem), problem.framing
+    labelled = table[framing.label_time].max().to_pandas()
+    last = bounds(problem)[1]
+    return last if pd.isna(labelled) else max(last, labelled.to_pydatetime().astimezone(UTC))
 
 
 def locate(problem: Problem) -> Path:

@@ -287,10 +287,10 @@ def labelled(view: "View") -> str:
         if lines
         else "<p>No row is logged.</p>"
     )
-    return f'{rows}<p class="small">Of the whole log. Labels of keys that nobody asked about: {orphans:,.0f}.</p>'
+    return f'{rows}<p class="small">Of the whole log, the lag of matured rows. Labels of keys that nobody asked about: {orphans:,.0f}.</p>'
 
 
 def _of_role(role: str, of: dict[str, float]) -> list[str]:
-    lag = span(86_400 * of["lag_days"]) if of["labelled"] else "–"
+    lag = "–" if np.isnan(of["lag_days"]) else span(86_400 * of["lag_days"])
     share = of["labelled"] / of["rows"] if of["rows"] else 0.0
     return [role, f"{of['rows']:,.0f}", f"{of['labelled']:,.0f} ({percent(share)})", lag]

@@ -1,6 +1,7 @@
 """What is a challenger trained and judged on, and how often?"""
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,6 +40,10 @@ class RetrainingPlan(Plan):
         gt=0,
         lt=1,
         description="Share of held-out rows with a near-duplicate in training, over what is natural.",
+    )
+    copies: Literal["drop", "keep"] = Field(
+        default="drop",
+        description="Rows that equal another in everything but the key: written twice, or, to keep, so few columns that rows meet by chance.",
     )
     slice_rows: int = Field(default=200, ge=2, description="A slice with fewer held-out rows is named and not judged.")
     calibration_rows: int = Field(default=200, ge=20, description="Fewer held-out rows say nothing about calibration.")

@@ -1,6 +1,7 @@
 """Does the evidence allow the next step? Each gate is pure and returns PASS, FAIL or WAIT, with the numbers in its sentence."""
 
 from tasks.gates.honesty import fresh_test_set, labels_complete, mirror_complete, no_duplicates, no_overlap, same_pair
+from tasks.gates.labels import early_labels, maturity_holds
 from tasks.gates.monitoring import decay, drift
 from tasks.gates.operations import (
     Limits,
@@ -39,6 +40,7 @@ __all__ = [
     "closed",
     "decay",
     "drift",
+    "early_labels",
     "enough_traffic",
     "error_guardrail",
     "fair",
@@ -46,6 +48,7 @@ __all__ = [
     "fresh_test_set",
     "labels_complete",
     "latency_guardrail",
+    "maturity_holds",
     "mirror_complete",
     "no_duplicates",
     "no_overlap",

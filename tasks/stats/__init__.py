@@ -1,11 +1,13 @@
 """Which number do these numbers make? numpy and scipy only; nothing of ours is imported here."""
 
+from tasks.stats.agreement import cohen_kappa, error_of_agreement
 from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
 from tasks.stats.bounded import bounded_interval
 from tasks.stats.calibration import Calibration, CalibrationBin, calibration
 from tasks.stats.conformal import smallest_rate, window_limits
 from tasks.stats.drift import binned, bins, distance
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
+from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
     average_precision,
     macro_auc,
@@ -15,6 +17,7 @@ from tasks.stats.metrics import (
     roc_auc,
     weighted_mean,
 )
+from tasks.stats.noise import LabelNoise, label_noise
 from tasks.stats.paired import Betting, RunningAverage, betting, running_average
 from tasks.stats.power import (
     entities_for_sample_ratio,
@@ -34,6 +37,8 @@ __all__ = [
     "Calibration",
     "CalibrationBin",
     "CoinFlip",
+    "DelayCurve",
+    "LabelNoise",
     "RunningAverage",
     "SampleRatio",
     "average_precision",
@@ -43,12 +48,17 @@ __all__ = [
     "bootstrap_interval",
     "bounded_interval",
     "calibration",
+    "cohen_kappa",
     "coin_flip",
     "confidence_sequence",
+    "delay_curve",
+    "delay_curve_of_known",
     "distance",
     "entities_for_sample_ratio",
+    "error_of_agreement",
     "errors_for_coin_flip",
     "fixed_interval",
+    "label_noise",
     "macro_auc",
     "paired_bootstrap",
     "precision_at_threshold",

@@ -60,7 +60,14 @@ def gateway() -> dict[str, Any]:
     return prove()
 
 
-PROOFS = {"evidence": evidence, "histories": histories, "gateway": gateway}
+def labels() -> dict[str, Any]:
+    """A thousand random tables with labels of any delay, from the file to what a recipe is fitted on."""
+    from tests.proofs.labels import prove
+
+    return prove()
+
+
+PROOFS = {"evidence": evidence, "histories": histories, "gateway": gateway, "labels": labels}
 
 
 def main(names: list[str]) -> int:

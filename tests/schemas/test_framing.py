@@ -368,3 +368,17 @@ def test_a_check_on_a_column_that_the_contract_lacks_is_refused(check):
     with pytest.raises(ValueError, match="names columns its contract lacks"):
         dataclasses.replace(fraud, framing=fraud.framing.model_copy(update={field: (check,)}))
     assert isinstance(fraud.contract, pa.DataFrameSchema)
+
+
+def test_annotators_of_numbers_are_refused():
+    with pytest.raises(ValueError, match="annotators agree on classes"):
+        framing("regression", annotators=("second",))
+
+
+def test_annotators_labels_are_no_part_of_a_request():
+    fraud = load_problem("fraud")
+    asked = fraud.framing.model_copy(update={"annotators": ("channel",)})
+    with pytest.raises(ValueError, match="channel"):
+        dataclasses.replace(fraud, framing=asked)
+    later = fraud.framing.model_copy(update={"annotators": ("review_score",)})
+    assert dataclasses.replace(fraud, framing=later).framing.annotators == ("review_score",)

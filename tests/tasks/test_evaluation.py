@@ -1,4 +1,4 @@
-"""Do held-out rows show what is there: a metric with its interval, a weak slice, a copy, a group, a broken behaviour?"""
+"""Do held-out rows show what is there: a metric with its interval, a weak slice, a group, a broken behaviour?"""
 
 import math
 from datetime import timedelta
@@ -305,60 +305,6 @@ def test_a_loss_that_is_no_number_raises_and_is_not_averaged_away():
     rows = table(1_000, 1)
     with pytest.raises(ValueError, match="NaN"):
         evaluation.excess_slices(np.where(rows.index == 3, np.nan, 1.0), rows, list(rows), at_least=50, seed=2)
-
-
-# Near-copies.
-
-COLUMNS = ["amount", "hour", "channel", "noise"]
-
-
-def test_new_rows_are_no_copies_and_the_same_rows_all_are():
-    older, newer = table(2_000, 1), table(500, 2)
-    assert evaluation.near_copies(newer, older, COLUMNS) == 0.0
-    assert evaluation.near_copies(older.tail(500), older, COLUMNS) == 1.0
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_the_share_of_rows_copied_and_shaken_a_little_is_found(share):
-    older, newer = table(2_000, 1), table(500, 2)
-    n = int(500 * share)
-    copies = older.sample(n, random_state=1)
-    shaken = copies.assign(amount=copies["amount"] + 1e-7, noise=copies["noise"] * (1 + 1e-9))
-    found = evaluation.near_copies(pd.concat([shaken, newer.tail(500 - n)]), older, COLUMNS)
-    assert found == pytest.approx(share, abs=0.01)  # a rounding edge may lie between a row and its copy
-
-
-@pytest.mark.parametrize("changed", [{"channel": "phone!"}, {"hour": 99}, {"amount": -1.0}])
-def test_a_row_that_differs_in_one_column_is_no_copy(changed):
-    older = table(500, 1)
-    assert evaluation.near_copies(older.assign(**changed), older, COLUMNS) == 0.0
-    assert evaluation.near_copies(older.assign(**changed), older, [c for c in COLUMNS if c not in changed]) == 1.0
-
-
-def test_gaps_at_the_same_place_are_alike():
-    older = table(500, 1).assign(noise=np.nan)
-    older.loc[::2, "channel"] = None
-    assert evaluation.near_copies(older, older, COLUMNS) == 1.0
-
-
-def test_a_column_that_never_changes_tells_nothing_apart():
-    older, newer = table(500, 1).assign(noise=3.0), table(500, 2).assign(noise=3.0)
-    assert evaluation.near_copies(newer, older, ["noise"]) == 1.0
-    assert evaluation.near_copies(newer, older, COLUMNS) < 0.01  # one or two meet by chance
-
-
-def test_no_row_is_a_copy_of_none():
-    rows = table(5, 1)
-    assert (
-        evaluation.near_copies(rows, rows.head(0), COLUMNS)
-        == evaluation.near_copies(rows.head(0), rows, COLUMNS)
-        == 0.0
-    )
-
-
-def test_a_copy_just_under_zero_is_a_copy():
-    older = table(500, 1).assign(noise=np.resize([0.0, 1.0], 500))
-    assert evaluation.near_copies(older.assign(noise=older["noise"] - 1e-12), older, COLUMNS) == 1.0
 
 
 # Groups.

@@ -1,0 +1,111 @@
+"""Which labels look wrong to models that were not trained on them, and what do so many wrong labels leave to be had?"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from schemas.errors import PerennialError
+from schemas.problem import Problem
+from tasks import scoring, training
+from tasks.stats import label_noise
+
+__all__ = ["Noise", "Suspect", "folds", "noise_of", "out_of_fold"]
+
+_SHOWN = 20
+_OVERLAP = 3.0
+_FAR = 6.0  # robust standard deviations from the prediction: of normal errors, one in 500 million
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A row whose label the models find least likely. It goes by its key; nothing else of it is told."""
+
+    key: str
+    loss: float  # of classes one minus the probability of the label, of numbers the error in robust standard deviations
+
+
+@dataclass(frozen=True)
+class Noise:
+    """`rate` and `ceiling` are nan for a regression, where confident learning has no counterpart; there `outlying` counts
+    labels far from the prediction. An upper bound: where the features cannot tell, a right label looks wrong as well."""
+
+    rows: int
+    rate: float
+    ceiling: float
+    surest: float
+    by_class: dict[str, float] = field(default_factory=dict)
+    outlying: int = 0
+    suspects: tuple[Suspect, ...] = ()
+
+    @property
+    def overlaps(self) -> bool:
+        """Is most of it classes that overlap? Labels flipped at random are as many among the rows that models are surest of
+        as among all."""
+        return self.surest < self.rate / _OVERLAP
+
+
+def noise_of(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5, shown: int = _SHOWN) -> Noise:
+    """The noise of the labels of `rows`, matured and in time order. Rows too few or too alike to fit raise PerennialError."""
+    framing = problem.framing
+    rows = rows.reset_index(drop=True)
+    said = out_of_fold(problem, rows, seed=seed, k=k)
+    label = scoring.class_indices(rows[framing.target], framing)
+    key = rows[framing.key].astype(str)
+    if framing.task == "regression":
+        error = np.abs(said - label)
+        scale = 1.4826 * float(np.median(error)) or 1.0
+        far = error / scale
+        return Noise(
+            len(rows),
+            float("nan"),
+            float("nan"),
+            float("nan"),
+            outlying=int((far > _FAR).sum()),
+            suspects=_ranked(problem, key, far, shown),
+        )
+    found = label_noise(said, label)
+    names = framing.classes if framing.task == "multiclass" else (0, 1)
+    loss = 1 - said[np.arange(len(rows)), label.astype(int)]
+    return Noise(
+        len(rows),
+        found.rate,
+        found.ceiling,
+        found.surest,
+        by_class={str(name): float(rate) for name, rate in zip(names, found.by_class, strict=True)},
+        suspects=_ranked(problem, key, loss, shown),
+    )
+
+
+def out_of_fold(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5) -> np.ndarray:
+    """What the problem's recipe, fitted on the other folds, says of each row: probabilities of shape (n, classes), or
+    predictions of shape (n,)."""
+    framing, fold = problem.framing, folds(problem, rows, k)
+    said: np.ndarray | None = None
+    for one in np.unique(fold):
+        held = fold == one
+        model = training.fit(problem.recipe, framing, rows[~held], seed=seed)
+        score = scoring.score(model, rows[held], framing).score
+        score = np.column_stack([1 - score, score]) if framing.task == "binary" else score
+        said = np.full((len(rows), *score.shape[1:]), np.nan) if said is None else said
+        said[held] = score
+    if said is None or not np.isfinite(said).all():
+        raise PerennialError(f"the recipe of {problem.name!r} gives no finite score on {len(rows)} rows out of fold.")
+    return said
+
+
+def folds(problem: Problem, rows: pd.DataFrame, k: int) -> np.ndarray:
+    """The fold of each row, shape (n,). Entities stay together where they repeat; without them a fold is a stretch of time,
+    so that neighbours do not give each other away; without a time it goes by the key."""
+    framing = problem.framing
+    if framing.entity is not None or framing.timeless:
+        unit = rows[framing.entity or framing.key].astype(str)
+        return (pd.util.hash_pandas_object(unit, index=False) % k).to_numpy(dtype=int)
+    return np.arange(len(rows)) * k // max(len(rows), 1)
+
+
+def _ranked(problem: Problem, key: pd.Series, loss: np.ndarray, shown: int) -> tuple[Suspect, ...]:
+    """The worst first. A key that is personal itself is not told either: then the row's place in the window stands for it."""
+    worst = np.argsort(-loss, kind="stable")[:shown]
+    hidden = problem.framing.key in problem.personal
+    return tuple(Suspect(f"row {i}" if hidden else str(key.iloc[i]), float(loss[i])) for i in worst)
