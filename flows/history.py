@@ -3,14 +3,20 @@
 from collections.abc import Iterator
 
 from schemas.problem import load_problem
+from schemas.risks import open_risks
 from tasks import ledger
+from tasks.goals import aim
 
 __all__ = ["history", "verify"]
 
 
 def history(problem: str) -> Iterator[str]:
-    """What served when, and why: one line a row that changed something."""
-    load_problem(problem)
+    """What served when, and why: what is wanted and what nobody watches, then one line a row that changed something."""
+    known = load_problem(problem)
+    if aim(known.framing):
+        yield aim(known.framing)
+    for risk, why in open_risks(known).items():
+        yield f"open risk, which nothing watches: {risk} ({why})"
     for row in ledger.rows(problem):
         facts, notes = row.facts, row.notes
         next_share = facts["kind"] == "turn" and facts["share_since"] == facts["at"]
@@ -20,7 +26,7 @@ def history(problem: str) -> Iterator[str]:
         serving = f"v{notes['versions']['champion']}" if "champion" in notes["versions"] else "–"
         yield (
             f"{facts['at'][:16]}  #{facts['sequence']:<4} {facts['before']:>9} → {facts['stage']:<9} {facts['arrow']:<6} "
-            f"serving {serving:<4} {notes['reason']}"
+            f"serving {serving:<4} {notes['reason']}{'; ' + notes['goal'] if 'goal' in notes else ''}"
         )
 
 

@@ -131,7 +131,7 @@ def _requirements(case: Case) -> Checks:
         )
 
     checks: Checks = {}
-    for wanted in framing.requirements:
+    for wanted in (requirement for requirement in framing.requirements if requirement.before):
         checks[f"requirement {wanted.asks}"] = partial(_on, gates.requirement, wanted, measured)
         if wanted.at_precision is not None:
             checks[f"precision of {wanted.name}"] = partial(_on, gates.precision_kept, wanted, measured)
@@ -146,7 +146,7 @@ def _on(gate: Callable[..., Verdict], wanted: Requirement, measured: Callable[[R
 def _operating_points(case: Case) -> dict[str, float]:
     """The threshold of each operating point, frozen on validation rows."""
     framing, rows = case.problem.framing, case.parts.validation
-    wanted = {r.name: r.at_precision for r in framing.requirements if r.at_precision is not None}
+    wanted = {r.name: r.at_precision for r in framing.requirements if r.before and r.at_precision is not None}
     if not wanted:
         return {}
     scores, labels = scoring.score(case.challenger, rows, framing).score, rows[framing.target].to_numpy(dtype=float)

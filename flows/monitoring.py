@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.acceptance import requirements_kept
 from flows.turn import Turn, seed_of
 from schemas.errors import PerennialError, told
 from schemas.plans import Reason
@@ -33,7 +34,7 @@ def watch(turn: Turn) -> Decision:
         return asked
     if fault:
         return Decision(fault)
-    decay = _unless_it_raises("decay", lambda: _decay(turn))
+    decay = _unless_it_raises("decay", lambda: _decayed(turn))
     resting = _resting(turn)
     if resting:
         return Decision(resting, notes=notes)
@@ -243,10 +244,10 @@ def _join_calibration(turn: Turn, start: datetime, distances: dict[str, float]) 
         monitoring.remember(name, sha256, known)
 
 
-def _decay(turn: Turn) -> Verdict | None:
-    """The champion's loss on matured rows it answered, a value a day, against what it showed when it was accepted."""
+def _decayed(turn: Turn) -> Verdict | None:
+    """The decay of the champion's loss, and what is required of it after deployment, as one verdict."""
     problem, plan, champion = turn.problem, turn.problem.monitoring, _champion(turn)
-    if closed_window(turn) is None or "loss" not in champion.held_out:
+    if closed_window(turn) is None or not champion.trained:
         return None
     until = turn.now - problem.framing.maturity
     rows = predictions.cohort(problem, since=until - plan.decay_window, now=turn.now)
@@ -255,12 +256,24 @@ def _decay(turn: Turn) -> Verdict | None:
     if len(rows) and complete.outcome is not Outcome.PASS:
         return Verdict("decay", complete.outcome, f"decay is not judged: {complete.reason}", complete.evidence)
     rows = rows[rows["label"].notna()]
-    said = scoring.logged(rows["champion_score"], rows["champion_decision"], problem.framing)
-    loss = np.nan_to_num(scoring.row_loss(said, rows["label"].to_numpy(dtype=float), problem.framing), nan=1.0)
+    answered = rows[rows["role"] == "champion"]
+    kept = requirements_kept(
+        problem, answered, "champion", alpha=plan.decay_alpha, days=plan.decay_blocks, seed=seed_of(turn)
+    )
+    loss = [_decay(turn, rows)] if "loss" in champion.held_out else []
+    verdicts = [*loss, *kept]
+    return combine("decay", verdicts) if kept else next(iter(verdicts), None)
+
+
+def _decay(turn: Turn, rows: pd.DataFrame) -> Verdict:
+    """The champion's loss on matured rows it answered, a value a day, against what it showed when it was accepted."""
+    framing, plan = turn.problem.framing, turn.problem.monitoring
+    said = scoring.logged(rows["champion_score"], rows["champion_decision"], framing)
+    loss = np.nan_to_num(scoring.row_loss(said, rows["label"].to_numpy(dtype=float), framing), nan=1.0)
     daily = pd.Series(loss).groupby(rows["event_time"].dt.floor("D").to_numpy()).mean()
     return gates.decay(
         daily.to_list(),
-        held_out=champion.held_out["loss"],
+        held_out=_champion(turn).held_out["loss"],
         tolerance=plan.decay_tolerance,
         alpha=plan.decay_alpha,
         at_least=plan.decay_blocks,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from flows.acceptance import requirements_kept
 from flows.arms import (
     AS_CHALLENGER,
     errors_by_arm,
@@ -20,7 +21,7 @@ from flows.arms import (
     sides,
     slow_by_arm,
 )
-from flows.turn import Turn
+from flows.turn import Turn, seed_of
 from schemas.plans import Promotion
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict, combine
@@ -190,11 +191,23 @@ def probation(turn: Turn) -> Decision:
     slow = gates.closed("probation", no_worse)
     as_challenger = sides(fresh, "champion", "rival").rename(columns=AS_CHALLENGER)
     errors = gates.closed("error guardrail", lambda: errors_side_by_side(turn, as_challenger))
-    verdict = combine("probation", [errors, slow, labels_complete(turn, mature)])
+    verdict = combine("probation", [errors, slow, labels_complete(turn, mature), *_kept(turn, own, enough=enough)])
     verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.probation_at_most)
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("probation", Outcome.PASS, slow.reason, verdict.evidence)
     return Decision(verdict)
+
+
+def _kept(turn: Turn, own: pd.DataFrame, *, enough: bool) -> list[Verdict]:
+    """What is required after deployment, on the rows that the new champion answered. Asked once the probation has lasted:
+    an interval that is right for one look is wrong for one a day, and a harm meanwhile is the paired test's to see."""
+    problem = turn.problem
+    if not enough:
+        asked = [wanted for wanted in problem.framing.requirements if wanted.after]
+        said = "what is required after deployment is asked at the end of the probation"
+        return [Verdict("live requirements", Outcome.WAIT, said)] if asked else []
+    plan = problem.monitoring
+    return requirements_kept(problem, own, "own", alpha=plan.decay_alpha, days=plan.decay_blocks, seed=seed_of(turn))
 
 
 def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:

@@ -8,6 +8,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from schemas.problem import load_problem
+from schemas.risks import open_risks
 from schemas.rows import Entry
 from schemas.stage import Stage
 from schemas.verdict import Outcome
@@ -46,6 +47,8 @@ def markdown(entry: Entry) -> str:
     if notes.get("quarantined"):
         lines += [f"{notes['quarantined']:,} requests broke the contract and are in quarantine."]
     lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
+    lines += [f"{notes['goal'][0].upper()}{notes['goal'][1:]}."] if notes.get("goal") else []
+    lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]
     lines += ["", " · ".join(_links(notes))]
     if notes.get("gates"):
         lines += ["", "| gate | verdict | why |", "|---|---|---|"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from flows.acceptance import goal_measured
 from flows.case import Case
 from flows.judging import judge, verdict_of
 from flows.turn import Turn, seed_of
@@ -108,6 +109,7 @@ def tried(trial: Trial) -> Decision:
         return tried(replace(trial, recipe=taken, before=[*trial.before, *before]))
     snapshot, challenger = snapshots.freeze(problem.name, trial.everything), None
     if verdict_of(verdicts).outcome is Outcome.PASS:
+        measured["test"] |= goal_measured(case)
         challenger, served = _logged(trial, refitted, measured["test"], snapshot.sha256)
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)

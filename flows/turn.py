@@ -16,6 +16,7 @@ from schemas.settings import Settings
 from schemas.stage import NEXT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import contracts, journal, ledger, predictions, registry, scoring, windows
+from tasks.goals import goal_said
 from tasks.transitions import Decision, advance, rules_changed
 
 __all__ = [
@@ -257,11 +258,24 @@ def conclude(turn: Turn, decision: Decision, *, notes: dict[str, Any] | None = N
     beside |= {"unanswered": turn.unanswered} if turn.unanswered else {}
     beside |= {"quarantined": turn.quarantined} if turn.quarantined else {}
     beside |= {"foreign": turn.foreign} if turn.foreign else {}
+    beside |= {"goal": said} if (said := _toward_the_goal(problem, entry)) else {}
     entry = replace(entry, notes={**beside, **entry.notes, **(notes or {})})
     entry = replace(entry, state=_written(turn, entry))
     registry.project(problem, entry.state)
     log.info("%s: %s → %s, %s", turn.name, entry.before, entry.state.stage, entry.verdict.reason)
     return entry
+
+
+def _toward_the_goal(problem: Problem, entry: Entry) -> str:
+    """Of a new challenger, and of one that becomes champion: what it measured, beside the goal."""
+    match entry.before, entry.state.stage:
+        case Stage.RETRAIN, Stage.SHADOW:
+            model = entry.state.challenger
+        case Stage.AB, Stage.PROBATION:
+            model = entry.state.champion
+        case _:
+            return ""
+    return goal_said(problem.framing, model.held_out if model else {})
 
 
 def _written(turn: Turn, entry: Entry) -> State:

@@ -3,7 +3,22 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from schemas.expectations import (
+    Behaviour,
+    Direction,
+    Fairness,
+    Goal,
+    Invariance,
+    Level,
+    Metric,
+    MinimumFunction,
+    Requirement,
+    Risk,
+)
+from schemas.frozen import Frozen
+from schemas.losses import AbsoluteLoss, BrierLoss, CostLoss, CostMatrix, LogLoss, Loss, MatrixLoss
 
 __all__ = [
     "AbsoluteLoss",
@@ -14,7 +29,9 @@ __all__ = [
     "Direction",
     "Fairness",
     "Framing",
+    "Goal",
     "Invariance",
+    "Level",
     "LogLoss",
     "Loss",
     "MatrixLoss",
@@ -24,180 +41,26 @@ __all__ = [
     "Risk",
 ]
 
-Metric = Literal["average_precision", "roc_auc", "mae", "recall", "precision", "accuracy", "loss"]
+# Which metrics a task defines: some need a positive class, some decisions, one a number that is predicted.
+_METRICS = {
+    "binary": {"average_precision", "roc_auc", "recall", "precision", "accuracy", "loss"},
+    "multiclass": {"roc_auc", "accuracy", "loss"},
+    "regression": {"mae", "loss"},
+}
 
 
-class _Frozen(BaseModel):
-    # A limit that is no number would let everything pass.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CostLoss(_Frozen):
-    """Cost-weighted 0/1 loss at a threshold frozen on validation; each row's loss lies in [0, max(miss, false_alarm)]."""
-
-    kind: Literal["cost"] = "cost"
-    miss: float = Field(default=1.0, gt=0, le=1, description="Loss of a positive that is let through.")
-    false_alarm: float = Field(gt=0, le=1, description="Loss of a negative that is acted on.")
-
-
-class BrierLoss(_Frozen):
-    """Squared error of a probability (of several classes: half their sum); each row's loss lies in [0, 1]."""
-
-    kind: Literal["brier"] = "brier"
-
-
-class LogLoss(_Frozen):
-    """Minus the log of the true class's probability, clipped at `bound` and divided by it; each row's loss lies in [0, 1]."""
-
-    kind: Literal["log"] = "log"
-    bound: float = Field(
-        default=4.6, gt=0, description="Nats from which on a row counts as wholly wrong; 4.6 is ln 100."
-    )
-
-
-class MatrixLoss(_Frozen):
-    """What each decision costs under each truth, rows truth, columns decision, in class order; each entry in [0, 1].
-
-    The model decides for the class with the least expected cost.
-    """
-
-    kind: Literal["matrix"] = "matrix"
-    costs: tuple[tuple[float, ...], ...]
-
-    @model_validator(mode="after")
-    def _is_a_loss(self) -> "MatrixLoss":
-        _square(self.costs)
-        if not all(0 <= cost <= 1 for row in self.costs for cost in row):
-            raise ValueError(f"every entry of a cost matrix that is a loss lies in [0, 1], got {self.costs}")
-        return self
-
-
-class AbsoluteLoss(_Frozen):
-    """Absolute error divided by `bound` and clipped at 1; each row's loss lies in [0, 1]."""
-
-    kind: Literal["absolute"] = "absolute"
-    bound: float = Field(
-        gt=0, description="The error, in the target's unit, from which on a row counts as wholly wrong."
-    )
-
-
-Loss = CostLoss | BrierLoss | LogLoss | MatrixLoss | AbsoluteLoss
-
-
-def _square(costs: tuple[tuple[float, ...], ...]) -> None:
-    """A cost matrix has a row and a column a class, and being right is the cheapest decision under each truth."""
-    if len(costs) < 2 or any(len(row) != len(costs) for row in costs):
-        raise ValueError(f"a cost matrix has one row and one column a class, got {costs}")
-    for truth, row in enumerate(costs):
-        if row[truth] > min(row):
-            raise ValueError(
-                f"under truth {truth} deciding {row.index(min(row))} costs {min(row)} and being right costs {row[truth]}: "
-                "an error cheaper than the right decision is a flipped sign. Costs are positive, gains negative."
-            )
-    if not any(cost > row[truth] for truth, row in enumerate(costs) for cost in row):
-        raise ValueError(f"no error costs more than the right decision: any model would do under {costs}")
-
-
-class CostMatrix(_Frozen):
-    """What each decision costs in the framing's currency: rows truth, columns decision, in class order; gains are negative."""
-
-    costs: tuple[tuple[float, ...], ...]
-    tolerated: float = Field(ge=0, description="Cost a row, in the currency, that a challenger may add.")
-
-    @model_validator(mode="after")
-    def _is_square(self) -> "CostMatrix":
-        _square(self.costs)
-        return self
-
-
-class Requirement(_Frozen):
-    """A floor or a ceiling for a metric on held-out rows, whoever the champion is. Its whole interval has to keep it.
-
-    `at_precision` makes it an operating point: the threshold is the lowest that reaches this precision on validation
-    rows, frozen there, and less precision may not be shown on the held-out rows.
-    """
-
-    metric: Metric
-    at_least: float | None = None
-    at_most: float | None = None
-    at_precision: float | None = Field(default=None, gt=0, lt=1)
-    reason: str
-
-    @property
-    def name(self) -> str:
-        return self.metric if self.at_precision is None else f"{self.metric} at precision {self.at_precision:g}"
-
-    @property
-    def asks(self) -> str:
-        """What tells it from another requirement on the same metric."""
-        sides = [f"{s} {x:g}" for s, x in (("at least", self.at_least), ("at most", self.at_most)) if x is not None]
-        return f"{self.name} {' and '.join(sides)}"
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "Requirement":
-        if self.at_least is None and self.at_most is None:
-            raise ValueError(f"a requirement on {self.metric} needs at_least or at_most; without both it always passes")
-        if self.at_precision is not None and self.metric != "recall":
-            raise ValueError(f"an operating point states the recall at a precision, not the {self.metric}")
-        return self
-
-
-class Fairness(_Frozen):
-    """A gap between the groups of a column that may not be exceeded."""
-
-    column: str
-    measure: Literal["selection rate", "true positive rate", "loss"]
-    tolerance: float = Field(gt=0, description="Largest gap between two groups, in the measure's own unit.")
-
-
-class Invariance(_Frozen):
-    """Changing a column to any of `values` leaves the decision as it was."""
-
-    kind: Literal["invariance"] = "invariance"
-    column: str
-    values: tuple[float | int | str, ...]
-    tolerated_share: float = Field(default=0.02, ge=0, lt=1, description="Rows whose decision may change all the same.")
-
-
-class Direction(_Frozen):
-    """Adding `by` to a column moves the score up (or down), never the other way."""
-
-    kind: Literal["direction"] = "direction"
-    column: str
-    by: float
-    moves: Literal["up", "down"]
-    tolerated_share: float = Field(default=0.05, ge=0, lt=1, description="Rows that may move the other way.")
-    slack: float = Field(default=0.01, ge=0, description="A move of the score the other way that is still none.")
-
-
-class MinimumFunction(_Frozen):
-    """A case so clear that a model which gets it wrong serves nobody: these values, whatever the rest, give this decision."""
-
-    kind: Literal["minimum function"] = "minimum function"
-    name: str
-    values: dict[str, float | int | str]
-    decision: float
-    tolerated_share: float = Field(default=0.05, ge=0, lt=1, description="Rows that may be decided otherwise.")
-
-
-Behaviour = Invariance | Direction | MinimumFunction
-
-
-class Risk(_Frozen):
-    """Something that can go wrong, and the check that would see it."""
-
-    name: str
-    detector: str
-
-
-class Framing(_Frozen):
+class Framing(Frozen):
     """The problem as a specification that later stages read. Losses: lower is better."""
 
     task: Literal["binary", "multiclass", "regression"]
     classes: tuple[str | int, ...] = Field(
         default=(), description="Values of a multiclass target, in the order of cost matrices and score columns."
     )
-    objective: str = Field(description="The business objective, and by how much it should move.")
+    objective: str = Field(description="The business objective, in words.")
+    goal: Goal | None = Field(
+        default=None, description="By how much: said of every challenger beside what it measured."
+    )
+    level: Level | None = Field(default=None, description="How good people, a rule or the model in place are today.")
     key: str = Field(description="The column that identifies a row.")
     entity: str | None = Field(description="Who repeats: routing keeps an entity in its arm. None routes by row key.")
     event_time: str
@@ -236,6 +99,10 @@ class Framing(_Frozen):
         default=timedelta(milliseconds=100), description="For one row, at `latency_quantile`, in a process of its own."
     )
     latency_quantile: float = Field(default=0.95, gt=0, lt=1)
+    explainability: Literal["none", "each decision", "full"] = Field(
+        default="none",
+        description="none; a reason for each decision; or a model that a person can read as a whole.",
+    )
     risks: tuple[Risk, ...] = ()
 
     @property
@@ -295,6 +162,16 @@ class Framing(_Frozen):
             positive += [r.name for r in self.requirements if r.metric in of_positives]
             if positive:
                 raise ValueError(f"{', '.join(positive)} needs a positive class, and the problem is {self.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _goal_fits(self) -> "Framing":
+        for what, said in (("goal", self.goal), ("level", self.level)):
+            if said is not None and said.metric not in _METRICS[self.task]:
+                known = ", ".join(sorted(_METRICS[self.task]))
+                raise ValueError(f"a {self.task} problem has no {said.metric}, which its {what} names; it has {known}")
+        if self.goal is not None:
+            self.goal.value(self.level)
         return self
 
     def in_money(self, loss: float, *, rows: int) -> str:

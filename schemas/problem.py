@@ -15,6 +15,7 @@ from schemas.errors import PerennialError
 from schemas.framing import Framing, MinimumFunction
 from schemas.plans import DataPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.recipe import Recipe
+from schemas.risks import known_detectors, unknown_detectors
 from schemas.source import Source
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ class Problem:
             raise ValueError(
                 f"the recipe of {self.name!r} is trained on {', '.join(late)}, which a request cannot hold: known later "
                 "than the event. Take it out of the recipe, or correct `known` in the contract."
+            )
+        unknown = unknown_detectors(self)
+        if unknown:
+            raise ValueError(
+                f"problem {self.name!r} has risks whose detector nobody has: {', '.join(map(repr, unknown))}. "
+                f"Name one of: {', '.join(known_detectors())}."
             )
 
     @property

@@ -2,7 +2,7 @@
 
 from tasks.gates.honesty import fresh_test_set, labels_complete, mirror_complete, no_duplicates, no_overlap, same_pair
 from tasks.gates.labels import early_labels, maturity_holds
-from tasks.gates.monitoring import decay, drift
+from tasks.gates.monitoring import decay, drift, requirement_live
 from tasks.gates.operations import (
     Limits,
     Probe,
@@ -59,6 +59,7 @@ __all__ = [
     "precision_kept",
     "prediction_shift",
     "requirement",
+    "requirement_live",
     "same_pair",
     "serveable",
     "shares_held",

@@ -1,12 +1,13 @@
-"""Is the champion still the right one: did its world move, did it decay?"""
+"""Is the champion still the right one: did its world move, did it decay, does it keep what was required of it?"""
 
 import math
 from collections.abc import Mapping, Sequence
 
+from schemas.expectations import Requirement
 from schemas.verdict import Interval, Outcome, Verdict
 from tasks.stats import fixed_interval
 
-__all__ = ["decay", "drift"]
+__all__ = ["decay", "drift", "requirement_live"]
 
 
 def drift(distances: Mapping[str, float], limits: Mapping[str, float], *, floor: float, rate: float) -> Verdict:
@@ -39,3 +40,27 @@ def decay(daily_loss: Sequence[float], *, held_out: float, tolerance: float, alp
     if interval.low > held_out + tolerance:
         return Verdict("decay", Outcome.FAIL, f"decayed: {says}", evidence)
     return Verdict("decay", Outcome.PASS, says, evidence)
+
+
+def requirement_live(
+    wanted: Requirement, measured: Mapping[str, tuple[float, float, float]], *, days: int, at_least: int
+) -> Verdict:
+    """Is a metric of the rows that a model answered shown to break its floor or ceiling? `measured` as for `requirement`.
+
+    FAIL only where the whole interval breaks it: before deployment doubt refuses, and afterwards it takes nothing back.
+    Too few days, or a metric that these rows do not define, is WAIT.
+    """
+    name, found = f"live requirement {wanted.asks}", measured.get(wanted.name, (math.nan,) * 3)
+    if days < at_least or not all(math.isfinite(value) for value in found):
+        said = (
+            f"{days} days of matured rows that it answered say nothing yet of its {wanted.name}, {at_least} are needed"
+        )
+        return Verdict(name, Outcome.WAIT, said, {"days": days})
+    low, value, high = found
+    evidence: dict[str, float | int | str | None] = {"low": low, "value": value, "high": high, "days": days}
+    says = f"live {wanted.name} {value:.4f} [{low:.4f}, {high:.4f}] over {days} days"
+    if wanted.at_least is not None and high < wanted.at_least:
+        return Verdict(name, Outcome.FAIL, f"{says} is under {wanted.at_least:g}: {wanted.reason}", evidence)
+    if wanted.at_most is not None and low > wanted.at_most:
+        return Verdict(name, Outcome.FAIL, f"{says} is over {wanted.at_most:g}: {wanted.reason}", evidence)
+    return Verdict(name, Outcome.PASS, f"{says} is not shown to break what is required ({wanted.asks})", evidence)
