@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
+.PHONY: help setup check test doctor demo loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: $(SETUP) ## lint, types, import rules
 
 test: $(SETUP) ## every test (PERENNIAL_DATA=folder adds the real tables)
 	@PERENNIAL_FIGURES=test $(BIN)/python -m pytest $(ARGS)
+
+doctor: $(SETUP) ## what to fix before the first turn: PROBLEM=fraud
+	@$(BIN)/python -m flows doctor $(PROBLEM) $(ARGS)
 
 demo: $(SETUP) ## a compressed year of card payments through the real loop
 	@$(BIN)/python -m deployments demo $(ARGS)

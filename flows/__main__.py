@@ -30,6 +30,8 @@ def _run(args: argparse.Namespace) -> int:
         return _keep_less(args)
     if args.command == "labels":
         return _labels(args)
+    if args.command == "doctor":
+        return _doctor(args)
     from flows import operations  # brings Prefect and scikit-learn with it, which reading does not need
 
     match args.command:
@@ -51,6 +53,14 @@ def _run(args: argparse.Namespace) -> int:
         case "data":
             print(f"written to {operations.fetch(args.problem)}")
     return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from flows.doctor import doctor
+
+    lines, must = doctor(args.problem)
+    print("\n".join(lines))
+    return 1 if must else 0
 
 
 def _keep_less(args: argparse.Namespace) -> int:
@@ -135,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m flows", description="Perennial, by hand.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about in (
+        ("doctor", "what to fix before the first turn"),
         ("history", "what served when, and why"),
         ("turn", "turn the crank once, now"),
         ("data", "fetch a public table"),

@@ -12,7 +12,9 @@ from schemas.verdict import Verdict
 from tasks import evaluation, gates, scoring
 from tasks.goals import MEASURED
 
-__all__ = ["goal_measured", "requirements_kept"]
+__all__ = ["FEWEST_DAYS", "goal_measured", "requirements_kept"]
+
+FEWEST_DAYS = 5  # under which a bootstrap over days is too sure of itself: see tasks.evaluation
 
 
 def goal_measured(case: Case) -> dict[str, float]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from flows.acceptance import requirements_kept
+from flows.acceptance import FEWEST_DAYS, requirements_kept
 from flows.arms import (
     AS_CHALLENGER,
     errors_by_arm,
@@ -206,8 +206,8 @@ def _kept(turn: Turn, own: pd.DataFrame, *, enough: bool) -> list[Verdict]:
         asked = [wanted for wanted in problem.framing.requirements if wanted.after]
         said = "what is required after deployment is asked at the end of the probation"
         return [Verdict("live requirements", Outcome.WAIT, said)] if asked else []
-    plan = problem.monitoring
-    return requirements_kept(problem, own, "own", alpha=plan.decay_alpha, days=plan.decay_blocks, seed=seed_of(turn))
+    alpha = problem.monitoring.decay_alpha
+    return requirements_kept(problem, own, "own", alpha=alpha, days=FEWEST_DAYS, seed=seed_of(turn))
 
 
 def _too_thin(turn: Turn, here: pd.DataFrame) -> bool:

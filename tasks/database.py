@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 from schemas.errors import PerennialError
 
-__all__ = ["close_databases", "open_database"]
+__all__ = ["close_databases", "open_database", "unreachable"]
 
 Which = Literal["ledger", "log"]
 _OPEN: dict[tuple[str, Which], sa.Engine] = {}
@@ -26,6 +26,26 @@ def open_database(url: str, which: Which) -> sa.Engine:
         if (url, which) not in _OPEN:
             _OPEN[url, which] = _opened(url, which)
         return _OPEN[url, which]
+
+
+def unreachable(url: str) -> str:
+    """Why the database at `url` cannot be opened; empty where it can. Nothing is made: an SQLite file that is yet to be
+    made is none that is broken."""
+    try:
+        made = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return "its address is none that SQLAlchemy reads"
+    if made.get_backend_name() == "sqlite" and not (made.database and Path(made.database).exists()):
+        return ""
+    try:
+        engine = sa.create_engine(made)
+        with engine.connect() as connection:
+            sa.inspect(connection).get_table_names()
+        engine.dispose()
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+        kind = type(getattr(error, "orig", None) or error).__name__
+        return f"{made.render_as_string(hide_password=True)} cannot be opened ({kind})"
+    return ""
 
 
 def close_databases() -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "read_sample",
     "read_window",
     "taken",
+    "whole_table",
     "window_table",
 ]
 
@@ -98,6 +99,11 @@ def window_table(problem: Problem, start: datetime, end: datetime, *, as_of: dat
     for what, value in (("start", start), ("end", end), ("as_of", as_of)):
         aware(value, what)
     return _as_of(problem, _between(problem, start, end), as_of)
+
+
+def whole_table(problem: Problem) -> ibis.Table:
+    """The table as it lies in its engine: every row, labels of the future and all, rows without a time too. To be counted."""
+    return _table(problem)
 
 
 def count(problem: Problem, start: datetime, end: datetime) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from schemas.framing import AbsoluteLoss, Framing, Requirement, Risk
+from schemas.framing import AbsoluteLoss, Framing, Goal, Requirement, Risk
 from schemas.heuristic import HeuristicRegressor
 from schemas.plans import Gate, MonitoringPlan, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
@@ -65,6 +65,7 @@ PROBLEM = Problem(
     framing=Framing(
         task="regression",
         objective="A mean error under 90 bikes an hour, with as few changes of model as that takes.",
+        goal=Goal(metric="mae", at_most=90.0, reason="the vans carry ninety bikes an hour"),
         key="instant",
         entity=None,
         event_time="started",
