@@ -75,7 +75,7 @@ def labels_of(table: ibis.Table, problem: Problem, *, until: datetime) -> Labels
         classes=dict(zip(names, map(int, found["n"]), strict=True)) if classes else {},
         median=_seconds(found["median"][slowest]) if timed else None,
         most=_seconds(found["most"][slowest]) if timed else None,
-        slowest=names[slowest] if timed and len(names) > 1 else "",
+        slowest=names[slowest] if timed and _differ(found["most"]) else "",
         late=float((found["late"] / found["n"]).max()) if timed else 0.0,
         early=int(found["early"].sum()) if timed else 0,
     )
@@ -121,6 +121,11 @@ def _filled_with_label(table: ibis.Table, problem: Problem) -> tuple[str, ...]:
         if _whole(counted[f"without {name}"]) > _MISSING * unlabelled
         and _whole(counted[f"with {name}"]) < _FILLED * labelled
     )
+
+
+def _differ(delays: pd.Series) -> bool:
+    """Do classes take notably different times?"""
+    return len(delays) > 1 and float(delays.max()) > 1.1 * float(delays.min())
 
 
 def _one(aggregated: ibis.Table) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from schemas.framing import BrierLoss, Framing, Risk
+from schemas.framing import BrierLoss, Framing, Goal, Level, Risk
 from schemas.heuristic import HeuristicClassifier
 from schemas.plans import DataPlan, Gate, MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
@@ -76,6 +76,10 @@ PROBLEM = Problem(
     framing=Framing(
         task="binary",
         objective="Buy half-hours ahead of a rise: AUC .10 above a model that is never renewed.",
+        goal=Goal(metric="roc_auc", by=0.1, reason="what renewing is worth: a rise is bought ahead of, or it is not"),
+        level=Level(
+            who="incumbent", metric="roc_auc", value=0.73, source="trained on the first eight weeks and never renewed"
+        ),
         key="half_hour",
         entity=None,  # half-hours do not repeat: routing goes by row
         event_time="time",

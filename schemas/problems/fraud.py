@@ -75,8 +75,12 @@ PROBLEM = Problem(
     framing=Framing(
         task="binary",
         objective="Lose a third less to card fraud than the analysts' rule, at no more than twice its reviews.",
-        goal=Goal(metric="average_precision", at_least=0.1, reason="one review in ten finds a fraud, ten times the base rate"),
-        level=Level(who="rule", metric="average_precision", value=0.012, source="CardRule on the simulated year, seed 7"),
+        goal=Goal(
+            metric="average_precision", at_least=0.1, reason="one review in ten finds a fraud, ten times the base rate"
+        ),
+        level=Level(
+            who="rule", metric="average_precision", value=0.012, source="CardRule on the simulated year, seed 7"
+        ),
         key="payment_id",
         entity="customer_id",
         event_time="paid_at",

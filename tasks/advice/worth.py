@@ -101,7 +101,7 @@ def _table(framing: Framing, worth: Worth) -> Finding:
     shown = [f"{b.name} {_shown(b.metric if b.metric[1] == b.metric[1] else b.loss)}" for b in worth.baselines]
     level = framing.level
     shown += [f"{level.who} level {level.value:g}"] if level is not None and level.metric == framing.metric else []
-    what = f"How far each gets ({framing.metric}, {worth.rows:,} held-out rows of a sample)"
+    what = f"How far each gets ({framing.metric}, {worth.rows:,} held-out rows)"
     return Finding(Severity.NOTE, what, " · ".join(shown), "")
 
 
@@ -157,7 +157,7 @@ def _goal_in_sight(framing: Framing, worth: Worth, rows: int) -> Iterator[Findin
     best = max(trained, key=lambda b: sign * b.metric[1])
     half = (best.metric[2] - best.metric[0]) / 2 * math.sqrt(worth.rows / rows)
     wanted = goal.value(framing.level)
-    said = f"{aim(framing)}; {best.name} reaches {_shown(best.metric)} on a sample"
+    said = f"{aim(framing)}; {best.name} reaches {_shown(best.metric)}"
     if framing.level is not None and framing.level.metric == goal.metric and half > abs(wanted - framing.level.value):
         step = "RetrainingPlan.test longer, so that reaching the goal can be told from today"
         said += f", and held-out rows give ±{half:.2g}"

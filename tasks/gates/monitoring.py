@@ -58,6 +58,8 @@ def requirement_live(
         return Verdict(name, Outcome.WAIT, said, {"days": days})
     low, value, high = found
     evidence: dict[str, float | int | str | None] = {"low": low, "value": value, "high": high, "days": days}
+    limits = {"at_least": wanted.at_least, "at_most": wanted.at_most}
+    evidence |= {side: limit for side, limit in limits.items() if limit is not None}
     says = f"live {wanted.name} {value:.4f} [{low:.4f}, {high:.4f}] over {days} days"
     if wanted.at_least is not None and high < wanted.at_least:
         return Verdict(name, Outcome.FAIL, f"{says} is under {wanted.at_least:g}: {wanted.reason}", evidence)

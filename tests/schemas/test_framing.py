@@ -16,7 +16,9 @@ from schemas.framing import (
     Direction,
     Fairness,
     Framing,
+    Goal,
     Invariance,
+    Level,
     LogLoss,
     MatrixLoss,
     MinimumFunction,
@@ -382,3 +384,87 @@ def test_annotators_labels_are_no_part_of_a_request():
         dataclasses.replace(fraud, framing=asked)
     later = fraud.framing.model_copy(update={"annotators": ("review_score",)})
     assert dataclasses.replace(fraud, framing=later).framing.annotators == ("review_score",)
+# By how much, from where, and what holds after deployment.
+
+
+def level(metric: str = "roc_auc", value: float = 0.7) -> Level:
+    return Level(who="rule", metric=metric, value=value, source="last year")
+
+
+@pytest.mark.parametrize(
+    "said, refused",
+    [
+        ({"metric": "roc_auc", "at_least": 0.8}, None),
+        ({"metric": "mae", "at_most": 9.0}, None),
+        ({"metric": "loss", "by": 0.1}, None),
+        ({"metric": "roc_auc"}, "one of at_least, at_most and by, got none of them"),
+        ({"metric": "roc_auc", "at_least": 0.8, "by": 0.1}, "got at_least, by"),
+        ({"metric": "mae", "at_least": 9.0}, "of mae less is better: its goal is at_most"),
+        ({"metric": "roc_auc", "at_most": 0.8}, "of roc_auc more is better: its goal is at_least"),
+        ({"metric": "roc_auc", "by": 0.0}, "greater than 0"),
+        ({"metric": "roc_auc", "by": -0.1}, "greater than 0"),
+        ({"metric": "roc_auc", "at_least": math.nan}, "finite"),
+        ({"metric": "roc_auc", "at_least": 0.8, "reason": ""}, "at least 1 character"),
+    ],
+)
+def test_a_goal_says_one_thing_in_the_direction_that_is_better(said, refused):
+    make = {"reason": "worth it"} | said
+    if refused is None:
+        assert Goal(**make)
+        return
+    with pytest.raises(ValidationError, match=refused):
+        Goal(**make)
+
+
+@pytest.mark.parametrize(
+    "goal, today, reached_at",
+    [
+        (Goal(metric="roc_auc", at_least=0.8, reason="x"), None, 0.8),
+        (Goal(metric="mae", at_most=9.0, reason="x"), level("mae", 20.0), 9.0),
+        (Goal(metric="roc_auc", by=0.1, reason="x"), level(), 0.8),
+        (Goal(metric="mae", by=5.0, reason="x"), level("mae", 20.0), 15.0),  # less is better
+    ],
+)
+def test_a_goal_is_a_limit_and_by_so_much_counts_from_todays_level(goal, today, reached_at):
+    assert goal.value(today) == pytest.approx(reached_at)
+
+
+@pytest.mark.parametrize("today", [None, level("accuracy")])
+def test_a_goal_by_so_much_needs_a_level_of_the_same_metric(today):
+    with pytest.raises(ValidationError, match=r"a goal of roc_auc by 0.1 needs a level of roc_auc to count from"):
+        framing("binary", goal=Goal(metric="roc_auc", by=0.1, reason="x"), level=today)
+
+
+@pytest.mark.parametrize(
+    "task, metric", [("binary", "mae"), ("multiclass", "average_precision"), ("regression", "roc_auc")]
+)
+@pytest.mark.parametrize("what", ["goal", "level"])
+def test_a_goal_and_a_level_name_a_metric_that_the_task_has(task, metric, what):
+    limit = {"at_most": 1.0} if metric == "mae" else {"at_least": 0.5}
+    said = {"goal": Goal(metric=metric, reason="x", **limit), "level": level(metric)}
+    with pytest.raises(ValidationError, match=f"a {task} problem has no {metric}, which its {what} names"):
+        framing(task, **{what: said[what]})
+
+
+def test_a_level_says_where_it_comes_from():
+    with pytest.raises(ValidationError, match="source"):
+        Level(who="human", metric="roc_auc", value=0.8, source="")
+
+
+@pytest.mark.parametrize("when, before, after", [("before", True, False), ("after", False, True), ("both", True, True)])
+def test_a_requirement_holds_before_deployment_after_it_or_both(when, before, after):
+    wanted = Requirement(metric="roc_auc", at_least=0.6, when=when, reason="")
+    assert (wanted.before, wanted.after) == (before, after)
+    assert Requirement(metric="roc_auc", at_least=0.6, reason="").when == "before"
+
+
+@pytest.mark.parametrize("when", ["after", "both"])
+def test_an_operating_point_has_no_threshold_of_its_own_on_live_rows(when):
+    with pytest.raises(ValidationError, match="its threshold is frozen on validation rows"):
+        Requirement(metric="recall", at_least=0.1, at_precision=0.5, when=when, reason="")
+
+
+def test_how_much_must_be_explained_is_one_of_three():
+    assert framing("binary").explainability == "none"
+    with pytest.raises(ValidationError, match="explainability"):
+        framing("binary", explainability="somewhat")

@@ -126,6 +126,11 @@ def _decay(daily, held_out: float = 0.3) -> Verdict:
     return gates.decay(daily, held_out=held_out, tolerance=0.01, alpha=0.01, at_least=10)
 
 
+def _requirement_live(*measured: float, days: int = 10) -> Verdict:
+    wanted = Requirement(metric="roc_auc", at_least=0.5, when="after", reason="chance")
+    return gates.requirement_live(wanted, {"roc_auc": measured}, days=days, at_least=10)
+
+
 PAIRED = {"low", "gain", "high", "rows", "floor"}
 INTERVAL = {"low", "value", "high", "at_least"}
 
@@ -267,6 +272,14 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         {PASS: lambda: _decay([0.3] * 10), FAIL: lambda: _decay([0.9] * 10), WAIT: lambda: _decay([0.9] * 9)},
         {"low", "live", "held_out", "days"},
     ),
+    "requirement_live": (
+        {
+            PASS: lambda: _requirement_live(0.6, 0.7, 0.8),
+            FAIL: lambda: _requirement_live(0.2, 0.3, 0.4),
+            WAIT: lambda: _requirement_live(0.2, 0.3, 0.4, days=9),
+        },
+        {"low", "value", "high", "days", "at_least"},
+    ),
 }
 
 _HOLES = [math.nan, math.inf, -math.inf]
@@ -276,6 +289,8 @@ _EMPTY = ([], [])
 MISSING: dict[str, list[Callable[[], Verdict]]] = {
     "requirement": [lambda x=x: _requirement(x, x, x) for x in _HOLES]
     + [lambda: gates.requirement(Requirement(metric="mae", at_most=1, reason=""), {})],
+    "requirement_live": [lambda x=x: _requirement_live(x, x, x) for x in _HOLES]
+    + [lambda: _requirement_live(0.6, 0.7, 0.8, days=0)],
     "precision_kept": [lambda x=x: _precision(x, x, x) for x in _HOLES],
     "finite": [lambda x=x: gates.finite([0.1, x]) for x in _HOLES] + [lambda: gates.finite([])],
     "paired_offline": [lambda x=x: _offline((GOOD[0], GOOD[1] * x)) for x in _HOLES] + [lambda: _offline(_EMPTY)],

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from schemas.framing import Requirement
 from tasks import gates
 from tests.tasks.gates.made import FAIL, PASS, WAIT, down, up
 
@@ -88,3 +89,29 @@ def test_days_that_are_missing_are_counted():
     verdict = gates.decay([0.1] * 9, held_out=0.1, tolerance=0.01, alpha=0.01, at_least=10)
     assert verdict.evidence == {"days": 9}
     assert verdict.reason == "9 days of matured rows, 10 are needed"
+
+
+@pytest.mark.parametrize(
+    "limit, interval, days, expected",
+    [
+        ({"at_least": 0.5}, (0.6, 0.7, 0.8), 10, PASS),
+        ({"at_least": 0.5}, (0.4, 0.6, 0.8), 10, PASS),  # doubt takes nothing back
+        ({"at_least": 0.5}, (0.3, 0.4, 0.5), 10, PASS),  # reaches the floor
+        ({"at_least": 0.5}, (0.3, 0.4, down(0.5)), 10, FAIL),
+        ({"at_most": 0.5}, (0.5, 0.6, 0.7), 10, PASS),
+        ({"at_most": 0.5}, (up(0.5), 0.6, 0.7), 10, FAIL),
+        ({"at_least": 0.1, "at_most": 0.5}, (0.6, 0.7, 0.8), 10, FAIL),
+        ({"at_least": 0.5}, (0.1, 0.2, 0.3), 9, WAIT),  # too few days to say so
+        ({"at_least": 0.5}, (math.nan, 0.2, math.nan), 10, WAIT),
+    ],
+)
+def test_what_is_required_after_deployment_is_broken_only_by_a_whole_interval(limit, interval, days, expected):
+    wanted = Requirement(metric="loss", when="after", reason="it was agreed", **limit)
+    verdict = gates.requirement_live(wanted, {"loss": interval}, days=days, at_least=10)
+    assert verdict.outcome is expected
+    assert expected is not FAIL or "it was agreed" in verdict.reason
+
+
+def test_a_requirement_of_live_rows_that_nobody_measured_waits():
+    wanted = Requirement(metric="loss", at_most=0.5, when="after", reason="")
+    assert gates.requirement_live(wanted, {}, days=99, at_least=10).outcome is WAIT
