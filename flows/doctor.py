@@ -70,7 +70,9 @@ def gather(problem: Problem, *, now: datetime) -> Facts:
     until = end if problem.framing.timeless else end - problem.framing.maturity
     masked = windows.window_table(look.bounded, first, end, as_of=end)
     whole = look.at("contract", lambda: _checked(look.bounded, first, end, as_of=end))
-    recent = None if whole is None else look.at("newest rows", lambda: _recent(look.bounded, first, until, as_of=end))
+    # What a broken contract leaves over is a selection: nothing is measured on it.
+    sound = whole is not None and whole.bad_share <= problem.monitoring.bad_share
+    recent = look.at("newest rows", lambda: _recent(look.bounded, first, until, as_of=end)) if sound else None
     rows = None if recent is None else recent.dropna(subset=[problem.framing.target])
     return replace(
         facts,
@@ -100,7 +102,9 @@ class _Looks:
         try:
             return look()
         except Exception as error:
-            self.failed[what] = str(error) if isinstance(error, PerennialError) else told(error)
+            ours = isinstance(error, PerennialError)  # and then it ends with the next step
+            step = f"Correct schemas/problems/{self.problem.name}.py or the table."
+            self.failed[what] = str(error) if ours else f"{told(error).rstrip('.')}. {step}"
             return None
 
 

@@ -37,8 +37,10 @@ def screen(facts: Facts, findings: Sequence[Finding], *, checks: Collection[str]
 def _header(facts: Facts) -> str:
     framing, shape = facts.problem.framing, facts.shape
     said = f"{facts.problem.name}: {framing.task} ({framing.target})"
-    if shape is None or shape.first is None or shape.last is None:
-        return f"{said}, no rows to look at"
+    if shape is None:
+        return f"{said}, its table could not be read"
+    if shape.first is None or shape.last is None:
+        return f"{said}, {shape.rows:,} rows, none with an event time"
     said += f", {shape.rows:,} rows"
     if framing.timeless:
         return f"{said} without a time of their own, taken {shape.last:%Y-%m-%d}"
