@@ -1,6 +1,7 @@
 """How far does one get without a model, with a rule, and with a simple one? On held-out rows of a bounded sample."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from tasks import evaluation, scoring, training
 from tasks.advice.facts import Baseline, Interval3, Suspect, Worth
+from tasks.folded import fold_by_fold
+from tasks.splits import Split, pooled
 from tasks.stats import bounded_interval
 from tasks.suspects import alone
 
@@ -21,14 +24,15 @@ _NONE = (float("nan"),) * 3
 _PARTS = 10_000  # rows that are enough to see a column that says the target by itself
 
 
-def worth_of(problem: Problem, parts: training.Split, *, seed: int) -> Worth | None:
-    """Chance, the naive baseline, the heuristic and the recipe's families from the simplest on; None where the parts hold
+def worth_of(problem: Problem, folds: Sequence[Split], *, seed: int) -> Worth | None:
+    """Chance, the naive baseline, the heuristic and the recipe's families from the simplest on; None where a part holds
     too few rows, or one class only."""
-    framing, test = problem.framing, parts.test
-    if min(len(parts.train), len(test)) < _FEWEST or parts.train[framing.target].nunique() < 2:
+    framing, test = problem.framing, pooled(problem.framing, folds).test
+    fitted = [part.train for part in folds]
+    if len(test) < _FEWEST or any(len(t) < _FEWEST or t[framing.target].nunique() < 2 for t in fitted):
         return None
     labels = scoring.class_indices(test[framing.target], framing)
-    models = _models(problem, parts, seed=seed)
+    models = _models(problem, folds, seed=seed)
     said = {"chance": _chance(framing, labels, seed=seed)}
     said |= {name: scoring.score(model, test, framing) for name, model in models.items()}
     loss = {name: np.nan_to_num(scoring.row_loss(scores, labels, framing), nan=1.0) for name, scores in said.items()}
@@ -68,21 +72,23 @@ def suspected(problem: Problem, rows: pd.DataFrame, *, seed: int) -> tuple[Suspe
     return tuple(Suspect(name, measure, value) for value, name in ranked)
 
 
-def _models(problem: Problem, parts: training.Split, *, seed: int) -> dict[str, Any]:
+def _models(problem: Problem, folds: Sequence[Split], *, seed: int) -> dict[str, Any]:
+    """Each asked about a row as the model that was not fitted on it."""
     framing, recipe = problem.framing, problem.recipe
-    models = {"naive baseline": training.naive_baseline(framing, parts.train, recipe.features)}
+    each = partial(fold_by_fold, framing.key, tuple(folds))
+    models = {"naive baseline": each(lambda part: training.naive_baseline(framing, part.train, recipe.features))}
     if problem.heuristic is not None:
         models["heuristic"] = problem.heuristic.fit()
     for wanted in (*recipe.simpler(), recipe):
         if wanted.family != "constant":
-            models[wanted.family] = _fitted(wanted, framing, parts, seed=seed)
+            models[wanted.family] = each(partial(_fitted, wanted, framing, seed=seed))
     return models
 
 
-def _fitted(recipe: Recipe, framing: Framing, parts: training.Split, *, seed: int) -> Any:
+def _fitted(recipe: Recipe, framing: Framing, part: Split, *, seed: int) -> Any:
     """A threshold wants validation rows; where there are none, those that were trained on stand in."""
-    validation = parts.validation if len(parts.validation) else parts.train
-    return training.fit_and_freeze(recipe, framing, training.Split(parts.train, validation, parts.test), seed=seed)
+    validation = part.validation if len(part.validation) else part.train
+    return training.fit_and_freeze(recipe, framing, Split(part.train, validation, part.test), seed=seed)
 
 
 def _chance(framing: Framing, labels: np.ndarray, *, seed: int) -> scoring.Scores:

@@ -5,16 +5,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import ibis
-import numpy as np
 import pandas as pd
 
 from flows.baselines import suspected, worth_of
 from schemas.errors import PerennialError, told
+from schemas.framing import Framing
 from schemas.problem import Problem, UnknownProblemError, load_problem
 from schemas.rows import plain
 from schemas.settings import Settings
-from tasks import contracts, environment, survey, training, windows
+from tasks import contracts, environment, splits, survey, windows
 from tasks.advice import CHECKS, Facts, Finding, Severity, advise, screen
 from tasks.advice.facts import Broken, Database, Parts, Suspect, Worth
 from tasks.database import unreachable
@@ -69,18 +68,24 @@ def gather(problem: Problem, *, now: datetime) -> Facts:
     first, end = shape.first, shape.last + _TICK
     until = end if problem.framing.timeless else end - problem.framing.maturity
     masked = windows.window_table(look.bounded, first, end, as_of=end)
-    whole = look.at("contract", lambda: _checked(look.bounded, first, end, as_of=end))
+    whole = look.at("contract", lambda: _checked(look.bounded, first, end, as_of=end)[0])
     # What a broken contract leaves over is a selection: nothing is measured on it.
     sound = whole is not None and whole.bad_share <= problem.monitoring.bad_share
-    recent = look.at("newest rows", lambda: _recent(look.bounded, first, until, as_of=end)) if sound else None
-    rows = None if recent is None else recent.dropna(subset=[problem.framing.target])
+    recent = look.at("newest rows", lambda: _held(look.bounded, first, until, as_of=end)) if sound else None
+    start = (problem.source.starts or first) + problem.source.history
+    past = None
+    if recent is not None and start < end and not problem.framing.timeless:
+        past = look.at(
+            "replay's start", lambda: _held(look.bounded, first, start - problem.framing.maturity, as_of=start)
+        )
+    parts = [("the newest moment", end, recent), ("the start of the replay", start, past)]
     return replace(
         facts,
         broken=None if whole is None else Broken(whole.rows, len(whole.bad), whole.counts),
         labels=look.at("labels", lambda: survey.labels_of(masked, problem, until=until)),
-        parts=look.at("split", lambda: _parts(look.bounded, masked, first, end)) or (),
-        suspects=look.at("columns", lambda: _suspects(problem, rows)) or (),
-        worth=look.at("baselines", lambda: _worth(problem, rows, until)),
+        parts=tuple(held.counted(at, when) for at, when, held in parts if held is not None),
+        suspects=look.at("columns", lambda: _suspects(problem, recent)) or (),
+        worth=look.at("baselines", lambda: _worth(problem, recent)),
         failed=look.failed,
     )
 
@@ -119,60 +124,42 @@ def _databases() -> tuple[Database, ...]:
     return (*found, Database("MLflow store", "MLFLOW_TRACKING_URI", says))
 
 
-def _checked(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> contracts.Checked:
-    rows, _ = windows.read_sample(problem, start, end, as_of=as_of)
-    return contracts.check(problem, rows)
+@dataclass(frozen=True)
+class _Held:
+    """Labelled rows as a retrain would part them, on a sample that holds `share` of them."""
+
+    framing: Framing
+    rows: pd.DataFrame
+    folds: tuple[splits.Split, ...]
+    share: float
+
+    def counted(self, at: str, now: datetime) -> Parts:
+        whole = splits.pooled(self.framing, self.folds)
+        return Parts(at, now, *(round(len(part) / self.share) for part in (whole.train, whole.validation, whole.test)))
 
 
-def _recent(problem: Problem, first: datetime, until: datetime, *, as_of: datetime) -> pd.DataFrame:
-    """Valid rows as far back as a retrain would read them."""
+def _checked(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> tuple[contracts.Checked, float]:
+    rows, share = windows.read_sample(problem, start, end, as_of=as_of)
+    return contracts.check(problem, rows), share
+
+
+def _held(problem: Problem, first: datetime, until: datetime, *, as_of: datetime) -> _Held:
+    """Valid labelled rows as far back as a retrain would read them, in its parts."""
     plan, window = problem.retraining, problem.recipe.window
-    start = first if window is None else max(first, until - (window + plan.validation + plan.test))
-    if start >= until:
-        raise PerennialError(
-            f"no row is older than the maturity of {problem.framing.maturity}: nothing is known yet. "
-            "Wait, or lower Framing.maturity if labels come sooner."
-        )
-    return _checked(problem, start, until, as_of=as_of).valid
+    reach = None if window is None else window + plan.validation + splits.embargo_of(problem) + plan.test
+    start = first if reach is None else max(first, until - reach)
+    checked, share = _checked(problem, start, max(start, until), as_of=as_of)
+    rows = checked.valid.dropna(subset=[problem.framing.target])
+    folds = splits.folds(problem, rows, until=until, window=window, disjoint_from=None)
+    return _Held(problem.framing, rows, folds, share)
 
 
-def _spans(problem: Problem, first: datetime, until: datetime) -> dict[str, tuple[datetime, datetime]]:
-    """Train, validation and test as a retrain cuts them."""
-    plan, window = problem.retraining, problem.recipe.window
-    test, validation = until - plan.test, until - plan.test - plan.validation
-    train = first if window is None else max(first, validation - window)
-    return {"train": (train, validation), "validation": (validation, test), "test": (test, until)}
+def _suspects(problem: Problem, held: _Held | None) -> tuple[Suspect, ...]:
+    return () if held is None or held.rows.empty else suspected(problem, held.rows, seed=Settings().seed)
 
 
-def _parts(problem: Problem, masked: ibis.Table, first: datetime, end: datetime) -> tuple[Parts, ...]:
-    if problem.framing.timeless:
-        return ()
-    maturity = problem.framing.maturity
-    newest = survey.parts_of(masked, problem, _spans(problem, first, end - maturity), at="the newest moment", now=end)
-    start = (problem.source.starts or first) + problem.source.history
-    if start >= end:
-        return (newest,)
-    known = windows.window_table(problem, first, start, as_of=start)
-    began = survey.parts_of(
-        known, problem, _spans(problem, first, start - maturity), at="the start of the replay", now=start
-    )
-    return newest, began
-
-
-def _split(problem: Problem, rows: pd.DataFrame, until: datetime) -> training.Split:
-    if not problem.framing.timeless:
-        plan, window = problem.retraining, problem.recipe.window
-        return training.split(problem.framing, rows, until=until, plan=plan, window=window, disjoint_from=None)
-    drawn = np.random.default_rng(Settings().seed).permutation(len(rows)) / max(len(rows), 1)
-    return training.Split(rows[drawn < 0.6], rows[(drawn >= 0.6) & (drawn < 0.8)], rows[drawn >= 0.8])
-
-
-def _suspects(problem: Problem, rows: pd.DataFrame | None) -> tuple[Suspect, ...]:
-    return () if rows is None or rows.empty else suspected(problem, rows, seed=Settings().seed)
-
-
-def _worth(problem: Problem, rows: pd.DataFrame | None, until: datetime) -> Worth | None:
-    return None if rows is None else worth_of(problem, _split(problem, rows, until), seed=Settings().seed)
+def _worth(problem: Problem, held: _Held | None) -> Worth | None:
+    return None if held is None else worth_of(problem, held.folds, seed=Settings().seed)
 
 
 def _figures(facts: Facts, findings: list[Finding], must: int) -> dict[str, Any]:

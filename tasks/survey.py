@@ -7,9 +7,9 @@ import ibis
 import pandas as pd
 
 from schemas.problem import Problem
-from tasks.advice.facts import Labels, Parts, Shape
+from tasks.advice.facts import Labels, Shape
 
-__all__ = ["labels_of", "parts_of", "shape_of"]
+__all__ = ["labels_of", "shape_of"]
 
 _MISSING, _FILLED = 0.9, 0.1  # of unlabelled and of labelled rows: a column that comes with the label
 _CLASSES = 50  # a target with more values is shown its largest
@@ -79,19 +79,6 @@ def labels_of(table: ibis.Table, problem: Problem, *, until: datetime) -> Labels
         late=float((found["late"] / found["n"]).max()) if timed else 0.0,
         early=int(found["early"].sum()) if timed else 0,
     )
-
-
-def parts_of(
-    table: ibis.Table, problem: Problem, spans: dict[str, tuple[datetime, datetime]], *, at: str, now: datetime
-) -> Parts:
-    """Labelled rows in each of the spans train, validation and test (half-open), in one pass."""
-    time, known = table[problem.framing.event_time], table[problem.framing.target].notnull()
-    counts = {
-        name: (known & (time >= ibis.literal(start)) & (time < ibis.literal(end))).sum()
-        for name, (start, end) in spans.items()
-    }
-    counted = _one(table.aggregate(**counts))
-    return Parts(at, now, *(_whole(counted[name]) for name in ("train", "validation", "test")))
 
 
 def _days(table: ibis.Table, event_time: str) -> tuple[timedelta, int]:

@@ -83,7 +83,9 @@ def rollout(facts: Facts) -> Iterator[Finding]:
     room = _replayed(problem, shape)
     if room < found.whole:
         said = f"{days_of(max(room, timedelta(0)))} are replayed, a rollout takes {days_of(found.whole)}: {shown}"
-        step = "Source.history shorter, or RolloutPlan.shadow_at_least, ab_at_least (None with ab_waiver), probation shorter"
+        days = int((problem.source.history - (found.whole - room)) / _DAY)
+        shorter = f"Source.history=timedelta(days={days})" if days > 0 else "more history"
+        step = f"{shorter}, or RolloutPlan.shadow_at_least, ab_at_least (None with ab_waiver), probation shorter"
         yield Finding(Severity.SHOULD, "The replay is too short for one rollout", said, step)
     else:
         yield Finding(Severity.NOTE, f"A rollout takes {days_of(found.whole)}, {days_of(room)} are replayed", said, "")

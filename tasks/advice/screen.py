@@ -26,11 +26,11 @@ def screen(facts: Facts, findings: Sequence[Finding], *, checks: Collection[str]
             yield from _told(finding, number)
         if len(found) > _MOST[severity]:
             yield f"    and {len(found) - _MOST[severity]} more, in figures/doctor-{facts.problem.name}.json"
+    must = sum(finding.severity is Severity.MUST for finding in findings)
     wanting = {finding.check for finding in findings if finding.severity is not Severity.NOTE}
     fine = [check for check in checks if check not in wanting and check != "looked at"]
-    if fine and not facts.failed:
+    if fine and not must:  # what rests on something broken was not looked at, or says nothing
         yield from wrap(f"nothing to fix: {', '.join(fine)}", _WIDTH, subsequent_indent="  ")
-    must = sum(finding.severity is Severity.MUST for finding in findings)
     yield f"{must} to fix first" if must else f"ready for the first turn: make loop PROBLEM={facts.problem.name}"
 
 

@@ -22,9 +22,13 @@ def contract(facts: Facts) -> Iterator[Finding]:
     if found is None or not found.bad:
         return
     share = found.bad / max(found.rows, 1)
-    worst = sorted(found.rules.items(), key=lambda rule: -rule[1])
+    # A key that repeats is a finding of its own, with a step of its own.
+    rules = {rule: n for rule, n in found.rules.items() if not (facts.shape and rule.endswith(": duplicated"))}
+    if not rules:
+        return
+    worst = sorted(rules.items(), key=lambda rule: -rule[1])
     said = f"{found.bad:,} of {found.rows:,} rows ({share:.1%}) break it: " + several(f"{w} ({n:,})" for w, n in worst)
-    column = worst[0][0].split(":")[0] if worst else ""
+    column = worst[0][0].split(":")[0]
     step = f'schemas/problems/{facts.problem.name}.py, CONTRACT["{column}"]: correct the rule, or mend the rows'
     if share > limit:
         yield Finding(Severity.MUST, f"The contract refuses more than the {limit:.0%} a turn bears", said, step)
@@ -67,6 +71,11 @@ def _times(shape: Shape, framing: Framing) -> Iterator[Finding]:
 def labels(facts: Facts) -> Iterator[Finding]:
     found, framing, plan = facts.labels, facts.problem.framing, facts.problem.retraining
     if found is None:
+        return
+    if found.matured == 0:
+        said = f"no row is older than the maturity ({days_of(framing.maturity)}), so that nothing is known yet"
+        step = "wait for more rows, or lower Framing.maturity if labels come sooner"
+        yield Finding(Severity.MUST, "The table is shorter than its labels take", said, step)
         return
     if found.labelled == 0:
         said = f"0 of {found.matured:,} rows older than the maturity ({days_of(framing.maturity)}) have a label"
@@ -125,6 +134,8 @@ def delay(facts: Facts) -> Iterator[Finding]:
 
 def split(facts: Facts) -> Iterator[Finding]:
     plan, source = facts.problem.retraining, facts.problem.source
+    if facts.labels is not None and facts.labels.labelled < plan.train_rows + plan.test_rows:
+        return  # which is said already
     for parts in facts.parts:
         short = [
             f"{what} {have:,} of {needed:,}"
@@ -169,10 +180,11 @@ def leaks(facts: Facts) -> Iterator[Finding]:
 def days_of(span: timedelta) -> str:
     """A span in the unit that fits it."""
     days = span / _DAY
-    if days >= 2 or days == 1:
-        return f"{days:.3g} days" if days != 1 else "1 day"
-    hours = days * 24
-    return f"{hours:.3g} hours" if hours >= 1 else f"{hours * 60:.2g} minutes"
+    if days >= 100:
+        return f"{days:,.0f} days"
+    if days >= 1 or days <= 0:
+        return "1 day" if days == 1 else f"{max(days, 0):.3g} days"
+    return f"{days * 24:.3g} hours" if days * 24 >= 1 else f"{days * 24 * 60:.2g} minutes"
 
 
 def _days_up(span: timedelta) -> int:
