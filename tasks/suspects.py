@@ -26,7 +26,7 @@ def alone(
     for name in features:
         codes = _binned(frame[name], bins=_BINS[classes > 0])
         if classes == 0:
-            found[name] = _explained(codes, target, half)
+            found[name] = float(np.fmax(_explained(codes, target, half), _straight(frame[name], target)))
         else:
             sides = [target == k for k in (range(classes) if classes > 2 else (1,))]
             found[name] = max(_separated(codes, side.astype(float), half) for side in sides)
@@ -57,6 +57,17 @@ def _separated(codes: np.ndarray, side: np.ndarray, half: np.ndarray) -> float:
     if not 0 < judged.mean() < 1 or not 0 < side[half].mean() < 1:
         return float("nan")
     return float(roc_auc(_means(codes, side, half), judged))
+
+
+def _straight(column: pd.Series, target: np.ndarray) -> float:
+    """Share of variance that a straight line explains: a copy in another unit is one, and no bin is as fine."""
+    if not pd.api.types.is_numeric_dtype(column) or column.nunique() < 2 or target.std() == 0:
+        return float("nan")
+    known = column.notna().to_numpy()
+    x, y = column.to_numpy(dtype=float)[known], target[known]
+    if len(x) < len(target) / 2 or x.std() == 0 or y.std() == 0:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1]) ** 2
 
 
 def _explained(codes: np.ndarray, target: np.ndarray, half: np.ndarray) -> float:

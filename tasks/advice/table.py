@@ -82,7 +82,7 @@ def labels(facts: Facts) -> Iterator[Finding]:
         step = f"check Framing.target ({framing.target}), label_time ({framing.label_time}) and maturity"
         yield Finding(Severity.MUST, "No label is known", said, step)
         return
-    missing = 1 - found.labelled / max(found.matured, 1)
+    missing = (found.matured - found.labelled) / found.matured
     if missing > facts.problem.rollout.unlabelled:
         said = f"{missing:.1%} of {found.matured:,} matured rows have none, {facts.problem.rollout.unlabelled:.0%} may: the rest is a selection"
         step = "raise Framing.maturity if they come later; else find them, or raise RolloutPlan.unlabelled in writing"
