@@ -182,5 +182,5 @@ def test_the_demo_problem_is_ready_for_its_first_turn(home, capsys):
     windows.materialise(load_problem("fraud"), payments(seed=7, days=300, per_day=300))
     assert main(["doctor", "fraud"]) == 0
     said = capsys.readouterr().out
-    assert "labels of class 1 take 4.86 days" in said
+    assert "labels of class 1 take 4.86" in said
     assert said.rstrip().endswith("ready for the first turn: make loop PROBLEM=fraud")
