@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import ibis
 import pandas as pd
 
 from flows.baselines import suspected, worth_of
@@ -13,11 +14,12 @@ from schemas.framing import Framing
 from schemas.problem import Problem, UnknownProblemError, load_problem
 from schemas.rows import plain
 from schemas.settings import Settings
-from tasks import contracts, environment, splits, survey, windows
+from tasks import cleaning, contracts, counts, environment, splits, survey, windows
 from tasks.advice import CHECKS, Facts, Finding, Severity, advise, screen
-from tasks.advice.facts import Broken, Database, Parts, Suspect, Worth
+from tasks.advice.facts import Broken, Database, Labels, Parts, Suspect, Worth
 from tasks.database import unreachable
 from tasks.figures import keep
+from tasks.maturity import measured
 
 __all__ = ["doctor", "gather"]
 
@@ -82,7 +84,7 @@ def gather(problem: Problem, *, now: datetime) -> Facts:
     return replace(
         facts,
         broken=None if whole is None else Broken(whole.rows, len(whole.bad), whole.counts),
-        labels=look.at("labels", lambda: survey.labels_of(masked, problem, until=until)),
+        labels=look.at("labels", lambda: _labels(problem, masked, until=until, now=end)),
         parts=tuple(held.counted(at, when) for at, when, held in parts if held is not None),
         suspects=look.at("columns", lambda: _suspects(problem, recent)) or (),
         worth=look.at("baselines", lambda: _worth(problem, recent)),
@@ -150,8 +152,18 @@ def _held(problem: Problem, first: datetime, until: datetime, *, as_of: datetime
     start = first if reach is None else max(first, until - reach)
     checked, share = _checked(problem, start, max(start, until), as_of=as_of)
     rows = checked.valid.dropna(subset=[problem.framing.target])
+    if problem.retraining.copies == "drop":
+        rows, _ = cleaning.without_copies(rows, [name for name in rows if name != problem.framing.key])
     folds = splits.folds(problem, rows, until=until, window=window, disjoint_from=None)
     return _Held(problem.framing, rows, folds, share)
+
+
+def _labels(problem: Problem, masked: ibis.Table, *, until: datetime, now: datetime) -> Labels:
+    found = survey.labels_of(masked, problem, until=until)
+    if problem.framing.timeless:
+        return found
+    delays = measured(counts.delays_in(masked, problem.framing, now=now), problem.framing)
+    return survey.slowest_of(delays, found, maturity=problem.framing.maturity)
 
 
 def _suspects(problem: Problem, held: _Held | None) -> tuple[Suspect, ...]:

@@ -1,5 +1,7 @@
 """What does a whole table hold? Counted in its engine, whatever its size; only counts leave it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,8 +10,9 @@ import pandas as pd
 
 from schemas.problem import Problem
 from tasks.advice.facts import Labels, Shape
+from tasks.maturity import Measured
 
-__all__ = ["labels_of", "shape_of"]
+__all__ = ["labels_of", "shape_of", "slowest_of"]
 
 _MISSING, _FILLED = 0.9, 0.1  # of unlabelled and of labelled rows: a column that comes with the label
 _CLASSES = 50  # a target with more values is shown its largest
@@ -48,36 +51,40 @@ def shape_of(table: ibis.Table, problem: Problem, *, now: datetime) -> Shape:
 
 
 def labels_of(table: ibis.Table, problem: Problem, *, until: datetime) -> Labels:
-    """Labels of rows whose event lies before `until`, in a table masked as of the moment that is asked about.
-
-    Delays are those of the slowest class: where one row in a hundred is a fraud, 99 % of labels say nothing of frauds.
-    """
+    """Labels of rows whose event lies before `until`, in a table masked as of the moment that is asked about. How long
+    they took is `slowest_of`'s to say."""
     framing = problem.framing
     rows = table.filter(table[framing.event_time] < ibis.literal(until)) if not framing.timeless else table
     labelled = rows.filter(rows[framing.target].notnull())
-    delay = labelled[framing.label_time].epoch_seconds() - labelled[framing.event_time].epoch_seconds()
+    early = labelled[framing.label_time] < labelled[framing.event_time]
     classes = framing.task != "regression"
     by_class = labelled.group_by(said=labelled[framing.target].cast("string") if classes else ibis.literal("all"))
-    found = by_class.aggregate(
-        n=labelled.count(),
-        median=delay.quantile(0.5),
-        most=delay.quantile(0.99),
-        late=(delay > int(framing.maturity.total_seconds())).sum(),
-        early=(delay < 0).sum(),
-    )
+    found = by_class.aggregate(n=labelled.count(), early=early.sum())
     found = found.order_by(ibis.desc("n")).limit(_CLASSES).to_pandas()
-    timed = bool(len(found)) and not framing.timeless
     names = [str(said).removesuffix(".0") for said in found["said"]]
-    slowest = int(found["most"].astype(float).argmax()) if timed else 0
     return Labels(
         matured=int(rows.count().to_pandas()),
         labelled=int(found["n"].sum()),
         classes=dict(zip(names, map(int, found["n"]), strict=True)) if classes else {},
-        median=_seconds(found["median"][slowest]) if timed else None,
-        most=_seconds(found["most"][slowest]) if timed else None,
-        slowest=names[slowest] if timed and _differ(found["most"]) else "",
-        late=float((found["late"] / found["n"]).max()) if timed else 0.0,
-        early=int(found["early"].sum()) if timed else 0,
+        early=int(found["early"].sum()) if len(found) else 0,
+    )
+
+
+def slowest_of(measured: Sequence[Measured], labels: Labels, *, maturity: timedelta) -> Labels:
+    """`labels` with the delays of the slowest class: where one row in a hundred is a fraud, 99 % of labels say nothing of
+    frauds. A group that was not followed for long enough is taken at the longest delay it showed."""
+    if not measured:
+        return labels
+    most = {group.group: group.p99 if group.p99 == group.p99 else group.longest for group in measured}
+    slowest = max(measured, key=lambda group: (most[group.group], group.of == "class"))
+    late = [group.curve.later_than(maturity / timedelta(days=1))[1] for group in measured]
+    notably = slowest.of == "class" and most[slowest.group] > 1.1 * min(most.values())
+    return replace(
+        labels,
+        median=timedelta(days=slowest.median) if slowest.median == slowest.median else None,
+        most=timedelta(days=most[slowest.group]),
+        slowest=slowest.group if notably else "",
+        late=max((share for share in late if share == share), default=0.0),
     )
 
 
@@ -110,11 +117,6 @@ def _filled_with_label(table: ibis.Table, problem: Problem) -> tuple[str, ...]:
     )
 
 
-def _differ(delays: pd.Series) -> bool:
-    """Do classes take notably different times?"""
-    return len(delays) > 1 and float(delays.max()) > 1.1 * float(delays.min())
-
-
 def _one(aggregated: ibis.Table) -> dict[str, Any]:
     return {str(name): value for name, value in aggregated.to_pandas().iloc[0].items()}
 
@@ -122,10 +124,6 @@ def _one(aggregated: ibis.Table) -> dict[str, Any]:
 def _whole(value: Any) -> int:
     """A sum over no rows is null."""
     return 0 if pd.isna(value) else int(value)
-
-
-def _seconds(value: Any) -> timedelta | None:
-    return None if pd.isna(value) else timedelta(seconds=float(value))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -87,7 +87,7 @@ class Labels:
     classes: Mapping[str, int]  # labelled rows by class; empty for a regression
     median: timedelta | None = None  # from event to label, of the class that takes longest
     most: timedelta | None = None  # the delay that 99 % of that class's labels keep
-    slowest: str = ""  # which class that is; empty where all take about as long
+    slowest: str = ""  # which class that is ("fraud = 1"); empty where all take about as long
     late: float = 0.0  # largest share of a class's labels that came after the maturity
     early: int = 0  # labels known before their event
 

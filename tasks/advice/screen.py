@@ -49,7 +49,7 @@ def _header(facts: Facts) -> str:
     )
     found = facts.labels
     if found is not None and found.median is not None and found.most is not None:
-        whose = f" of class {found.slowest}" if found.slowest else ""
+        whose = f" of {found.slowest}" if found.slowest else ""
         said += f"; labels{whose} take {days_of(found.median)}, 99 % come within {days_of(found.most)}"
     return said
 

@@ -10,10 +10,10 @@ from tasks.advice.findings import Finding, Severity, several
 __all__ = ["contract", "days_of", "delay", "key_and_time", "labels", "leaks", "split"]
 
 _DAY = timedelta(days=1)
-_FEW = 1_000  # labels under which trees overfit what a person can write down
 _RARE = 50  # labels of the rarest class: an AUC's interval is then about .1 wide on a held-out third
 _TELLING, _SAYS_ALL = 0.95, 0.999  # of a single column: hardly honest; a copy of the target
 _GAP_DAYS = 7  # as long as a monitoring window: one of them would be empty
+_LATE = 0.01  # of the slowest class: what comes after the maturity is judged as if it would never come
 _TOO_PATIENT = 3.0  # maturity over the delay that 99 % of labels keep: every model is older than it must be
 
 
@@ -114,17 +114,20 @@ def _classes(found: Labels, framing: Framing) -> Iterator[Finding]:
 
 def delay(facts: Facts) -> Iterator[Finding]:
     found, framing = facts.labels, facts.problem.framing
-    if found is None or found.median is None or found.most is None:
+    if found is None:
         return
-    whose = f" of class {found.slowest}" if found.slowest else ""
-    measured = f"labels{whose} take {days_of(found.median)} (median), 99 % come within {days_of(found.most)}"
     if found.early:
         said = f"{found.early:,} of {found.labelled:,} labels"
         step = f"check which moment {framing.label_time} holds: what is known before the event is no label of it"
         yield Finding(Severity.MUST, "Labels are known before their event", said, step)
-    if found.late > 0.01:
-        said = f"{found.late:.1%} came after {days_of(framing.maturity)}; {measured}"
-        step = f"Framing.maturity=timedelta(days={_days_up(found.most)}): cohorts younger than that are a selection"
+    if found.most is None:
+        return
+    whose = f" of {found.slowest}" if found.slowest else ""
+    median = f" {days_of(found.median)} (median)," if found.median is not None else ""
+    measured = f"labels{whose} take{median} 99 % come within {days_of(found.most)}"
+    if found.late > _LATE:
+        said = f"{found.late:.1%} come after {days_of(framing.maturity)}; {measured}"
+        step = f"Framing.maturity=timedelta(days={_days_up(found.most)}); make labels PROBLEM={facts.problem.name} shows the curve"
         yield Finding(Severity.SHOULD, "Labels come later than the maturity says", said, step)
     elif framing.maturity > max(_TOO_PATIENT * found.most, found.most + 2 * _DAY):
         said = f"maturity {days_of(framing.maturity)}; {measured}"

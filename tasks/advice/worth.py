@@ -8,7 +8,7 @@ from schemas.expectations import LOWER_IS_BETTER
 from schemas.framing import Framing
 from schemas.risks import open_risks
 from tasks.advice.facts import Baseline, Facts, Interval3, Worth
-from tasks.advice.findings import Finding, Severity, several
+from tasks.advice.findings import Finding, Severity
 from tasks.goals import aim
 from tasks.stats import smallest_paired_difference
 
@@ -170,7 +170,8 @@ def _goal_in_sight(framing: Framing, worth: Worth, rows: int) -> Iterator[Findin
 def risks(facts: Facts) -> Iterator[Finding]:
     found = open_risks(facts.problem)
     if found:
-        said = several((f"{name}: {why}" for name, why in found.items()), most=4)
+        reasons = {why: [name for name in found if found[name] == why] for why in found.values()}
+        said = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
         step = "Risk.detector: name one that works here, or let it work"
         yield Finding(
             Severity.SHOULD, f"{len(found)} open risk{'s' if len(found) > 1 else ''}, which nothing watches", said, step

@@ -384,6 +384,8 @@ def test_annotators_labels_are_no_part_of_a_request():
         dataclasses.replace(fraud, framing=asked)
     later = fraud.framing.model_copy(update={"annotators": ("review_score",)})
     assert dataclasses.replace(fraud, framing=later).framing.annotators == ("review_score",)
+
+
 # By how much, from where, and what holds after deployment.
 
 

@@ -25,7 +25,7 @@ SHAPE = Shape(
     rows=730_000, first=NOW - 365 * DAY, last=NOW, days=365, longest_gap=DAY, future=0, no_time=0, no_key=0,
     repeated_keys=0, entities=5_000,
 )  # fmt: skip
-LABELS = Labels(700_000, 700_000, {"0": 693_000, "1": 7_000}, 5 * DAY, 12 * DAY, "1", 0.0, 0)
+LABELS = Labels(700_000, 700_000, {"0": 693_000, "1": 7_000}, 5 * DAY, 12 * DAY, "fraud = 1", 0.0, 0)
 PARTS = Parts("the newest moment", NOW, 100_000, 6_000, 200_000)
 STARTED = replace(PARTS, at="the start of the replay")
 WORTH = Worth(
