@@ -1,7 +1,7 @@
 """How is the advice told on one screen? What the table is, what to fix first, and whether the first turn can be taken."""
 
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
-from textwrap import wrap
 
 from tasks.advice.facts import Facts
 from tasks.advice.findings import Finding, Severity
@@ -15,7 +15,7 @@ _MOST = {Severity.MUST: 6, Severity.SHOULD: 6, Severity.NOTE: 5}  # two lines ea
 
 def screen(facts: Facts, findings: Sequence[Finding], *, checks: Collection[str]) -> Iterator[str]:
     """Lines: a header, the findings in order with their next steps, what is fine, and what comes next."""
-    yield from wrap(_header(facts), _WIDTH, subsequent_indent="  ")
+    yield from _wrapped(_header(facts), _WIDTH, subsequent_indent="  ")
     number = 0
     for severity in Severity:
         found = [finding for finding in findings if finding.severity is severity]
@@ -30,7 +30,7 @@ def screen(facts: Facts, findings: Sequence[Finding], *, checks: Collection[str]
     wanting = {finding.check for finding in findings if finding.severity is not Severity.NOTE}
     fine = [check for check in checks if check not in wanting and check != "looked at"]
     if fine and not must:  # what rests on something broken was not looked at, or says nothing
-        yield from wrap(f"nothing to fix: {', '.join(fine)}", _WIDTH, subsequent_indent="  ")
+        yield from _wrapped(f"nothing to fix: {', '.join(fine)}", _WIDTH, subsequent_indent="  ")
     yield f"{must} to fix first" if must else f"ready for the first turn: make loop PROBLEM={facts.problem.name}"
 
 
@@ -54,9 +54,18 @@ def _header(facts: Facts) -> str:
     return said
 
 
+def _wrapped(text: str, width: int, *, initial_indent: str = "", subsequent_indent: str = "") -> list[str]:
+    """Lines of `text`, where a number keeps its per cent."""
+    whole = text.replace(" %", "\u00a0%")
+    lines = textwrap.wrap(
+        whole, width, initial_indent=initial_indent, subsequent_indent=subsequent_indent, break_on_hyphens=False
+    )
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
 def _told(finding: Finding, number: int) -> Iterator[str]:
     said = f"{finding.what}: {finding.evidence}" if finding.evidence else finding.what
-    yield from wrap(said, _WIDTH, initial_indent=f"{number:>3} ", subsequent_indent="    ", break_on_hyphens=False)
+    yield from _wrapped(said, _WIDTH, initial_indent=f"{number:>3} ", subsequent_indent="    ")
     if finding.next_step:
         step = f"→ {finding.next_step}"
-        yield from wrap(step, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+        yield from _wrapped(step, _WIDTH, initial_indent="    ", subsequent_indent="      ")
