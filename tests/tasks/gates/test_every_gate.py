@@ -13,7 +13,7 @@ from schemas.framing import Fairness, Requirement
 from schemas.plans import PairedTest
 from schemas.verdict import Outcome, Verdict
 from tasks import gates
-from tasks.stats import Calibration
+from tasks.stats import Calibration, DelayCurve, delay_curve
 from tests.tasks.gates.made import BETTER, FAIL, PASS, WAIT, losses
 
 GOOD, EVEN, BAD, FEW = losses(0.05), losses(0.0), losses(-0.05), losses(0.05, 9)
@@ -129,6 +129,21 @@ def _decay(daily, held_out: float = 0.3) -> Verdict:
 def _requirement_live(*measured: float, days: int = 10) -> Verdict:
     wanted = Requirement(metric="roc_auc", at_least=0.5, when="after", reason="chance")
     return gates.requirement_live(wanted, {"roc_auc": measured}, days=days, at_least=10)
+
+
+def _delays(mean: int, seed: int = 1) -> DelayCurve:
+    """Delays of this mean, in days, of rows that were followed for sixty."""
+    rng = np.random.default_rng([mean, seed])
+    delay, age = rng.exponential(mean, 5_000), rng.uniform(0, 60, 5_000)
+    return delay_curve(np.minimum(delay, age), delay <= age, followed=60.0)
+
+
+def _matured(days: int) -> Verdict:
+    return gates.maturity_holds({"all": _delays(1)}, maturity=timedelta(days=days), tolerated=0.05)
+
+
+def _early(*means: int) -> Verdict:
+    return gates.early_labels({str(i): _delays(mean, seed=i) for i, mean in enumerate(means)}, _delays(1, seed=9))
 
 
 PAIRED = {"low", "gain", "high", "rows", "floor"}
@@ -280,8 +295,17 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         },
         {"low", "value", "high", "days", "at_least"},
     ),
+    "maturity_holds": (
+        {PASS: lambda: _matured(7), FAIL: lambda: _matured(1), WAIT: lambda: _matured(90)},
+        {"labelled", "maturity_days", "late", "late_low", "late_high", "almost_all_days"},
+    ),
+    "early_labels": (
+        {PASS: lambda: _early(1, 1), FAIL: lambda: _early(1, 6), WAIT: lambda: _early(1)},
+        {"gap"},
+    ),
 }
 
+_UNLABELLED = delay_curve(np.arange(1.0, 50.0), np.zeros(49, dtype=bool))
 _HOLES = [math.nan, math.inf, -math.inf]
 _EMPTY = ([], [])
 
@@ -330,6 +354,11 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     "drift": [lambda x=x: _drift(x) for x in _HOLES]
     + [lambda x=x: _drift(0.9, x) for x in _HOLES]
     + [lambda: gates.drift({}, {}, floor=0.1, rate=0.05)],
+    "maturity_holds": [
+        lambda: gates.maturity_holds({}, maturity=timedelta(days=7), tolerated=0.05),
+        lambda: gates.maturity_holds({"all": _UNLABELLED}, maturity=timedelta(days=7), tolerated=0.05),
+    ],
+    "early_labels": [lambda: gates.early_labels({}, _delays(1)), lambda: _early(1)],
     "decay": [lambda x=x: _decay([x] * 10) for x in _HOLES]
     + [lambda x=x: _decay([0.3] * 10, x) for x in _HOLES]
     + [lambda: _decay([])],
