@@ -251,8 +251,8 @@ def _of_truth(report: LabelReport) -> list[str]:
     ]
     if noise and noise.rate > _WORTH_SAYING and not noise.overlaps:
         said.append(
-            f"{noise.rate:.1%} of labels look wrong, of the rows the models are surest of {noise.surest:.1%}: accuracy ends "
-            f"near {noise.ceiling:.1%}; look at the rows ranked first, and label those anew"
+            f"{noise.rate:.1%} of labels look wrong, of the rows the models are surest of {noise.surest:.1%}: "
+            f"{noise.accuracy_ends}; look at the rows ranked first, and label those anew"
         )
     if noise and noise.outlying > _WORTH_SAYING * noise.rows:
         said.append(f"{noise.outlying:,} labels lie far off what other rows say: look at the rows ranked first")

@@ -74,9 +74,10 @@ def _noise(report: LabelReport) -> Iterator[str]:
         yield f"  label noise           ?  {report.no_noise}"
         return
     if math.isfinite(noise.rate):
+        overlap = ", so most of it is classes that overlap" if noise.overlaps else ""
         yield (
-            f"  label noise   {noise.rate:>11.2%}  at most, of {noise.rows:,} rows: accuracy ends near {noise.ceiling:.1%}; of the "
-            f"surest tenth {noise.surest:.2%}{', so it is classes that overlap' if noise.overlaps else ''}"
+            f"  label noise   {noise.rate:>11.2%}  at most, of {noise.rows:,} rows, and {noise.surest:.2%} of the surest tenth"
+            f"{overlap}: {noise.accuracy_ends}"
         )
         yield "    by class    " + ", ".join(f"{name} {rate:.1%}" for name, rate in noise.by_class.items())
     else:
@@ -103,7 +104,7 @@ def _delays(problem: Problem, report: LabelReport) -> Iterator[str]:
         bar = "".join(_BARS[_height(one, span * step / _WIDTH)] for step in range(1, _WIDTH + 1))
         figures = "".join(f"{_number(x):>8}" for x in (one.median, one.p95, one.p99))
         yield f"    {one.group[:22]:<22}{bar}{figures}{_number(one.longest):>9}"
-    yield f"  maturity {maturity:g} days: {report.maturity.outcome}, {report.maturity.reason}"
+    yield f"  maturity {maturity:g} d: {report.maturity.outcome}, {report.maturity.reason}"
 
 
 def _height(one: Measured, age: float) -> int:
