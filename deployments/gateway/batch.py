@@ -74,16 +74,12 @@ class Batch:
         everybody = not by_rival.any()
         if by_rival.any():
             assert serving.rival is not None
-            took = time.perf_counter()
-            rival.put(serving.rival(admitted, np.flatnonzero(by_rival), serving.door), np.flatnonzero(by_rival))
-            took = time.perf_counter() - took
-            self.breaker.saw_challenger(route, rival.errors[by_rival], took)
+            rival.ask(serving.rival, admitted, np.flatnonzero(by_rival), serving.door)
+            self.breaker.saw_challenger(route, rival.errors[by_rival], rival.seconds)
         # The champion answers the rest at once, and whatever the challenger failed on; the other rows it scores later.
         now = np.flatnonzero(~by_rival | rival.failed())
         if len(now):
-            champion.put(
-                serving.champion(admitted, None if everybody else now, serving.door), None if everybody else now
-            )
+            champion.ask(serving.champion, admitted, None if everybody else now, serving.door)
             if route.answers_a_share and not self.breaker.tripped(route):
                 self.breaker.saw_champion(route, champion.errors[now])
         answer = Answer(champion, rival, by_rival, serving)
@@ -153,11 +149,11 @@ class Batch:
         score, decision = plain(answer.score), plain(answer.decision)
         scores = lists(answer.score) if wide else None
         own, other = champion.columns(), rival.columns()
-        roles, versions = answer.roles, answer.versions
+        roles, versions, seconds = answer.roles, answer.versions, answer.seconds.tolist()
         start = 0
         for ask in asks:
             stop = start + len(ask.rows)
-            latency = (ended - ask.arrived) * 1e3
+            waited = began - ask.arrived
             under = OVERRIDE if ask.arm else stage
             for i in range(start, stop):
                 c, r = own[i], other[i]
@@ -182,7 +178,7 @@ class Batch:
                         r[2],
                         score[i] if not wide else None,
                         decision[i],
-                        latency,
+                        (waited + seconds[i]) * 1e3,
                         c[3],
                         r[3],
                         scores[i] if scores else None,

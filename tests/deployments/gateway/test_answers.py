@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -38,12 +39,12 @@ class Gateway:
         self.app.follower.look()
         return self.app.follower.serving
 
-    def ask(self, *keys, arm="", client_id="", values=None):
+    def ask(self, *keys, arm="", client_id="", values=None, arrived=0.0):
         """One request a key; returns the replies in that order."""
         loop = asyncio.new_event_loop()
         x = [0.5] * len(FEATURES) if values is None else values
         asks = [
-            Ask(COLUMNS, [[key, *x]], loop.create_future(), 0.0, client_id, "p" if client_id else "", arm)
+            Ask(COLUMNS, [[key, *x]], loop.create_future(), arrived, client_id, "p" if client_id else "", arm)
             for key in keys
         ]
         self.replies.clear()
@@ -71,15 +72,14 @@ class Gateway:
 class Broken:
     """A model that raises on some rows, or takes its time."""
 
-    def __init__(self, real, *, on=lambda frame: True, seconds=0.0):
-        self.real, self.on, self.seconds = real, on, seconds
+    def __init__(self, real, *, seconds=0.0, fails=None):
+        self.real, self.seconds = real, seconds
+        self.fails = not seconds if fails is None else fails
 
     def __call__(self, admitted, rows, door):
         said = self.real(admitted, rows, door)
-        if self.seconds:
-            import time
-
-            time.sleep(self.seconds)
+        time.sleep(self.seconds)
+        if not self.fails:
             return said
         return replace(
             said,
@@ -206,6 +206,31 @@ def test_a_challenger_that_takes_too_long_is_stopped_by_calls_and_not_by_rows(ho
     slow.ask(*range(100))
     slow.ask(*range(100))
     assert "over 0.001 s in a row" in slow.breaker.tripped(serving.route).reason
+
+
+def test_of_two_arms_in_one_batch_each_is_logged_with_the_time_of_its_own_answer(canary):
+    serving = canary.app.follower.serving
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival, seconds=0.2))
+    before = time.perf_counter() - 1.0
+    replies = canary.ask(*range(60), arrived=before)
+    slow, quick = (
+        [ms for (ms,) in _log(f"select latency_ms from predictions where role = '{role}'")]
+        for role in ("challenger", "champion")
+    )
+    assert min(quick) >= 1_000, "both waited for their batch"
+    assert min(slow) - max(quick) > 100
+    assert all(reply.seconds >= 1.2 for reply in replies), "what the client is told has all of the batch in it"
+
+
+def test_where_the_champion_stood_in_the_time_is_of_both(canary):
+    serving = canary.app.follower.serving
+    rival, champion = Broken(serving.rival, seconds=0.1, fails=True), Broken(serving.champion, seconds=0.1)
+    canary.worker.serving = replace(serving, rival=rival, champion=champion)
+    canary.ask(*range(60), arrived=time.perf_counter())
+    both = min(_log("select latency_ms from predictions where role = 'challenger'"))[0]
+    alone = max(_log("select latency_ms from predictions where role = 'champion'"))[0]
+    assert both > 200
+    assert both - alone > 50
 
 
 def test_errors_now_and_then_that_only_the_challenger_has_trip_it_as_well(canary):
