@@ -69,7 +69,7 @@ class Batch:
         serving, route, n = self.serving, self.serving.route, len(rows)
         began = time.perf_counter()
         told = self._told(columns, asks, rows, admitted)
-        by_rival = self._assigned(asks, told.entities, n)
+        by_rival, probability = self._assigned(asks, told.entities, n)
         champion, rival = Side(n, self.framing), Side(n, self.framing)
         everybody = not by_rival.any()
         if by_rival.any():
@@ -87,11 +87,11 @@ class Batch:
             answer.fall_back(admitted, serving)
         self.failed_champion += int(champion.failed().sum())
         self.failed_rival += int(rival.failed().sum())
-        self._log(asks, told, by_rival, champion, rival, answer, began)
+        self._log(asks, told, by_rival, probability, champion, rival, answer, began)
         self._mirror(admitted, told, by_rival, champion, answer)
 
-    def _assigned(self, asks: "list[Ask]", entities: list[str], n: int) -> np.ndarray:
-        """True where the challenger is to answer."""
+    def _assigned(self, asks: "list[Ask]", entities: list[str], n: int) -> tuple[np.ndarray, float]:
+        """True where the challenger is to answer, and the probability of it: zero once its breaker has tripped."""
         serving, route = self.serving, self.serving.route
         can = route.answers_a_share and serving.rival is not None and not self.breaker.tripped(route)
         by_rival = in_challenger_arm(entities, key=route.key, share=route.share) if can else np.zeros(n, dtype=bool)
@@ -103,7 +103,7 @@ class Batch:
                     ask.arm == "challenger" and serving.rival is not None and route.challenger is not None
                 )
             first = last
-        return by_rival
+        return by_rival, route.share if can else 0.0
 
     def _told(self, columns: tuple[str, ...], asks: "list[Ask]", rows: Sequence[Any], admitted: Admitted) -> "_Told":
         """Who asks about what, and when; where the client does not say, the request's own number and the moment stand in."""
@@ -136,6 +136,7 @@ class Batch:
         asks: "list[Ask]",
         told: "_Told",
         by_rival: np.ndarray,
+        probability: float,
         champion: Side,
         rival: Side,
         answer: Answer,
@@ -145,7 +146,6 @@ class Batch:
         wide = framing.task == "multiclass"
         ended = time.perf_counter()
         stage, beside = str(route.stage), route.rival.sha256 if route.rival else None
-        probability = route.share if route.answers_a_share and serving.rival is not None else 0.0
         score, decision = plain(answer.score), plain(answer.decision)
         scores = lists(answer.score) if wide else None
         own, other = champion.columns(), rival.columns()

@@ -185,6 +185,7 @@ def test_where_the_challenger_raises_the_champion_answers_and_a_breaker_stops_it
     assert _log("select count(*) from predictions where role = 'challenger'") == [(answered,)], (
         "nobody gets it any more"
     )
+    assert _log("select probability from predictions order by request desc limit 1") == [(0.0,)]
 
 
 def test_another_replica_and_a_restart_know_of_a_trip(canary):
