@@ -75,13 +75,16 @@ class Batch:
         if by_rival.any():
             assert serving.rival is not None
             rival.ask(serving.rival, admitted, np.flatnonzero(by_rival), serving.door)
-            self.breaker.saw_challenger(route, rival.errors[by_rival], rival.seconds)
+            drawn = by_rival & ~told.by_hand
+            if drawn.any():
+                self.breaker.saw_challenger(route, rival.errors[drawn], rival.seconds)
         # The champion answers the rest at once, and whatever the challenger failed on; the other rows it scores later.
         now = np.flatnonzero(~by_rival | rival.failed())
         if len(now):
             champion.ask(serving.champion, admitted, None if everybody else now, serving.door)
             if route.answers_a_share and not self.breaker.tripped(route):
-                self.breaker.saw_champion(route, champion.errors[now])
+                # Of the champion's own arm alone: where it stood in for the challenger, no coin fell to it.
+                self.breaker.saw_champion(route, champion.errors[~by_rival & ~told.by_hand])
         answer = Answer(champion, rival, by_rival, serving)
         if answer.missing.any():
             answer.fall_back(admitted, serving)
@@ -129,7 +132,8 @@ class Batch:
         now = time.time_ns() // 1_000
         times = admitted.times.get(framing.event_time)
         moments = [now] * len(rows) if times is None else [_micros(t) if t is not None else now for t in times]
-        return _Told(numbers, positions, keys, entities, moments)
+        by_hand = np.repeat([bool(ask.arm) for ask in asks], [len(ask.rows) for ask in asks])
+        return _Told(numbers, positions, keys, entities, moments, by_hand)
 
     def _log(
         self,
@@ -142,7 +146,7 @@ class Batch:
         answer: Answer,
         began: float,
     ) -> None:
-        route, serving, framing = self.serving.route, self.serving, self.framing
+        route, framing = self.serving.route, self.framing
         wide = framing.task == "multiclass"
         ended = time.perf_counter()
         stage, beside = str(route.stage), route.rival.sha256 if route.rival else None
@@ -206,7 +210,8 @@ class Batch:
             start = stop
 
     def _mirror(self, admitted: Admitted, told: "_Told", by_rival: np.ndarray, champion: Side, answer: Answer) -> None:
-        """What the model beside has still to score: in shadow and probation all rows, in canary the champion's pair."""
+        """What the model beside has still to score: in shadow and probation all rows, in canary the champion's pair. Rows
+        that an operator routed pair with nothing."""
         serving, route = self.serving, self.serving.route
         self.group.features.extend(_features(admitted, told, serving))
         if (
@@ -214,9 +219,9 @@ class Batch:
             and route.stage in (Stage.SHADOW, Stage.PROBATION)
             and not self.breaker.tripped(route)
         ):
-            side, rows = "rival", np.flatnonzero(~answer.asked_rival)
+            side, rows = "rival", np.flatnonzero(~answer.asked_rival & ~told.by_hand)
         elif by_rival.any():
-            side, rows = "champion", np.flatnonzero(by_rival & ~champion.asked)
+            side, rows = "champion", np.flatnonzero(by_rival & ~champion.asked & ~told.by_hand)
         elif serving.door.listed:
             side, rows = "champion", np.zeros(0, dtype=int)
         else:
@@ -233,6 +238,7 @@ class _Told:
     keys: list[str]
     entities: list[str]
     moments: list[int]
+    by_hand: np.ndarray  # True where an operator chose the arm: no evidence about anything
 
 
 def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[Any, ...]]:

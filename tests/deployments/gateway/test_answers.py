@@ -256,6 +256,38 @@ def test_errors_that_both_share_trip_nobody(home):
     assert canary.breaker.tripped(serving.route) is None
 
 
+def test_a_champion_that_stands_in_and_fails_as_well_does_not_excuse_the_challenger(home):
+    _moved(home, 1)
+    canary = Gateway(replace(PROBLEMS[NAME], serving=ServingPlan(trip_in_a_row=1_000)))
+    serving = canary.app.follower.serving
+    inside = [key for key, role in canary.roles(*range(200)).items() if role == "challenger"]
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival), champion=Broken(serving.champion))
+    canary.ask(inside[0])
+    assert canary.breaker._coin.n == 1, "one error, and it was the challenger's"
+    for key in inside[1:]:
+        canary.ask(key)
+    assert "e-value" in canary.breaker.tripped(serving.route).reason
+
+
+def test_rows_that_an_operator_routes_move_no_breaker(home):
+    shadow = Gateway(PROBLEMS[NAME])
+    serving = shadow.app.follower.serving
+    shadow.worker.serving = replace(serving, rival=Broken(serving.rival))
+    for arm in ("champion", "challenger"):
+        shadow.ask(*range(50), arm=arm)
+        shadow.beside()
+    assert shadow.breaker.tripped(serving.route) is None
+    _moved(home, 1)
+    canary = Gateway(PROBLEMS[NAME])
+    serving = canary.app.follower.serving
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival), champion=Broken(serving.champion))
+    for arm in ("champion", "challenger"):
+        canary.ask(*range(50), arm=arm)
+        canary.beside()
+    assert canary.breaker.tripped(serving.route) is None
+    assert canary.breaker._coin.n == 0
+
+
 def test_a_challenger_that_cannot_be_loaded_is_tripped_and_the_champion_serves(home):
     # Its golden rows say something else now: what was loaded is not what was registered.
     shadow = Gateway(PROBLEMS[NAME])
