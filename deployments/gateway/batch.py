@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch"]
 
+_LARGEST = 2**63 - 1  # in a column of whole numbers
 OVERRIDE = "OVERRIDE"  # the stage of rows that an operator routed: no evidence about anything
 
 
@@ -243,17 +244,21 @@ class _Told:
 
 def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[Any, ...]]:
     """Every column of the contract that was sent, in its order; null where it was not."""
-    there = {name: position for position, name in enumerate(admitted.numeric)}
     numbers = plain(admitted.numbers)
-    if admitted.numeric == serving.door.asked:
+    if admitted.numeric == serving.door.asked and not admitted.exact:
         return [(n, p, *row) for n, p, row in zip(told.numbers, told.positions, numbers, strict=True)]
-    columns: list[Sequence[Any]] = []
-    for name in serving.door.asked:
-        if name in there:
-            columns.append([row[there[name]] for row in numbers])
-        else:
-            columns.append(admitted.texts.get(name) or admitted.times.get(name) or [None] * len(numbers))
+    given: dict[str, Sequence[Any]] = {name: [row[at] for row in numbers] for at, name in enumerate(admitted.numeric)}
+    given.update(admitted.texts)
+    given.update(admitted.times)
+    given.update({name: [_kept(value) for value in values] for name, values in admitted.exact.items()})
+    unsaid = [None] * len(numbers)
+    columns = [given.get(name, unsaid) for name in serving.door.asked]
     return list(zip(told.numbers, told.positions, *columns, strict=True))
+
+
+def _kept(value: int | None) -> float | None:
+    """A whole number as the log holds it: exactly, as far as its columns reach."""
+    return value if value is None or value <= _LARGEST else float(value)
 
 
 def _counted(breaches: tuple[Breach, ...], asked: tuple[str, ...]) -> list[tuple[str, str, int]]:

@@ -6,11 +6,13 @@ import sqlite3
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from deployments import rollback
+from deployments.gateway import batch
 from deployments.gateway.__main__ import build
 from deployments.gateway.worker import Ask
 from schemas.errors import PerennialError
@@ -18,6 +20,7 @@ from schemas.plans import ServingPlan
 from schemas.problem import Problem
 from schemas.settings import Settings
 from tasks import database, journal, modelfile
+from tasks.door import Admitted
 from tasks.journal import Group
 from tests.benchmarks.serve_made import FEATURES, PROBLEMS, START, known
 from tests.deployments.gateway.running import NAME, copied, gateway, moved_on
@@ -383,6 +386,21 @@ def test_a_bad_row_fails_its_own_request_alone(canary):
     assert [(b.row, b.column, b.rule) for b in said[2].breaches] == [(0, "x19", "in_range(-10, 10)")]
     assert sorted(_log("select what, n from counts")) == [("x19: float64", 1), ("x19: in_range(-10, 10)", 1)]
     loop.close()
+
+
+def test_a_whole_number_is_logged_to_its_last_digit(canary):
+    large = [2**53 + 1, 2**63 - 1]
+    canary.ask(7, *large)
+    assert _log(f"select id from features_{NAME} order by request") == [(7,), *((n,) for n in large)]
+
+
+def test_a_whole_number_is_logged_to_its_last_digit_where_all_columns_are_numbers():
+    exact = [2**53 + 1, None, 2**64 - 1]
+    numbers = np.array([[one if one is not None else np.nan, 0.5] for one in exact], dtype=float)
+    admitted = Admitted(("n", "x"), numbers, {}, {}, [], {"n": exact})
+    told = SimpleNamespace(numbers=[1, 2, 3], positions=[0, 0, 0])
+    rows = batch._features(admitted, told, SimpleNamespace(door=SimpleNamespace(asked=("n", "x"))))
+    assert rows == [(1, 0, 2**53 + 1, 0.5), (2, 0, None, 0.5), (3, 0, 2.0**64, 0.5)], "SQLite holds 64 bits with a sign"
 
 
 def test_a_plan_that_wants_it_is_answered_through_a_graph_that_says_the_same(home):
