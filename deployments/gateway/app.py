@@ -157,7 +157,7 @@ class App:
             says = f"the body did not arrive within {_BODY_SECONDS:.0f} s."
             raise RefusedError(408, says, close=True) from None
         # PostgreSQL keeps no such text, and one row must not fail the others that are written with it.
-        if b"\\u0000" in body:
+        if b"\\u0000" in body or b"\x00" in body:
             raise RefusedError(400, "the request holds the character U+0000, which no column takes.")
         return body
 
