@@ -236,6 +236,9 @@ class Worker(threading.Thread):
                     return
         except JournalError:
             self._log_was_away = True
+        except Exception as error:
+            # Without this thread nobody is answered. The file stays, for the next time that the log comes back.
+            self.signals.failed(f"what was spilled cannot be brought back yet: {told(error)}")
         self._returning = None
 
     def _repeated(self, asks: list[Ask]) -> tuple[list[tuple[Ask, Reply]], list[Ask]]:

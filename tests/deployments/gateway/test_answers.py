@@ -371,6 +371,22 @@ def test_a_request_that_meets_a_defect_of_ours_fails_alone(canary, monkeypatch):
     assert statuses == {10: 200, 11: 200, 12: 200, 13: 500, 14: 200, 15: 200}
 
 
+def test_what_was_spilled_and_cannot_be_taken_in_is_kept_and_stops_nobody(canary, monkeypatch):
+    def write(self, group):
+        raise RuntimeError("a defect")
+
+    canary.worker.spill.add(Group(counts=[("refused", "x", 1)]))
+    with monkeypatch.context() as broken:
+        broken.setattr(type(canary.worker.journal), "write", write)
+        canary.worker._take_back()
+    assert canary.worker.spill.waiting()
+    assert b"perennial_defects_total 1.0" in canary.app.signals.text()
+    assert canary.ask(1)[0].status == 200
+    canary.worker._take_back()
+    assert not canary.worker.spill.waiting()
+    assert _log("select what, n from counts") == [("x", 1)]
+
+
 def test_a_bad_row_fails_its_own_request_alone(canary):
     good = canary.ask(1, 2)
     loop = asyncio.new_event_loop()
