@@ -249,8 +249,7 @@ class App:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.follower.stop()
-        self.worker.stop()
-        await asyncio.to_thread(self.worker.join, 10)
+        await asyncio.to_thread(self.worker.stop)
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -161,6 +161,23 @@ def test_in_shadow_nobody_gets_the_challenger_and_every_row_is_scored_by_it(home
     assert _log("select count(rival_decision) from predictions") == [(50,)]
 
 
+def test_a_gateway_that_is_ended_writes_its_last_shadow_scores(home):
+    shadow = Gateway(PROBLEMS[NAME])
+    shadow.ask(*range(50))
+    score = shadow.worker.mirror._score
+
+    def slowly(works):
+        time.sleep(0.3)  # longer than the worker waits for anything
+        score(works)
+
+    shadow.worker.mirror._score = slowly
+    shadow.worker.mirror.start()
+    shadow.worker.start()
+    shadow.worker.stop()
+    assert not shadow.worker.is_alive()
+    assert _log("select count(rival_decision) from predictions") == [(50,)]
+
+
 def test_a_shadow_that_does_not_keep_up_drops_its_own_scores_and_counts_them(home):
     problem = replace(PROBLEMS[NAME], serving=ServingPlan(shadow_rows_waiting=10))
     shadow = Gateway(problem)
