@@ -69,8 +69,9 @@ class Follower(threading.Thread):
         self._take_trips()
 
     def _newest(self) -> tuple[Route, str]:
-        """What the registry projects, and what is wrong with it. A route that the ledger contradicts is refused; and one that is older than what we
-        know was written by a turn that lost a race and came late: the tag goes back in time for a moment, we do not."""
+        """What the registry projects, and what is wrong with it. A route that the ledger contradicts is refused; and one that
+        is older than what we know was written by a turn that lost a race and came late: the tag goes back in time for a
+        moment, we do not."""
         route = registry.read_route(self.problem)
         if route is None:
             raise PerennialError("no route is projected yet: let the problem take its first turn")
@@ -142,11 +143,12 @@ class Follower(threading.Thread):
             written = journal.trips(self.problem, serving.route.rollout)
         except Exception as error:  # the log is away; the next look sees
             log.debug("trips cannot be read: %s", told(error))
-            return
-        self.breaker.remember(written)
-        unwritten = [trip for trip in self.breaker.own(serving.route) if trip.model not in {t.model for t in written}]
-        if unwritten:  # the log was away when it happened
-            self.put(Group(trips=unwritten))
+        else:
+            self.breaker.remember(written)
+            there = {trip.model for trip in written}
+            unwritten = [trip for trip in self.breaker.own(serving.route) if trip.model not in there]
+            if unwritten:  # the log was away when it happened
+                self.put(Group(trips=unwritten))
         self.signals.tripped.set(self.breaker.tripped(serving.route) is not None)
 
     def _say(self, what: str) -> None:

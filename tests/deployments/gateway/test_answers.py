@@ -216,6 +216,16 @@ def test_another_replica_and_a_restart_know_of_a_trip(canary):
     assert set(Gateway(PROBLEMS[NAME]).roles(*range(100)).values()) == {"champion"}
 
 
+def test_a_trip_shows_also_while_the_log_is_away(canary, monkeypatch):
+    serving = canary.app.follower.serving
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival))
+    canary.ask(*range(200))
+    with monkeypatch.context() as away:
+        away.delattr(journal, "trips")
+        canary.look()
+    assert b"perennial_breaker_tripped 1.0" in canary.app.signals.text()
+
+
 def test_a_challenger_that_takes_too_long_is_stopped_by_calls_and_not_by_rows(home):
     _moved(home, 1)
     problem = replace(PROBLEMS[NAME], serving=ServingPlan(slow_call=timedelta(milliseconds=1), trip_in_a_row=3))
