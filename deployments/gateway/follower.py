@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from deployments.gateway import copies
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.serving import Scorer, Serving, load_serving
 from deployments.gateway.signals import Signals
@@ -87,10 +88,13 @@ class Follower(threading.Thread):
     def _follow(self, route: Route) -> None:
         if self.serving is not None and route == self.serving.route:
             return
-        made = load_serving(self.problem, route, self.door, self.folder / "models", self._kept)
+        models, before = self.folder / "models", self.serving.route if self.serving else self._on_disk()
+        copies.name(models, route, before)
+        made = load_serving(self.problem, route, self.door, models, self._kept)
         self._remember(route)
         self.serving = made
         self.swap(made)
+        copies.sweep(models, route)
         self.signals.epoch.set(route.epoch)
         log.info("route %d: %s, champion version %s", route.epoch, route.stage, route.champion.version)
 

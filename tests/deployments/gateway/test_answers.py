@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import time
 from dataclasses import replace
@@ -329,6 +330,33 @@ def test_a_challenger_that_cannot_be_loaded_is_tripped_and_the_champion_serves(h
     assert again.app.follower.serving.rival is None
     assert "scores its golden rows another way" in again.breaker.tripped(again.app.follower.serving.route).reason
     assert again.ask(1)[0].roles == ["champion"]
+
+
+def test_copies_of_models_that_no_route_named_for_an_hour_go(home):
+    folder = home / "gateway" / NAME / "models"
+    folder.mkdir(parents=True)
+    new = f"{'c' * 64}.skops"
+    for stray in (f"{'a' * 64}.skops", f"{'a' * 64}.parquet", f".{'b' * 64}.skops.77", new):
+        (folder / stray).write_bytes(b"")
+        os.utime(folder / stray, None if stray == new else (0, 0))
+    running = Gateway(PROBLEMS[NAME])
+    route = running.app.follower.serving.route
+    both = {f"{one.sha256}.{kind}" for one in (route.champion, route.challenger) for kind in ("skops", "parquet")}
+    assert {file.name for file in folder.iterdir()} == both | {new}, "what is new may be another replica's"
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))  # named for years
+    now = moved_on(home, now=START + timedelta(days=60), fails=True)
+    assert now.challenger is None
+    running.look()
+    assert {file.name for file in folder.iterdir()} == both, "another replica may still serve the route before"
+
+
+def test_a_swap_does_not_fail_over_copies_that_cannot_go(home):
+    folder = home / "gateway" / NAME / "models"
+    no_file = folder / f"{'a' * 64}.skops"
+    no_file.mkdir(parents=True)
+    os.utime(no_file, (0, 0))
+    assert Gateway(PROBLEMS[NAME]).app.follower.serving is not None
 
 
 def test_an_altered_copy_of_the_champion_is_never_served(home):
