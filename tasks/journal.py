@@ -243,12 +243,21 @@ class _Committing:
             except sa.exc.SQLAlchemyError as failed:
                 error = failed
         if isinstance(error, sa.exc.IntegrityError):
-            assert connection is not None
-            connection.rollback()
+            self._roll_back()
             raise RepeatedIdError("another gateway answered this id meanwhile.") from None
+        if error is not None and _is_of_the_data(error):
+            self._roll_back()
+            raise error
         self._give_up()
         if isinstance(error, sa.exc.SQLAlchemyError):
             raise JournalError(_away(error)) from None
+
+    def _roll_back(self) -> None:
+        try:
+            assert self.journal._connection is not None
+            self.journal._connection.rollback()
+        except sa.exc.SQLAlchemyError:
+            self._give_up()
 
     def _give_up(self) -> None:
         connection, self.journal._connection = self.journal._connection, None
@@ -361,6 +370,13 @@ def _ensure(engine: sa.Engine, table: sa.Table) -> None:
 
 def _moment(value: datetime) -> int:
     return round(value.timestamp() * 1_000_000)
+
+
+def _is_of_the_data(error: BaseException) -> bool:
+    """Did the database, or its driver, refuse a value? Then it is there, and one row is at fault."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return isinstance(error, sa.exc.DataError)
+    return isinstance(error, sa.exc.StatementError)
 
 
 def _away(error: Exception) -> str:
