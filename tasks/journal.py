@@ -12,11 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.errors import PerennialError
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks.database import open_database
 
 __all__ = [
-    "ANSWER",
     "MIRRORED",
     "Group",
     "Journal",
@@ -29,35 +29,6 @@ __all__ = [
     "trips",
 ]
 
-# The columns of one answered row, in the order in which a gateway gives them.
-ANSWER = (
-    "problem",
-    "key",
-    "event_time",
-    "entity",
-    "rollout",
-    "epoch",
-    "stage",
-    "role",
-    "probability",
-    "champion",
-    "rival",
-    "champion_score",
-    "champion_decision",
-    "champion_error",
-    "rival_score",
-    "rival_decision",
-    "rival_error",
-    "answer_score",
-    "answer_decision",
-    "latency_ms",
-    "champion_scores",
-    "rival_scores",
-    "answer_scores",
-    "request",
-    "position",
-    "version",
-)
 # What the model beside says later about a row that was answered, and which row that is.
 MIRRORED = ("score", "decision", "error", "scores", "request", "position")
 _REPLICAS = 4096
@@ -163,10 +134,6 @@ class Journal:
         with self._committing() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def trips(self, rollout: int) -> list[Trip]:
-        with self._committing() as connection:
-            return _trips(connection, self.problem, rollout)
-
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -271,8 +238,13 @@ class _Committing:
 
 def trips(problem: Problem, rollout: int) -> list[Trip]:
     """The challengers of this rollout that a gateway's breaker took off the answers."""
+    columns = (_TRIPS.c.rollout, _TRIPS.c.model, _TRIPS.c.at, _TRIPS.c.reason)
+    query = sa.select(*columns).where(_TRIPS.c.problem == problem.name, _TRIPS.c.rollout == rollout)
     with open_database(Settings().log, "log").connect() as connection:
-        return _trips(connection, problem.name, rollout)
+        return [
+            Trip(int(number), str(model), datetime.fromtimestamp(at / 1e6, UTC), str(reason))
+            for number, model, at, reason in connection.execute(query)
+        ]
 
 
 def replayed(problem: Problem, names: Sequence[str], n: int) -> pd.DataFrame:
@@ -298,15 +270,6 @@ def refused_since(problem: Problem, since: datetime, until: datetime) -> dict[st
     )
     with open_database(Settings().log, "log").connect() as connection:
         return {str(what): int(n) for what, n in connection.execute(query)}
-
-
-def _trips(connection: sa.Connection, problem: str, rollout: int) -> list[Trip]:
-    columns = (_TRIPS.c.rollout, _TRIPS.c.model, _TRIPS.c.at, _TRIPS.c.reason)
-    query = sa.select(*columns).where(_TRIPS.c.problem == problem, _TRIPS.c.rollout == rollout)
-    return [
-        Trip(int(number), str(model), datetime.fromtimestamp(at / 1e6, UTC), str(reason))
-        for number, model, at, reason in connection.execute(query)
-    ]
 
 
 def _table(name: str, columns: Iterable[str]) -> sa.TableClause:

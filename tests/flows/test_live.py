@@ -12,12 +12,12 @@ from flows.operations import ask, revert_now
 from flows.replay import plain_turn
 from schemas.errors import PerennialError
 from schemas.problems import fraud
-from schemas.rows import State
+from schemas.rows import ANSWER, State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome
 from tasks import ledger, predictions, registry
-from tasks.journal import ANSWER, Group, Journal, Trip
+from tasks.journal import Group, Journal, Trip
 from tests.flows.test_turns import DAY, PROBLEM, newest, state, verdicts
 
 PASS, FAIL = Outcome.PASS, Outcome.FAIL

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from schemas.plans import ServingPlan
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks import archives
 from tasks.database import open_database
-from tasks.journal import ANSWER, Group, Journal, Trip
+from tasks.journal import Group, Journal, Trip
 from tasks.labels import take_in
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)

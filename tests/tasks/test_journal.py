@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks import database, journal, predictions
-from tasks.journal import ANSWER, Group, Journal, JournalError, Numbers, RepeatedIdError, Trip
+from tasks.journal import Group, Journal, JournalError, Numbers, RepeatedIdError, Trip
 from tasks.spill import Spill
 
 NOW = datetime(2024, 1, 10, tzinfo=UTC)
@@ -84,7 +85,7 @@ def test_a_trip_is_written_once_and_read_with_its_moment(log, toy):
     trip = Trip(3, "b" * 64, NOW, "errors")
     log.write(Group(trips=[trip, trip]))
     log.write(Group(trips=[dataclasses.replace(trip, reason="again")]))
-    assert journal.trips(toy, 3) == log.trips(3) == [trip]
+    assert journal.trips(toy, 3) == [trip]
     assert journal.trips(toy, 4) == []
 
 
