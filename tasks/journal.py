@@ -33,11 +33,10 @@ __all__ = [
 MIRRORED = ("score", "decision", "error", "scores", "request", "position")
 _REPLICAS = 4096
 _KINDS: dict[str, Any] = {
-    "f": sa.Float,
-    "i": sa.BigInteger,
-    "u": sa.BigInteger,
-    "b": sa.Boolean,
-    "M": sa.DateTime(timezone=True),
+    "real": sa.Float,
+    "whole": sa.BigInteger,
+    "truth": sa.Boolean,
+    "time": sa.DateTime(timezone=True),
 }
 
 
@@ -92,7 +91,7 @@ class Journal:
     """The prediction log as one gateway writes it. Used from one thread; every method commits before it returns."""
 
     def __init__(self, problem: Problem, features: Sequence[tuple[str, str]]) -> None:
-        """`features` are the columns kept with each answer, with the kind of their values: one of f, i, b, M and O."""
+        """`features` are the columns kept with each answer, with the kind of their values: real, whole, truth, time or text."""
         self.problem = problem.name
         self._features = tuple(features)
         self._engine: sa.Engine | None = None

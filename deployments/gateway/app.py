@@ -34,9 +34,8 @@ from schemas.errors import told
 from schemas.problem import Problem
 from tasks import labels
 
-__all__ = ["App", "Door"]
+__all__ = ["Access", "App"]
 
-Receive, Send = Callable[[], Awaitable[dict[str, Any]]], Callable[[dict[str, Any]], Awaitable[None]]
 _JSON, _TEXT, _HTML = b"application/json", b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _CSV = b"text/csv"
@@ -47,7 +46,7 @@ _ENCODE = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
-class Door:
+class Access:
     """Who may come in: the token, if one is configured, and whether only this machine can reach us."""
 
     token: str | None
@@ -57,8 +56,8 @@ class Door:
 class App:
     """The ASGI application of one problem's gateway."""
 
-    def __init__(self, problem: Problem, worker: Worker, follower: Follower, signals: Signals, door: Door) -> None:
-        self.problem, self.worker, self.follower, self.signals, self.door = problem, worker, follower, signals, door
+    def __init__(self, problem: Problem, worker: Worker, follower: Follower, signals: Signals, access: Access) -> None:
+        self.problem, self.worker, self.follower, self.signals, self.access = problem, worker, follower, signals, access
         self._at_most, self._columns = problem.serving.request_rows, 2 * len(problem.contract.columns)
         name = f"/v2/models/{problem.name}"
         self._get: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]] | tuple[int, bytes, bytes]]] = {
@@ -67,7 +66,7 @@ class App:
             "/health": self._alive,
             "/version": lambda: (200, installed("mlflow").encode(), _TEXT),
             "/metrics": self._metrics,
-            "/openapi.json": lambda: (200, _ENCODE(describe(problem)), _JSON),
+            "/openapi.json": lambda: (200, _ENCODE(describe(problem, follower.door)), _JSON),
             "/v2": lambda: (
                 200,
                 _ENCODE({"name": "perennial", "version": installed("perennial"), "extensions": []}),
@@ -127,13 +126,13 @@ class App:
         """Who may ask: with a token configured its bearer, elsewhere anybody, and operators' paths on loopback alone."""
         if path in _OPEN:
             return
-        token = self.door.token
+        token = self.access.token
         if token is None:
-            if path in ("/labels", "/", "/metrics") and not self.door.loopback:
+            if path in ("/labels", "/", "/metrics") and not self.access.loopback:
                 says = "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN."
                 raise RefusedError(403, says, close=True)
             return
-        if path == "/" and self.door.loopback:
+        if path == "/" and self.access.loopback:
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), token.encode()):
@@ -198,7 +197,7 @@ class App:
         arm = headers.get(b"x-perennial-arm")
         if arm is None:
             return ""
-        if self.door.token is None:
+        if self.access.token is None:
             raise RefusedError(403, "x-perennial-arm needs a gateway with a token; set PERENNIAL_GATEWAY_TOKEN.")
         if arm not in (b"champion", b"challenger"):
             raise RefusedError(400, "x-perennial-arm is champion or challenger.")

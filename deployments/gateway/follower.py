@@ -29,6 +29,7 @@ class Follower(threading.Thread):
     def __init__(
         self,
         problem: Problem,
+        door: Door,
         folder: Path,
         breaker: Breaker,
         signals: Signals,
@@ -37,9 +38,8 @@ class Follower(threading.Thread):
         beat: Callable[[], None],
     ) -> None:
         super().__init__(name="follower", daemon=True)
-        self.problem, self.folder = problem, folder
+        self.problem, self.door, self.folder = problem, door, folder
         self.breaker, self.signals, self.swap, self.put, self.beat = breaker, signals, swap, put, beat
-        self.door = Door(problem)
         self.serving: Serving | None = None
         self.says = "no route yet"  # for the status page: what is wrong, empty when nothing is
         self.confirmed = 0.0  # time.monotonic when the registry last agreed

@@ -1,19 +1,23 @@
 """How would a tool that reads OpenAPI describe this gateway? Its paths, what they take, and every answer they give."""
 
+from types import NoneType
 from typing import Any
 
 from deployments.gateway.serving import Serving
 from schemas.problem import Problem
+from tasks.compiled import Column
+from tasks.door import Door
 
 __all__ = ["describe", "model_metadata"]
 
-_KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
+_TYPES = {"real": "number", "whole": "integer", "truth": "boolean"}
+_DATATYPES = {"real": "FP64", "whole": "INT64", "truth": "BOOL"}
 
 
-def describe(problem: Problem) -> dict[str, Any]:
+def describe(problem: Problem, door: Door) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the problem's gateway."""
     ask = {"type": "object", "additionalProperties": True}
-    record = {"type": "object", "properties": {name: _column(problem, name) for name in problem.asked}}
+    record = {"type": "object", "properties": {name: _column(column) for name, column in door.columns.items()}}
     split = {
         "type": "object",
         "required": ["columns", "data"],
@@ -104,10 +108,9 @@ def describe(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _column(problem: Problem, name: str) -> dict[str, Any]:
-    column = problem.contract.columns[name]
-    kind = _KINDS.get(getattr(getattr(column.dtype, "type", None), "kind", "O"), "string")
-    return {"type": [kind, "null"] if column.nullable else kind}
+def _column(column: Column) -> dict[str, Any]:
+    kind = _TYPES.get(column.kind, "string")
+    return {"type": [kind, "null"] if NoneType in column.takes else kind}
 
 
 def _post(about: str, takes: dict[str, Any], gives: dict[str, Any]) -> dict[str, Any]:
@@ -138,9 +141,9 @@ def _get(about: str, answers: dict[str, str]) -> dict[str, Any]:
 
 def model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
     """The model as the Open Inference Protocol describes it."""
-    numbers = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}
+    columns = serving.door.columns
     inputs = [
-        {"name": name, "datatype": numbers.get(_kind(problem, name), "BYTES"), "shape": [-1]}
+        {"name": name, "datatype": _DATATYPES.get(columns[name].kind, "BYTES"), "shape": [-1]}
         for name in serving.champion.features or problem.recipe.features
     ]
     width = problem.framing.n_classes
@@ -158,7 +161,3 @@ def model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
             },
         ],
     }
-
-
-def _kind(problem: Problem, name: str) -> str:
-    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")

@@ -26,7 +26,7 @@ PASS, FAIL = Outcome.PASS, Outcome.FAIL
 @pytest.fixture
 def journal(monkeypatch):
     monkeypatch.setenv("PERENNIAL_SERVING", "gateway")
-    made = Journal(PROBLEM, (("amount", "f"),))
+    made = Journal(PROBLEM, (("amount", "real"),))
     yield made
     made.close()
 

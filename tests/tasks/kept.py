@@ -69,7 +69,7 @@ def logged(problem: Problem, rows: list[Row]) -> None:
             group.features.append((request, position, float(n), row.entity))
             if position == 0:
                 group.ids.append((f"client {base + n}", request, "payload"))
-    journal = Journal(problem, [("x", "f"), ("customer", "O")])
+    journal = Journal(problem, [("x", "real"), ("customer", "text")])
     journal.write(group)
     journal.close()
     known = [(f"k{n}", n % 2, NOW - row.days * DAY + DAY / 2) for n, row in enumerate(rows) if row.labelled]

@@ -16,7 +16,7 @@ from tasks.journal import Group, Journal, JournalError, Numbers, RepeatedIdError
 from tasks.spill import Spill
 
 NOW = datetime(2024, 1, 10, tzinfo=UTC)
-FEATURES = (("x", "f"), ("kind", "O"))
+FEATURES = (("x", "real"), ("kind", "text"))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_refusals_are_counted_by_reason(log, toy):
 
 def test_a_contract_that_grew_adds_its_column(log, home, toy):
     log.write(Group(features=[(7, 0, 0.5, "a")]))
-    grown = Journal(toy, (*FEATURES, ("more", "i")))
+    grown = Journal(toy, (*FEATURES, ("more", "whole")))
     grown.write(Group(features=[(8, 0, 0.5, "a", 3)]))
     grown.close()
     assert _sql("select request, more from features_toy") == [(7, None), (8, 3)]
