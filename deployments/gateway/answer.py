@@ -1,11 +1,9 @@
 """Which model's output goes out for each row, and who stands in where it gave none?"""
 
 import time
-from typing import Any
 
 import numpy as np
 
-from deployments.gateway.plain import lists, plain
 from deployments.gateway.serving import Scorer, Serving
 from schemas.framing import Framing
 from tasks.door import Admitted, Door
@@ -38,16 +36,6 @@ class Side:
     def failed(self) -> np.ndarray:
         """True where it was asked and gave no answer."""
         return self.asked & np.isnan(self.decision)
-
-    def columns(self) -> list[tuple[Any, ...]]:
-        """Score, decision, error and (of several classes) scores a row, as the log keeps them."""
-        n = len(self.asked)
-        if not self.asked.any():
-            return [(None, None, None, None)] * n
-        wide = self.score.ndim == 2
-        scores = lists(self.score) if wide else [None] * n
-        score = plain(self.score.max(axis=1) if wide else self.score)
-        return list(zip(score, plain(self.decision), self.errors.tolist(), scores, strict=True))
 
 
 class Answer:

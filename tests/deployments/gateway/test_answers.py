@@ -19,10 +19,12 @@ from deployments.gateway.worker import Ask
 from schemas.errors import PerennialError
 from schemas.plans import ServingPlan
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks import database, journal, modelfile
 from tasks.door import Admitted
-from tasks.journal import Group
+from tasks.journal import Group, Numbers
+from tasks.scoring import Outputs
 from tests.benchmarks.serve_made import FEATURES, PROBLEMS, START, known
 from tests.deployments.gateway.running import NAME, copied, gateway, moved_on
 
@@ -472,6 +474,28 @@ def test_a_whole_number_is_logged_to_its_last_digit_where_all_columns_are_number
     told = SimpleNamespace(numbers=[1, 2, 3], positions=[0, 0, 0])
     rows = batch._features(admitted, told, SimpleNamespace(door=SimpleNamespace(asked=("n", "x"))))
     assert rows == [(1, 0, 2**53 + 1, 0.5), (2, 0, None, 0.5), (3, 0, 2.0**64, 0.5)], "SQLite holds 64 bits with a sign"
+
+
+def test_of_several_classes_the_log_has_the_likeliests_probability_and_all_of_them(canary):
+    scores, serving = np.array([[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]]), canary.app.follower.serving
+    framing = PROBLEMS[NAME].framing.model_copy(update={"task": "multiclass", "classes": ("a", "b", "c")})
+
+    def said(admitted, rows, door):
+        return Outputs(scores, np.array([1.0, 0.0]), np.full(2, None, dtype=object))
+
+    said.served, said.features = serving.champion.served, FEATURES
+    alone = replace(serving, route=replace(serving.route, challenger=None), champion=said, rival=None, fallbacks=())
+    made = batch.Batch(replace(PROBLEMS[NAME], framing=framing), alone, canary.breaker, Numbers(1))
+    loop = asyncio.new_event_loop()
+    made.score(COLUMNS, [Ask(COLUMNS, [[key, *[0.5] * 20] for key in (1, 2)], loop.create_future(), 0.0)])
+    loop.close()
+    ((_, reply),) = made.replies
+    assert (reply.predictions, reply.decisions) == (scores.tolist(), ["b", "a"])
+    rows = [dict(zip(ANSWER, row, strict=True)) for row in made.group.answers]
+    for side in ("champion", "answer"):
+        assert [(row[f"{side}_score"], row[f"{side}_decision"]) for row in rows] == [(0.7, 1.0), (0.5, 0.0)]
+        assert [json.loads(row[f"{side}_scores"]) for row in rows] == scores.tolist()
+    assert {(row["rival_score"], row["rival_decision"], row["rival_scores"]) for row in rows} == {(None, None, None)}
 
 
 def test_a_plan_that_wants_it_is_answered_through_a_graph_that_says_the_same(home):
