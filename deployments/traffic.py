@@ -33,6 +33,8 @@ def run(name: str, *, rate: float, url: str, days: int | None = None) -> int:
     (or for `days`), and turn the crank whenever the compressed clock says so. Killed and started again, it goes on."""
     os.environ["PERENNIAL_SERVING"] = "gateway"  # our turns read the gateway's log, and score nothing themselves
     problem = load_problem(name)
+    gateway = _Gateway(url, rate, name)
+    gateway.greet()
     quiet()
     if not windows.available(problem) and problem.source.simulate is not None:
         print(f"simulating the table of {name} ...", flush=True)
@@ -44,8 +46,12 @@ def run(name: str, *, rate: float, url: str, days: int | None = None) -> int:
     state = ledger.state_of(name)
     clock = max(state.scored or start, start)
     end = min(end, clock + days * _DAY) if days else end
+    if clock >= end:
+        raise PerennialError(
+            f"the ledger of {name!r} stands at the end of its table, {end:%Y-%m-%d}: there is nothing left to send. "
+            "Give both shells a fresh home: export PERENNIAL_HOME=.perennial/traffic"
+        )
     timeline = Timeline(first, max((end - first).days, 1))
-    gateway = _Gateway(url, rate)
     seen, crank = state.sequence, _crank()
     while clock < end:
         due = next_turn(problem, ledger.state_of(name), start)
@@ -108,17 +114,22 @@ def _json(value: Any) -> Any:
 class _Gateway:
     """The gateway as a client sees it: some connections, a pace, and patience while it is away."""
 
-    def __init__(self, url: str, rate: float) -> None:
+    def __init__(self, url: str, rate: float, name: str) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise PerennialError(f"{url!r} is no address of a gateway; give one such as http://127.0.0.1:8000")
-        self.address, self.rate = (parts.hostname, parts.port or 80), rate
+        self.address, self.rate, self.name = (parts.hostname, parts.port or 80), rate, name
         self.answered = self.refused = 0
         self._threads = threading.local()
         self._lock = threading.Lock()
         token = Settings().gateway_token
         self._headers = {"content-type": "application/json"}
         self._headers |= {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+
+    def greet(self) -> None:
+        """Is anybody there? Asked at once, before the table is made and the first turn taken."""
+        if self._status("/ping") == 0:
+            raise self._nobody()
 
     @property
     def waits_for_route(self) -> bool:
@@ -184,9 +195,14 @@ class _Gateway:
             except (OSError, http.client.HTTPException):
                 self._threads.connection = None
             if time.monotonic() > deadline:
-                where = f"{self.address[0]}:{self.address[1]}"
-                raise PerennialError(f"no gateway answers at {where}. Start one: make serve PROBLEM=...")
+                raise self._nobody()
             time.sleep(0.5)
+
+    def _nobody(self) -> PerennialError:
+        where = f"{self.address[0]}:{self.address[1]}"
+        return PerennialError(
+            f"no gateway answers at {where}. Start one in another shell: make serve PROBLEM={self.name}"
+        )
 
     def _status(self, path: str) -> int:
         try:

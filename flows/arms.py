@@ -16,6 +16,7 @@ from tasks import gates, predictions, scoring
 
 __all__ = [
     "AS_CHALLENGER",
+    "assigned",
     "errors_by_arm",
     "errors_side_by_side",
     "labels_complete",
@@ -95,13 +96,21 @@ def errors_side_by_side(turn: Turn, rows: pd.DataFrame) -> Verdict:
     )
 
 
+def assigned(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that could have fallen to either arm. Where the challenger could not answer, as once a gateway's breaker has
+    tripped, all are the champion's, and say nothing about arms."""
+    return rows[rows["probability"] > 0]
+
+
 def ratio_held(turn: Turn, firsts: pd.DataFrame) -> Verdict:
+    firsts = assigned(firsts)
     in_challenger = firsts["role"] == "challenger"
     return gates.shares_held(in_challenger, firsts["probability"], alpha=turn.problem.rollout.alpha)
 
 
 def errors_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict:
     """Each request had one answerer: given an error, which arm was it, and with which probability?"""
+    rows = assigned(rows)
     challengers = rows["role"] == "challenger"
     erred = np.where(challengers, rows["rival_error"].notna(), rows["champion_error"].notna())
     firsts = rows[erred.astype(bool)].drop_duplicates("entity")
@@ -130,6 +139,7 @@ def slow_by_arm(turn: Turn, rows: pd.DataFrame) -> Verdict | None:
         return None
     plan, framing = turn.problem.rollout, turn.problem.framing
     limit = max(float(before.quantile(0.99)), framing.latency_budget.total_seconds() * 1e3)
+    rows = assigned(rows)
     firsts = rows[rows["latency_ms"] > limit].drop_duplicates("entity")
     hits = (firsts["role"] == "challenger").astype(float)
     return gates.latency_guardrail(

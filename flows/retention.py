@@ -1,6 +1,5 @@
 """What is kept of requests, for how long, and how does an entity's part of it go? The plan's retention, and erasure by hand."""
 
-import getpass
 import json
 import os
 import secrets
@@ -12,6 +11,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from flows.asking import user
 from flows.operations import ProblemName
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
@@ -64,7 +64,7 @@ def erase(problem: str, entity: str, *, reason: str, actor: str = "", now: datet
         {
             "at": moment.isoformat(),
             "problem": problem,
-            "actor": actor or _user(),
+            "actor": actor or user(),
             "reason": reason,
             "entity": sha256(f"{receipt}\n{entity}".encode()).hexdigest(),
             **asdict(erased),
@@ -107,10 +107,3 @@ def _record(line: dict[str, Any]) -> None:
         out.write(json.dumps(line) + "\n")
         out.flush()
         os.fsync(out.fileno())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

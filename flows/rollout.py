@@ -8,6 +8,7 @@ import pandas as pd
 from flows.acceptance import FEWEST_DAYS, requirements_kept
 from flows.arms import (
     AS_CHALLENGER,
+    assigned,
     errors_by_arm,
     errors_side_by_side,
     labels_complete,
@@ -130,7 +131,7 @@ def ab_test(turn: Turn) -> Decision:
         return Decision(errors if errors.outcome is Outcome.FAIL else skipped)
     assert plan.ab_at_least is not None, "a plan without an A/B stage skips it"
     mature = matured_rows(turn, Stage.AB)
-    rows = mature[mature["label"].notna()]
+    rows = assigned(mature[mature["label"].notna()])
     mine = (rows["role"] == "challenger").to_numpy()
     deadline = state.since + plan.ab_at_most + problem.framing.maturity
     enough = turn.now - state.since >= plan.ab_at_least

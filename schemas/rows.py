@@ -11,7 +11,49 @@ from schemas.plans import Promotion, Reason
 from schemas.stage import Stage
 from schemas.verdict import Verdict
 
-__all__ = ["Approval", "Entry", "Model", "Request", "State", "canonical", "chained", "facts_of", "plain", "state_from"]
+__all__ = [
+    "ANSWER",
+    "SCORED",
+    "Approval",
+    "Entry",
+    "Model",
+    "Request",
+    "State",
+    "canonical",
+    "chained",
+    "facts_of",
+    "plain",
+    "state_from",
+]
+
+# One row of the prediction log, whoever answered it.
+SCORED = (
+    "problem",
+    "key",
+    "event_time",
+    "entity",
+    "rollout",
+    "epoch",
+    "stage",
+    "role",
+    "probability",
+    "champion",
+    "rival",
+    "champion_score",
+    "champion_decision",
+    "champion_error",
+    "rival_score",
+    "rival_decision",
+    "rival_error",
+    "answer_score",
+    "answer_decision",
+    "latency_ms",
+    "champion_scores",
+    "rival_scores",
+    "answer_scores",
+)
+# And what a gateway's rows have besides, in the order in which it gives them.
+ANSWER = (*SCORED, "request", "position", "version")
 
 Kind = Literal["turn", "request", "adopt", "rules", "approval"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from schemas.framing import Framing
 from tasks.scoring import Scores, score
 
-__all__ = ["fast_path"]
+__all__ = ["Shell", "fast_path", "innermost"]
 
 Ask = Callable[[np.ndarray], np.ndarray]
 
@@ -24,7 +24,7 @@ def fast_path(model: Any, framing: Framing, golden: pd.DataFrame) -> Callable[[n
     ask = _unwrapped(model, "predict" if framing.task == "regression" else "predict_proba", names)
     if ask is None:
         return None
-    shell = _Shell(model, ask)
+    shell = Shell(model, ask)
 
     def fast(matrix: np.ndarray) -> Scores:
         return score(shell, matrix, framing)
@@ -32,7 +32,7 @@ def fast_path(model: Any, framing: Framing, golden: pd.DataFrame) -> Callable[[n
     return fast if _same(model, fast, golden[names], framing) else None
 
 
-class _Shell:
+class Shell:
     """What `score` sees of a model that is asked with arrays: no names of features, and the rest as it is."""
 
     def __init__(self, model: Any, ask: Ask) -> None:
@@ -43,11 +43,16 @@ class _Shell:
             self.classes_ = model.classes_
 
 
-def _unwrapped(model: Any, method: str, names: Sequence[str]) -> Ask | None:
-    """The fitted estimator inside, asked without the names that the layers around it look up."""
+def innermost(model: Any) -> Any:
+    """The fitted estimator inside what carries a threshold or a calibration."""
     while hasattr(model, "estimator") or hasattr(model, "estimator_"):
         model = getattr(model, "estimator_", None) or model.estimator
-    steps = getattr(model, "steps", None)
+    return model
+
+
+def _unwrapped(model: Any, method: str, names: Sequence[str]) -> Ask | None:
+    """The fitted estimator inside, asked without the names that the layers around it look up."""
+    steps = getattr(innermost(model), "steps", None)
     if not steps:
         return None
     prepare = [_prepared(step, names) for _, step in steps[:-1]]

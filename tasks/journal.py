@@ -12,12 +12,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.errors import PerennialError
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks.database import open_database
+from tasks.journal_tables import (
+    ANSWERS,
+    COUNTS,
+    GATEWAYS,
+    IDS,
+    MIRRORED,
+    TRIPS,
+    driver_sql,
+    ensure,
+    features_table,
+    mirroring,
+)
 
 __all__ = [
-    "ANSWER",
-    "MIRRORED",
     "Group",
     "Journal",
     "JournalError",
@@ -29,45 +40,7 @@ __all__ = [
     "trips",
 ]
 
-# The columns of one answered row, in the order in which a gateway gives them.
-ANSWER = (
-    "problem",
-    "key",
-    "event_time",
-    "entity",
-    "rollout",
-    "epoch",
-    "stage",
-    "role",
-    "probability",
-    "champion",
-    "rival",
-    "champion_score",
-    "champion_decision",
-    "champion_error",
-    "rival_score",
-    "rival_decision",
-    "rival_error",
-    "answer_score",
-    "answer_decision",
-    "latency_ms",
-    "champion_scores",
-    "rival_scores",
-    "answer_scores",
-    "request",
-    "position",
-    "version",
-)
-# What the model beside says later about a row that was answered, and which row that is.
-MIRRORED = ("score", "decision", "error", "scores", "request", "position")
 _REPLICAS = 4096
-_KINDS: dict[str, Any] = {
-    "f": sa.Float,
-    "i": sa.BigInteger,
-    "u": sa.BigInteger,
-    "b": sa.Boolean,
-    "M": sa.DateTime(timezone=True),
-}
 
 
 class JournalError(PerennialError):
@@ -121,7 +94,7 @@ class Journal:
     """The prediction log as one gateway writes it. Used from one thread; every method commits before it returns."""
 
     def __init__(self, problem: Problem, features: Sequence[tuple[str, str]]) -> None:
-        """`features` are the columns kept with each answer, with the kind of their values: one of f, i, b, M and O."""
+        """`features` are the columns kept with each answer, with the kind of their values: real, whole, truth, time or text."""
         self.problem = problem.name
         self._features = tuple(features)
         self._engine: sa.Engine | None = None
@@ -131,7 +104,7 @@ class Journal:
         """This gateway's number, by which its requests differ from those of every other replica."""
         row = {"problem": self.problem, "started": _moment(started)}
         with self._committing() as connection:
-            return int(connection.execute(sa.insert(_GATEWAYS), row).inserted_primary_key[0])  # type: ignore[index]
+            return int(connection.execute(sa.insert(GATEWAYS), row).inserted_primary_key[0])  # type: ignore[index]
 
     def write(self, group: Group) -> None:
         """Make all of it durable. RepeatedIdError: another replica has answered one of the ids; nothing was written."""
@@ -151,21 +124,17 @@ class Journal:
         wanted = list(client_ids)
         if not wanted:
             return {}
-        query = sa.select(_IDS.c.client_id, _IDS.c.request, _IDS.c.payload).where(
-            _IDS.c.problem == self.problem, _IDS.c.client_id.in_(wanted)
+        query = sa.select(IDS.c.client_id, IDS.c.request, IDS.c.payload).where(
+            IDS.c.problem == self.problem, IDS.c.client_id.in_(wanted)
         )
         with self._committing() as connection:
             return {str(row[0]): (int(row[1]), str(row[2])) for row in connection.execute(query)}
 
     def answered(self, request: int) -> list[dict[str, Any]]:
         """The rows of one request as they were answered, by position."""
-        query = sa.select(*_ANSWERS.c).where(_ANSWERS.c.request == request).order_by(_ANSWERS.c.position)
+        query = sa.select(*ANSWERS.c).where(ANSWERS.c.request == request).order_by(ANSWERS.c.position)
         with self._committing() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
-
-    def trips(self, rollout: int) -> list[Trip]:
-        with self._committing() as connection:
-            return _trips(connection, self.problem, rollout)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -185,8 +154,8 @@ class Journal:
         return self._connection
 
     def _prepare(self, engine: sa.Engine) -> None:
-        table = _features_table(self.problem, self._features)
-        _ensure(engine, table)
+        table = features_table(self.problem, self._features)
+        ensure(engine, table)
         dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
         conflict = ["problem", "key", "request", "position"]
 
@@ -194,19 +163,19 @@ class Journal:
             statement = dialect.insert(table).values({name: sa.bindparam(name) for name in names})
             return (statement.on_conflict_do_nothing(index_elements=list(keep)) if keep else statement), tuple(names)
 
-        self._put_answers = put(_ANSWERS, ANSWER, conflict)
+        self._put_answers = put(ANSWERS, ANSWER, conflict)
         names = ("request", "position", *(name for name, _ in self._features))
         self._put_features = put(table, names, ("request", "position"))
-        self._put_ids = put(_IDS, ("problem", "client_id", "request", "payload"))
-        self._put_counts = put(_COUNTS, ("problem", "at", "kind", "what", "n"))
-        self._put_trips = put(_TRIPS, ("problem", "rollout", "model", "at", "reason"), ("problem", "rollout", "model"))
+        self._put_ids = put(IDS, ("problem", "client_id", "request", "payload"))
+        self._put_counts = put(COUNTS, ("problem", "at", "kind", "what", "n"))
+        self._put_trips = put(TRIPS, ("problem", "rollout", "model", "at", "reason"), ("problem", "rollout", "model"))
         self._mirror = {
-            side: (_mirror(side), tuple(f"new_{name}" for name in MIRRORED)) for side in ("champion", "rival")
+            side: (mirroring(side), tuple(f"new_{name}" for name in MIRRORED)) for side in ("champion", "rival")
         }
         if dialect is sqlite:  # driver SQL with tuples costs a third of what named parameters do
             for name in ("_put_answers", "_put_features", "_put_ids", "_put_counts", "_put_trips"):
-                setattr(self, name, _driver_sql(getattr(self, name), engine))
-            self._mirror = {side: _driver_sql(said, engine) for side, said in self._mirror.items()}
+                setattr(self, name, driver_sql(getattr(self, name), engine))
+            self._mirror = {side: driver_sql(said, engine) for side, said in self._mirror.items()}
 
     def _many(
         self, connection: sa.Connection, statement: tuple[Any, tuple[str, ...]], rows: list[tuple[Any, ...]]
@@ -243,12 +212,21 @@ class _Committing:
             except sa.exc.SQLAlchemyError as failed:
                 error = failed
         if isinstance(error, sa.exc.IntegrityError):
-            assert connection is not None
-            connection.rollback()
+            self._roll_back()
             raise RepeatedIdError("another gateway answered this id meanwhile.") from None
+        if error is not None and _is_of_the_data(error):
+            self._roll_back()
+            raise error
         self._give_up()
         if isinstance(error, sa.exc.SQLAlchemyError):
             raise JournalError(_away(error)) from None
+
+    def _roll_back(self) -> None:
+        try:
+            assert self.journal._connection is not None
+            self.journal._connection.rollback()
+        except sa.exc.SQLAlchemyError:
+            self._give_up()
 
     def _give_up(self) -> None:
         connection, self.journal._connection = self.journal._connection, None
@@ -262,8 +240,13 @@ class _Committing:
 
 def trips(problem: Problem, rollout: int) -> list[Trip]:
     """The challengers of this rollout that a gateway's breaker took off the answers."""
+    columns = (TRIPS.c.rollout, TRIPS.c.model, TRIPS.c.at, TRIPS.c.reason)
+    query = sa.select(*columns).where(TRIPS.c.problem == problem.name, TRIPS.c.rollout == rollout)
     with open_database(Settings().log, "log").connect() as connection:
-        return _trips(connection, problem.name, rollout)
+        return [
+            Trip(int(number), str(model), datetime.fromtimestamp(at / 1e6, UTC), str(reason))
+            for number, model, at, reason in connection.execute(query)
+        ]
 
 
 def replayed(problem: Problem, names: Sequence[str], n: int) -> pd.DataFrame:
@@ -278,89 +261,28 @@ def replayed(problem: Problem, names: Sequence[str], n: int) -> pd.DataFrame:
 def refused_since(problem: Problem, since: datetime, until: datetime) -> dict[str, int]:
     """Rows that gateways refused at the door, by reason."""
     query = (
-        sa.select(_COUNTS.c.what, sa.func.sum(_COUNTS.c.n))
+        sa.select(COUNTS.c.what, sa.func.sum(COUNTS.c.n))
         .where(
-            _COUNTS.c.problem == problem.name,
-            _COUNTS.c.kind == "refused",
-            _COUNTS.c.at >= _moment(since),
-            _COUNTS.c.at < _moment(until),
+            COUNTS.c.problem == problem.name,
+            COUNTS.c.kind == "refused",
+            COUNTS.c.at >= _moment(since),
+            COUNTS.c.at < _moment(until),
         )
-        .group_by(_COUNTS.c.what)
+        .group_by(COUNTS.c.what)
     )
     with open_database(Settings().log, "log").connect() as connection:
         return {str(what): int(n) for what, n in connection.execute(query)}
 
 
-def _trips(connection: sa.Connection, problem: str, rollout: int) -> list[Trip]:
-    columns = (_TRIPS.c.rollout, _TRIPS.c.model, _TRIPS.c.at, _TRIPS.c.reason)
-    query = sa.select(*columns).where(_TRIPS.c.problem == problem, _TRIPS.c.rollout == rollout)
-    return [
-        Trip(int(number), str(model), datetime.fromtimestamp(at / 1e6, UTC), str(reason))
-        for number, model, at, reason in connection.execute(query)
-    ]
-
-
-def _table(name: str, columns: Iterable[str]) -> sa.TableClause:
-    return sa.table(name, *(sa.column(column) for column in columns))
-
-
-_ANSWERS = _table("predictions", ANSWER)
-_IDS = _table("client_ids", ("problem", "client_id", "request", "payload"))
-_TRIPS = _table("trips", ("problem", "rollout", "model", "at", "reason"))
-_COUNTS = _table("counts", ("problem", "at", "kind", "what", "n"))
-_GATEWAYS = sa.Table(
-    "gateways",
-    sa.MetaData(),
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("problem", sa.String(100)),
-    sa.Column("started", sa.BigInteger),
-)
-
-
-def _mirror(side: str) -> Any:
-    """Only where nothing was said yet: a row keeps what it was decided by."""
-    values: dict[str, Any] = {
-        f"{side}_{name}": sa.bindparam(f"new_{name}") for name in ("score", "decision", "error", "scores")
-    }
-    rows = _ANSWERS.c.request == sa.bindparam("new_request"), _ANSWERS.c.position == sa.bindparam("new_position")
-    unsaid = _ANSWERS.c[f"{side}_decision"].is_(None), _ANSWERS.c[f"{side}_error"].is_(None)
-    return sa.update(_ANSWERS).where(*rows, *unsaid, sa.text("predictions.request > 0")).values(values)
-
-
-def _driver_sql(statement: tuple[Any, tuple[str, ...]], engine: sa.Engine) -> tuple[str, tuple[str, ...]]:
-    """The statement as the driver reads it, with its parameters in the order of the names given."""
-    made, names = statement
-    compiled = made.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
-    assert compiled.positiontup is not None
-    assert tuple(compiled.positiontup[: len(names)]) == names, "parameters stand in another order than they are given"
-    return str(compiled), names
-
-
-def _features_table(problem: str, features: Sequence[tuple[str, str]]) -> sa.Table:
-    kept: list[sa.Column[Any]] = [sa.Column(name, _KINDS.get(kind, sa.Text), nullable=True) for name, kind in features]
-    return sa.Table(
-        f"features_{problem}",
-        sa.MetaData(),
-        sa.Column("request", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-        *kept,
-    )
-
-
-def _ensure(engine: sa.Engine, table: sa.Table) -> None:
-    """The table with a column for each feature: a contract that grew adds its own, and none is taken away."""
-    table.create(engine, checkfirst=True)
-    there = {column["name"] for column in sa.inspect(engine).get_columns(table.name)}
-    with engine.begin() as connection:
-        for column in table.columns:
-            if column.name not in there:
-                quoted = engine.dialect.identifier_preparer.quote(column.name)
-                kind = column.type.compile(engine.dialect)
-                connection.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN {quoted} {kind}')
-
-
 def _moment(value: datetime) -> int:
     return round(value.timestamp() * 1_000_000)
+
+
+def _is_of_the_data(error: BaseException) -> bool:
+    """Did the database, or its driver, refuse a value? Then it is there, and one row is at fault."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return isinstance(error, sa.exc.DataError)
+    return isinstance(error, sa.exc.StatementError)
 
 
 def _away(error: Exception) -> str:

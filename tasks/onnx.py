@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.framing import Framing
+from tasks.fastpath import Shell, innermost
 from tasks.scoring import Scores, score
 
 __all__ = ["onnx_path"]
@@ -25,8 +26,8 @@ def onnx_path(model: Any, framing: Framing, replayed: pd.DataFrame) -> Callable[
     if framing.task == "multiclass" or replayed.empty or not names:
         return None
     try:
-        ask = _session(_estimator(model), names, classes=framing.task == "binary")
-        shell = _Shell(model, ask)
+        ask = _session(innermost(model), names, classes=framing.task == "binary")
+        shell = Shell(model, ask)
 
         def fast(matrix: np.ndarray) -> Scores:
             return score(shell, matrix, framing)
@@ -42,22 +43,6 @@ def onnx_path(model: Any, framing: Framing, replayed: pd.DataFrame) -> Callable[
         log.warning("no ONNX graph is used: it differs on %d of %d replayed rows", differing, len(replayed))
         return None
     return fast
-
-
-class _Shell:
-    """What `score` sees: the graph's answers, and the model's own threshold."""
-
-    def __init__(self, model: Any, ask: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.predict = self.predict_proba = ask
-        if hasattr(model, "threshold"):
-            self.threshold = model.threshold
-
-
-def _estimator(model: Any) -> Any:
-    """Inside what carries the threshold."""
-    while hasattr(model, "estimator") or hasattr(model, "estimator_"):
-        model = getattr(model, "estimator_", None) or model.estimator
-    return model
 
 
 def _session(model: Any, names: Sequence[str], *, classes: bool) -> Callable[[np.ndarray], np.ndarray]:

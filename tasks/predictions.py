@@ -10,38 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.problem import Problem
-from schemas.rows import State
+from schemas.rows import SCORED, State
 from schemas.settings import Settings
 from tasks.database import open_database
 from tasks.scoring import Answers, class_indices
 
 __all__ = ["answered", "cohort", "log", "log_labels", "served"]
 
-_COLUMNS = [
-    "problem",
-    "key",
-    "event_time",
-    "entity",
-    "rollout",
-    "epoch",
-    "stage",
-    "role",
-    "probability",
-    "champion",
-    "rival",
-    "champion_score",
-    "champion_decision",
-    "champion_error",
-    "rival_score",
-    "rival_decision",
-    "rival_error",
-    "answer_score",
-    "answer_decision",
-    "latency_ms",
-    "champion_scores",
-    "rival_scores",
-    "answer_scores",
-]
 # What verdicts are made of; the rest is for people.
 _JUDGED = [
     "key",
@@ -60,7 +35,7 @@ _JUDGED = [
     "rival_error",
     "latency_ms",
 ]
-_PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in (*_COLUMNS, "request")))
+_PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in (*SCORED, "request")))
 _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
 
 
@@ -94,7 +69,7 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
         "rival_scores": _lists(answers.rival.score) if answers.rival else none,
         "answer_scores": _lists(answers.score),
     }
-    rows = [dict(zip(_COLUMNS, values, strict=True)) for values in zip(*(columns[c] for c in _COLUMNS), strict=True)]
+    rows = [dict(zip(SCORED, values, strict=True)) for values in zip(*(columns[c] for c in SCORED), strict=True)]
     return _insert(_PREDICTIONS, rows)
 
 

@@ -106,21 +106,21 @@ def _after(loop: asyncio.AbstractEventLoop, turns: int, act: Callable[[], None])
 
 def build(problem: Problem, *, loopback: bool) -> Any:
     """The application with its threads, none of them started yet."""
-    from deployments.gateway.app import App, Door
+    from deployments.gateway.app import Access, App
     from deployments.gateway.breaker import Breaker
     from deployments.gateway.follower import Follower
     from deployments.gateway.signals import Signals
     from deployments.gateway.worker import Worker
-    from tasks.door import Door as Contract
+    from tasks.door import Door
     from tasks.journal import Group, Journal, Numbers
     from tasks.spill import Spill
 
     settings, signals = Settings(), Signals(problem.name)
     folder = settings.root / "gateway" / problem.name
-    contract = Contract(problem)
-    for what in contract.listed:
+    door = Door(problem)
+    for what in door.listed:
         log.warning("%s: checked beside the answer, and not at the door: %s", problem.name, what)
-    journal = Journal(problem, [(name, _kind(problem, name)) for name in contract.asked])
+    journal = Journal(problem, [(name, door.columns[name].kind) for name in door.asked])
     numbers = Numbers(_registered(journal))
 
     def on_trip(trip: "Trip") -> None:
@@ -134,9 +134,9 @@ def build(problem: Problem, *, loopback: bool) -> Any:
     def swap(serving: Any) -> None:
         worker.serving = serving
 
-    follower = Follower(problem, folder, breaker, signals, swap, worker.queue.put, worker.nudge)
+    follower = Follower(problem, door, folder, breaker, signals, swap, worker.queue.put, worker.nudge)
     token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
-    return App(problem, worker, follower, signals, Door(token, loopback))
+    return App(problem, worker, follower, signals, Access(token, loopback))
 
 
 def _registered(journal: Any) -> int:
@@ -171,10 +171,6 @@ def emit(problem: Problem, trip: "Trip") -> None:
         urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
     except OSError as error:
         log.warning("the trip could not be told to Prefect (%s); the next turn reads it", told(error))
-
-
-def _kind(problem: Problem, name: str) -> str:
-    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,14 +1,12 @@
 """Which model's output goes out for each row, and who stands in where it gave none?"""
 
-from typing import Any
+import time
 
 import numpy as np
 
-from deployments.gateway.plain import lists, plain
 from deployments.gateway.serving import Scorer, Serving
 from schemas.framing import Framing
-from tasks.door import Admitted
-from tasks.scoring import Outputs
+from tasks.door import Admitted, Door
 
 __all__ = ["Answer", "Side"]
 
@@ -21,8 +19,13 @@ class Side:
         self.score, self.decision = np.full(shape, np.nan), np.full(n, np.nan)
         self.errors = np.full(n, None, dtype=object)
         self.asked = np.zeros(n, dtype=bool)
+        self.seconds = 0.0  # that the call took
 
-    def put(self, said: Outputs, rows: np.ndarray | None) -> None:
+    def ask(self, scorer: Scorer, admitted: Admitted, rows: np.ndarray | None, door: Door) -> None:
+        """Score `rows` (positions; None: all), and time it."""
+        began = time.perf_counter()
+        said = scorer(admitted, rows, door)
+        self.seconds = time.perf_counter() - began
         if rows is None:
             self.score, self.decision, self.errors = said.score, said.decision, said.errors
             self.asked = np.ones(len(self.asked), dtype=bool)
@@ -33,16 +36,6 @@ class Side:
     def failed(self) -> np.ndarray:
         """True where it was asked and gave no answer."""
         return self.asked & np.isnan(self.decision)
-
-    def columns(self) -> list[tuple[Any, ...]]:
-        """Score, decision, error and (of several classes) scores a row, as the log keeps them."""
-        n = len(self.asked)
-        if not self.asked.any():
-            return [(None, None, None, None)] * n
-        wide = self.score.ndim == 2
-        scores = lists(self.score) if wide else [None] * n
-        score = plain(self.score.max(axis=1) if wide else self.score)
-        return list(zip(score, plain(self.decision), self.errors.tolist(), scores, strict=True))
 
 
 class Answer:
@@ -58,6 +51,8 @@ class Answer:
         else:
             self.score, self.decision = champion.score, champion.decision
         self.missing = np.isnan(self.decision)
+        # What each row's answer cost: of the two arms in one batch, neither is charged with the other's call.
+        self.seconds = champion.asked * champion.seconds + rival.asked * rival.seconds
         own = serving.champion.served.version
         self.roles, self.versions = ["champion"] * n, [own] * n
         if use.any():
@@ -72,7 +67,9 @@ class Answer:
             rows = np.flatnonzero(self.missing)
             if not len(rows):
                 return
+            began = time.perf_counter()
             said = scorer(admitted, rows, serving.door)
+            self.seconds[rows] += time.perf_counter() - began
             good = np.isfinite(said.decision)
             self.score[rows[good]], self.decision[rows[good]] = said.score[good], said.decision[good]
             for i in rows[good]:

@@ -11,11 +11,18 @@ from hashlib import blake2b
 from importlib.metadata import version as installed
 from typing import Any
 
-import msgspec
-
 from deployments.gateway import page
 from deployments.gateway.follower import Follower
-from deployments.gateway.http import RefusedError, read_whole
+from deployments.gateway.http import (
+    ENCODE,
+    JSON,
+    RefusedError,
+    Response,
+    about,
+    failure,
+    read_whole,
+    refusal,
+)
 from deployments.gateway.openapi import describe, model_metadata
 from deployments.gateway.protocol import (
     Asked,
@@ -34,20 +41,17 @@ from schemas.errors import told
 from schemas.problem import Problem
 from tasks import labels
 
-__all__ = ["App", "Door"]
+__all__ = ["Access", "App"]
 
-Receive, Send = Callable[[], Awaitable[dict[str, Any]]], Callable[[dict[str, Any]], Awaitable[None]]
-_JSON, _TEXT, _HTML = b"application/json", b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
+_TEXT, _HTML = b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _CSV = b"text/csv"
 _BODY_SECONDS = 30.0
-_SHOWN = 20  # breaches that one answer names
 _OPEN = ("/ping", "/health", "/version", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json")
-_ENCODE = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
-class Door:
+class Access:
     """Who may come in: the token, if one is configured, and whether only this machine can reach us."""
 
     token: str | None
@@ -57,8 +61,8 @@ class Door:
 class App:
     """The ASGI application of one problem's gateway."""
 
-    def __init__(self, problem: Problem, worker: Worker, follower: Follower, signals: Signals, door: Door) -> None:
-        self.problem, self.worker, self.follower, self.signals, self.door = problem, worker, follower, signals, door
+    def __init__(self, problem: Problem, worker: Worker, follower: Follower, signals: Signals, access: Access) -> None:
+        self.problem, self.worker, self.follower, self.signals, self.access = problem, worker, follower, signals, access
         self._at_most, self._columns = problem.serving.request_rows, 2 * len(problem.contract.columns)
         name = f"/v2/models/{problem.name}"
         self._get: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]] | tuple[int, bytes, bytes]]] = {
@@ -67,18 +71,18 @@ class App:
             "/health": self._alive,
             "/version": lambda: (200, installed("mlflow").encode(), _TEXT),
             "/metrics": self._metrics,
-            "/openapi.json": lambda: (200, _ENCODE(describe(problem)), _JSON),
+            "/openapi.json": lambda: (200, ENCODE(describe(problem, follower.door)), JSON),
             "/v2": lambda: (
                 200,
-                _ENCODE({"name": "perennial", "version": installed("perennial"), "extensions": []}),
-                _JSON,
+                ENCODE({"name": "perennial", "version": installed("perennial"), "extensions": []}),
+                JSON,
             ),
-            "/v2/health/live": lambda: (200, b'{"live":true}', _JSON),
+            "/v2/health/live": lambda: (200, b'{"live":true}', JSON),
             "/v2/health/ready": self._ready,
             name: self._metadata,
             f"{name}/ready": self._ready,
         }
-        self._post: dict[str, Callable[[dict[bytes, bytes], bytes], Awaitable[_Answer]]] = {
+        self._post: dict[str, Callable[[dict[bytes, bytes], bytes], Awaitable[Response]]] = {
             "/invocations": self._invocations,
             f"{name}/infer": self._infer,
             "/labels": self._labels,
@@ -93,18 +97,18 @@ class App:
         try:
             answer = await self._answer(scope, receive)
         except RefusedError as error:
-            answer = _error(error.status, str(error), error.headers)
+            answer = failure(error.status, str(error), error.headers)
         except MalformedError as error:
-            answer = _error(error.status, str(error))
+            answer = failure(error.status, str(error))
         except Exception as error:  # a defect of ours: said in the log, and not to the client
             self.signals.failed(told(error))
-            answer = _error(500, "the gateway itself failed on this request; its log says how.")
+            answer = failure(500, "the gateway itself failed on this request; its log says how.")
         self.signals.answered(answer.status)
         headers = [(b"content-type", answer.kind), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    async def _answer(self, scope: dict[str, Any], receive: Any) -> "_Answer":
+    async def _answer(self, scope: dict[str, Any], receive: Any) -> Response:
         path, method = scope["path"], scope["method"]
         post = self._post.get(path)
         if post is not None and method == "POST":
@@ -116,24 +120,24 @@ class App:
             self._admit(path, dict(scope["headers"]))
             said = get()
             status, body, kind = await said if asyncio.iscoroutine(said) else said  # type: ignore[misc]
-            return _Answer(status, body, kind)
+            return Response(status, body, kind)
         if post is None and get is None:
             known = ", ".join(sorted([*self._get, *self._post]))
-            return _error(404, f"there is nothing at this path; there is {known}.")
+            return failure(404, f"there is nothing at this path; there is {known}.")
         allowed = "POST" if post is not None else "GET, HEAD"
-        return _error(405, f"this path takes {allowed}.", [(b"allow", allowed.encode())])
+        return failure(405, f"this path takes {allowed}.", [(b"allow", allowed.encode())])
 
     def _admit(self, path: str, headers: dict[bytes, bytes]) -> None:
         """Who may ask: with a token configured its bearer, elsewhere anybody, and operators' paths on loopback alone."""
         if path in _OPEN:
             return
-        token = self.door.token
+        token = self.access.token
         if token is None:
-            if path in ("/labels", "/", "/metrics") and not self.door.loopback:
+            if path in ("/labels", "/", "/metrics") and not self.access.loopback:
                 says = "without a token this path answers on loopback only; set PERENNIAL_GATEWAY_TOKEN."
                 raise RefusedError(403, says, close=True)
             return
-        if path == "/" and self.door.loopback:
+        if path == "/" and self.access.loopback:
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), token.encode()):
@@ -143,7 +147,7 @@ class App:
     async def _body(self, headers: dict[bytes, bytes], receive: Any, *, csv: bool) -> bytes:
         limit = self.problem.serving.request_bytes
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != _JSON and not (kind == _CSV and csv):
+        if kind != JSON and not (kind == _CSV and csv):
             raise RefusedError(415, "send application/json, and say so in content-type.", close=True)
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise RefusedError(415, "a compressed body is not read; send it plain.", close=True)
@@ -157,27 +161,27 @@ class App:
             says = f"the body did not arrive within {_BODY_SECONDS:.0f} s."
             raise RefusedError(408, says, close=True) from None
         # PostgreSQL keeps no such text, and one row must not fail the others that are written with it.
-        if b"\\u0000" in body:
+        if b"\\u0000" in body or b"\x00" in body:
             raise RefusedError(400, "the request holds the character U+0000, which no column takes.")
         return body
 
-    async def _invocations(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
+    async def _invocations(self, headers: dict[bytes, bytes], body: bytes) -> Response:
         if headers.get(b"content-type", b"").lower().startswith(_CSV):
             asked = csv_invocation(body, self.follower.door.columns, self._at_most)
         else:
             asked = invocation(body, self._features(), self._at_most)
         reply, number = await self._asked(headers, body, asked)
         if reply.status != 200:
-            return _refusal(reply, number)
+            return refusal(reply, number)
         mixed = reply.roles if len(set(reply.roles)) > 1 else None
-        return _Answer(200, scoring_answer(reply.predictions, reply.decisions, mixed), _JSON, _told(reply, number))
+        return Response(200, scoring_answer(reply.predictions, reply.decisions, mixed), JSON, about(reply, number))
 
-    async def _infer(self, headers: dict[bytes, bytes], body: bytes) -> "_Answer":
+    async def _infer(self, headers: dict[bytes, bytes], body: bytes) -> Response:
         reply, number = await self._asked(headers, body, inference(body, self._features(), self._at_most))
         if reply.status != 200:
-            return _refusal(reply, number)
+            return refusal(reply, number)
         said = infer_answer(self.problem.name, reply.version, number, reply.predictions, reply.decisions)
-        return _Answer(200, said, _JSON, _told(reply, number))
+        return Response(200, said, JSON, about(reply, number))
 
     async def _asked(self, headers: dict[bytes, bytes], body: bytes, asked: Asked) -> tuple[Reply, str]:
         """Queue a request, and wait until its answer is written down."""
@@ -198,41 +202,41 @@ class App:
         arm = headers.get(b"x-perennial-arm")
         if arm is None:
             return ""
-        if self.door.token is None:
+        if self.access.token is None:
             raise RefusedError(403, "x-perennial-arm needs a gateway with a token; set PERENNIAL_GATEWAY_TOKEN.")
         if arm not in (b"champion", b"challenger"):
             raise RefusedError(400, "x-perennial-arm is champion or challenger.")
         return arm.decode()
 
-    async def _labels(self, _headers: dict[bytes, bytes], body: bytes) -> "_Answer":
+    async def _labels(self, _headers: dict[bytes, bytes], body: bytes) -> Response:
         given = labels_of(body, self.problem.serving.request_rows)
         try:
             arrived = await asyncio.to_thread(labels.take_in, self.problem, given, now=datetime.now(UTC))
         except labels.LabelError as error:
-            return _error(422, str(error))
+            return failure(422, str(error))
         except Exception as error:
             self.signals.log_away(f"labels cannot be written ({told(error)})")
-            return _error(503, "the labels cannot be written now; nothing of this request was. Send it again.")
+            return failure(503, "the labels cannot be written now; nothing of this request was. Send it again.")
         for kind in ("new", "repeated", "revised", "orphans"):
             self.signals.labels.labels(kind).inc(getattr(arrived, kind))
-        return _Answer(200, _ENCODE(arrived), _JSON)
+        return Response(200, ENCODE(arrived), JSON)
 
     def _features(self) -> tuple[str, ...]:
         serving = self.worker.serving
         return (serving.champion.features if serving else ()) or self.problem.recipe.features
 
     def _alive(self) -> tuple[int, bytes, bytes]:
-        return (200, b"\n", _JSON) if self.worker.serving else (404, b"\n", _JSON)
+        return (200, b"\n", JSON) if self.worker.serving else (404, b"\n", JSON)
 
     def _ready(self) -> tuple[int, bytes, bytes]:
         ready = self.worker.serving is not None
-        return 200 if ready else 503, _ENCODE({"ready": ready, "name": self.problem.name}), _JSON
+        return 200 if ready else 503, ENCODE({"ready": ready, "name": self.problem.name}), JSON
 
     def _metadata(self) -> tuple[int, bytes, bytes]:
         serving = self.worker.serving
         if serving is None:
-            return 503, _ENCODE({"error": "no model is loaded yet"}), _JSON
-        return 200, _ENCODE(model_metadata(self.problem, serving)), _JSON
+            return 503, ENCODE({"error": "no model is loaded yet"}), JSON
+        return 200, ENCODE(model_metadata(self.problem, serving)), JSON
 
     def _metrics(self) -> tuple[int, bytes, bytes]:
         self.signals.queue.set(self.worker.rows_waiting)
@@ -249,54 +253,8 @@ class App:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.follower.stop()
-        self.worker.stop()
-        await asyncio.to_thread(self.worker.join, 10)
+        await asyncio.to_thread(self.worker.stop)
         await send({"type": "lifespan.shutdown.complete"})
-
-
-@dataclass(slots=True)
-class _Answer:
-    status: int
-    body: bytes
-    kind: bytes = _JSON
-    headers: "list[tuple[bytes, bytes]] | tuple[()]" = ()
-
-
-def _error(status: int, says: str, headers: list[tuple[bytes, bytes]] | None = None) -> _Answer:
-    """As MLflow's clients (error_code, message) and those of the Open Inference Protocol (error) read it."""
-    code = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND"}.get(status)
-    code = code or ("INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETER_VALUE")
-    return _Answer(status, _ENCODE({"error_code": code, "message": says, "error": says}), _JSON, headers or [])
-
-
-def _refusal(reply: Reply, number: str) -> _Answer:
-    """Which row broke which rule, by column and kind of value, and never a value."""
-    answer = _error(reply.status, reply.says, [(b"x-perennial-request-id", number.encode())] if reply.request else [])
-    if reply.breaches:
-        shown = [{"row": b.row, "column": b.column, "rule": b.rule, "given": b.kind} for b in reply.breaches[:_SHOWN]]
-        first = reply.breaches[0]
-        says = f"row {first.row}: {first.column} breaks {first.rule} (a value of kind {first.kind} was given)."
-        more = len(reply.breaches) - len(shown)
-        said = {
-            "error_code": "INVALID_PARAMETER_VALUE",
-            "message": says,
-            "error": says,
-            "breaches": shown,
-            "more": more,
-        }
-        answer.body = _ENCODE(said)
-    return answer
-
-
-def _told(reply: Reply, number: str) -> list[tuple[bytes, bytes]]:
-    roles = reply.roles
-    role = roles[0] if len(roles) == 1 or len(set(roles)) == 1 else "mixed"
-    return [
-        (b"x-perennial-request-id", number.encode()),
-        (b"x-perennial-version", reply.version.encode()),
-        (b"x-perennial-role", role.encode()),
-        (b"x-perennial-epoch", b"%d" % reply.epoch),
-    ]
 
 
 def _client_id(headers: dict[bytes, bytes], in_body: str | None) -> str:

@@ -1,9 +1,10 @@
 """Who answers which row of a batch, with what, and what is written down about it?"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from deployments.gateway.plain import lists, plain
 from deployments.gateway.reply import Reply, decisions_as_said, joined, predictions_as_said
 from deployments.gateway.serving import Serving
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.stage import Stage
 from tasks.door import Admitted, Breach
 from tasks.journal import Group, Numbers
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch"]
 
+_LARGEST = 2**63 - 1  # in a column of whole numbers
 OVERRIDE = "OVERRIDE"  # the stage of rows that an operator routed: no evidence about anything
 
 
@@ -52,62 +55,56 @@ class Batch:
 
     def _refuse(self, asks: "list[Ask]", breaches: list[Breach]) -> "list[Ask]":
         """Refuse the requests that hold a bad row, and return the others."""
-        sound, first = [], 0
-        for ask in asks:
-            last = first + len(ask.rows)
-            own = [b for b in breaches if first <= b.row < last]
+        sound = []
+        for ask, start, stop in _spans(asks):
+            own = [b for b in breaches if start <= b.row < stop]
             if own:
-                mine = tuple(Breach(b.row - first, b.column, b.rule, b.kind) for b in own)
+                mine = tuple(Breach(b.row - start, b.column, b.rule, b.kind) for b in own)
                 self.replies.append((ask, Reply(422, "rows break the contract of this problem.", mine)))
                 self.group.counts.extend(_counted(mine, self.serving.door.asked))
             else:
                 sound.append(ask)
-            first = last
         return sound
 
     def _answer(self, columns: tuple[str, ...], asks: "list[Ask]", rows: Sequence[Any], admitted: Admitted) -> None:
         serving, route, n = self.serving, self.serving.route, len(rows)
         began = time.perf_counter()
         told = self._told(columns, asks, rows, admitted)
-        by_rival = self._assigned(asks, told.entities, n)
+        by_rival, probability = self._assigned(asks, told.entities, n)
         champion, rival = Side(n, self.framing), Side(n, self.framing)
         everybody = not by_rival.any()
         if by_rival.any():
             assert serving.rival is not None
-            took = time.perf_counter()
-            rival.put(serving.rival(admitted, np.flatnonzero(by_rival), serving.door), np.flatnonzero(by_rival))
-            took = time.perf_counter() - took
-            self.breaker.saw_challenger(route, rival.errors[by_rival], took)
+            rival.ask(serving.rival, admitted, np.flatnonzero(by_rival), serving.door)
+            drawn = by_rival & ~told.by_hand
+            if drawn.any():
+                self.breaker.saw_challenger(route, rival.errors[drawn], rival.seconds)
         # The champion answers the rest at once, and whatever the challenger failed on; the other rows it scores later.
         now = np.flatnonzero(~by_rival | rival.failed())
         if len(now):
-            champion.put(
-                serving.champion(admitted, None if everybody else now, serving.door), None if everybody else now
-            )
+            champion.ask(serving.champion, admitted, None if everybody else now, serving.door)
             if route.answers_a_share and not self.breaker.tripped(route):
-                self.breaker.saw_champion(route, champion.errors[now])
+                # Of the champion's own arm alone: where it stood in for the challenger, no coin fell to it.
+                self.breaker.saw_champion(route, champion.errors[~by_rival & ~told.by_hand])
         answer = Answer(champion, rival, by_rival, serving)
         if answer.missing.any():
             answer.fall_back(admitted, serving)
         self.failed_champion += int(champion.failed().sum())
         self.failed_rival += int(rival.failed().sum())
-        self._log(asks, told, by_rival, champion, rival, answer, began)
+        self._log(told, by_rival, probability, champion, rival, answer, began)
+        self._reply(asks, told, answer)
         self._mirror(admitted, told, by_rival, champion, answer)
 
-    def _assigned(self, asks: "list[Ask]", entities: list[str], n: int) -> np.ndarray:
-        """True where the challenger is to answer."""
+    def _assigned(self, asks: "list[Ask]", entities: list[str], n: int) -> tuple[np.ndarray, float]:
+        """True where the challenger is to answer, and the probability of it: zero once its breaker has tripped."""
         serving, route = self.serving, self.serving.route
         can = route.answers_a_share and serving.rival is not None and not self.breaker.tripped(route)
         by_rival = in_challenger_arm(entities, key=route.key, share=route.share) if can else np.zeros(n, dtype=bool)
-        first = 0
-        for ask in asks:
-            last = first + len(ask.rows)
+        there = serving.rival is not None and route.challenger is not None
+        for ask, start, stop in _spans(asks):
             if ask.arm:
-                by_rival[first:last] = (
-                    ask.arm == "challenger" and serving.rival is not None and route.challenger is not None
-                )
-            first = last
-        return by_rival
+                by_rival[start:stop] = ask.arm == "challenger" and there
+        return by_rival, route.share if can else 0.0
 
     def _told(self, columns: tuple[str, ...], asks: "list[Ask]", rows: Sequence[Any], admitted: Admitted) -> "_Told":
         """Who asks about what, and when; where the client does not say, the request's own number and the moment stand in."""
@@ -133,84 +130,72 @@ class Batch:
         now = time.time_ns() // 1_000
         times = admitted.times.get(framing.event_time)
         moments = [now] * len(rows) if times is None else [_micros(t) if t is not None else now for t in times]
-        return _Told(numbers, positions, keys, entities, moments)
+        arrived = [ask.arrived for ask in asks for _ in ask.rows]
+        by_hand = np.array([bool(ask.arm) for ask in asks for _ in ask.rows])
+        return _Told(numbers, positions, keys, entities, moments, arrived, by_hand)
 
     def _log(
         self,
-        asks: "list[Ask]",
         told: "_Told",
         by_rival: np.ndarray,
+        probability: float,
         champion: Side,
         rival: Side,
         answer: Answer,
         began: float,
     ) -> None:
-        route, serving, framing = self.serving.route, self.serving, self.framing
-        wide = framing.task == "multiclass"
+        """The rows as the log keeps them, column by column."""
+        route = self.serving.route
+        columns: dict[str, Iterable[Any]] = {
+            "problem": repeat(self.problem.name),
+            "key": told.keys,
+            "event_time": told.moments,
+            "entity": told.entities,
+            "rollout": repeat(route.rollout),
+            "epoch": repeat(route.epoch),
+            "stage": [OVERRIDE if by_hand else str(route.stage) for by_hand in told.by_hand.tolist()],
+            "role": ["challenger" if own else role for own, role in zip(by_rival.tolist(), answer.roles, strict=True)],
+            "probability": repeat(probability),
+            "champion": repeat(route.champion.sha256),
+            "rival": repeat(route.rival.sha256 if route.rival else None),
+            **_columns("champion", champion.score, champion.decision),
+            "champion_error": champion.errors.tolist(),
+            **_columns("rival", rival.score, rival.decision),
+            "rival_error": rival.errors.tolist(),
+            **_columns("answer", answer.score, answer.decision),
+            # What it waited for its batch, and the calls that its answer took.
+            "latency_ms": [
+                (began - arrived + took) * 1e3
+                for arrived, took in zip(told.arrived, answer.seconds.tolist(), strict=True)
+            ],
+            "request": told.numbers,
+            "position": told.positions,
+            "version": answer.versions,
+        }
+        self.group.answers.extend(zip(*(columns[name] for name in ANSWER), strict=False))  # some repeat without end
+
+    def _reply(self, asks: "list[Ask]", told: "_Told", answer: Answer) -> None:
+        """What each client is told."""
         ended = time.perf_counter()
-        stage, beside = str(route.stage), route.rival.sha256 if route.rival else None
-        probability = route.share if route.answers_a_share and serving.rival is not None else 0.0
-        score, decision = plain(answer.score), plain(answer.decision)
-        scores = lists(answer.score) if wide else None
-        own, other = champion.columns(), rival.columns()
-        roles, versions = answer.roles, answer.versions
-        start = 0
-        for ask in asks:
-            stop = start + len(ask.rows)
-            latency = (ended - ask.arrived) * 1e3
-            under = OVERRIDE if ask.arm else stage
-            for i in range(start, stop):
-                c, r = own[i], other[i]
-                self.group.answers.append(
-                    (
-                        self.problem.name,
-                        told.keys[i],
-                        told.moments[i],
-                        told.entities[i],
-                        route.rollout,
-                        route.epoch,
-                        under,
-                        "challenger" if by_rival[i] else roles[i],
-                        probability,
-                        route.champion.sha256,
-                        beside,
-                        c[0],
-                        c[1],
-                        c[2],
-                        r[0],
-                        r[1],
-                        r[2],
-                        score[i] if not wide else None,
-                        decision[i],
-                        latency,
-                        c[3],
-                        r[3],
-                        scores[i] if scores else None,
-                        told.numbers[i],
-                        told.positions[i],
-                        versions[i],
-                    )
-                )
+        for ask, start, stop in _spans(asks):
             if answer.missing[start:stop].any():
-                reply = Reply.unanswered(told.numbers[start])
-            else:
-                reply = Reply(
-                    200,
-                    predictions=predictions_as_said(
-                        answer.score[start:stop].tolist() if wide else score[start:stop], framing
-                    ),
-                    decisions=decisions_as_said(decision[start:stop], framing),
-                    roles=roles[start:stop],
-                    version=joined(versions[start:stop]),
-                    epoch=route.epoch,
-                    request=told.numbers[start],
-                    seconds=ended - ask.arrived,
-                )
+                self.replies.append((ask, Reply.unanswered(told.numbers[start])))
+                continue
+            reply = Reply(
+                200,
+                predictions=predictions_as_said(answer.score[start:stop].tolist(), self.framing),
+                decisions=decisions_as_said(answer.decision[start:stop].tolist(), self.framing),
+                roles=answer.roles[start:stop],
+                version=joined(answer.versions[start:stop]),
+                epoch=self.serving.route.epoch,
+                request=told.numbers[start],
+                seconds=ended - ask.arrived,
+            )
             self.replies.append((ask, reply))
-            start = stop
 
     def _mirror(self, admitted: Admitted, told: "_Told", by_rival: np.ndarray, champion: Side, answer: Answer) -> None:
-        """What the model beside has still to score: in shadow and probation all rows, in canary the champion's pair."""
+        """What the model beside has still to score: in shadow and probation all rows, in canary the champion's pair. Rows
+        that an operator routed pair with nothing."""
         serving, route = self.serving, self.serving.route
         self.group.features.extend(_features(admitted, told, serving))
         if (
@@ -218,9 +203,9 @@ class Batch:
             and route.stage in (Stage.SHADOW, Stage.PROBATION)
             and not self.breaker.tripped(route)
         ):
-            side, rows = "rival", np.flatnonzero(~answer.asked_rival)
+            side, rows = "rival", np.flatnonzero(~answer.asked_rival & ~told.by_hand)
         elif by_rival.any():
-            side, rows = "champion", np.flatnonzero(by_rival & ~champion.asked)
+            side, rows = "champion", np.flatnonzero(by_rival & ~champion.asked & ~told.by_hand)
         elif serving.door.listed:
             side, rows = "champion", np.zeros(0, dtype=int)
         else:
@@ -237,21 +222,45 @@ class _Told:
     keys: list[str]
     entities: list[str]
     moments: list[int]
+    arrived: list[float]
+    by_hand: np.ndarray  # True where an operator chose the arm: no evidence about anything
+
+
+def _spans(asks: "list[Ask]") -> "Iterator[tuple[Ask, int, int]]":
+    """Each request, with where its rows begin and end among all."""
+    start = 0
+    for ask in asks:
+        yield ask, start, start + len(ask.rows)
+        start += len(ask.rows)
+
+
+def _columns(whose: str, score: np.ndarray, decision: np.ndarray) -> dict[str, Iterable[Any]]:
+    """A side's outputs as the log keeps them: of several classes the probability of the likeliest, and all of them beside."""
+    wide = score.ndim == 2
+    return {
+        f"{whose}_score": plain(score.max(axis=1) if wide else score),
+        f"{whose}_decision": plain(decision),
+        f"{whose}_scores": lists(score) if wide else repeat(None),
+    }
 
 
 def _features(admitted: Admitted, told: _Told, serving: Serving) -> list[tuple[Any, ...]]:
     """Every column of the contract that was sent, in its order; null where it was not."""
-    there = {name: position for position, name in enumerate(admitted.numeric)}
     numbers = plain(admitted.numbers)
-    if admitted.numeric == serving.door.asked:
+    if admitted.numeric == serving.door.asked and not admitted.exact:
         return [(n, p, *row) for n, p, row in zip(told.numbers, told.positions, numbers, strict=True)]
-    columns: list[Sequence[Any]] = []
-    for name in serving.door.asked:
-        if name in there:
-            columns.append([row[there[name]] for row in numbers])
-        else:
-            columns.append(admitted.texts.get(name) or admitted.times.get(name) or [None] * len(numbers))
+    given: dict[str, Sequence[Any]] = {name: [row[at] for row in numbers] for at, name in enumerate(admitted.numeric)}
+    given.update(admitted.texts)
+    given.update(admitted.times)
+    given.update({name: [_kept(value) for value in values] for name, values in admitted.exact.items()})
+    unsaid = [None] * len(numbers)
+    columns = [given.get(name, unsaid) for name in serving.door.asked]
     return list(zip(told.numbers, told.positions, *columns, strict=True))
+
+
+def _kept(value: int | None) -> float | None:
+    """A whole number as the log holds it: exactly, as far as its columns reach."""
+    return value if value is None or value <= _LARGEST else float(value)
 
 
 def _counted(breaches: tuple[Breach, ...], asked: tuple[str, ...]) -> list[tuple[str, str, int]]:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from deployments.gateway import copies
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.serving import Scorer, Serving, load_serving
 from deployments.gateway.signals import Signals
@@ -28,6 +29,7 @@ class Follower(threading.Thread):
     def __init__(
         self,
         problem: Problem,
+        door: Door,
         folder: Path,
         breaker: Breaker,
         signals: Signals,
@@ -36,9 +38,8 @@ class Follower(threading.Thread):
         beat: Callable[[], None],
     ) -> None:
         super().__init__(name="follower", daemon=True)
-        self.problem, self.folder = problem, folder
+        self.problem, self.door, self.folder = problem, door, folder
         self.breaker, self.signals, self.swap, self.put, self.beat = breaker, signals, swap, put, beat
-        self.door = Door(problem)
         self.serving: Serving | None = None
         self.says = "no route yet"  # for the status page: what is wrong, empty when nothing is
         self.confirmed = 0.0  # time.monotonic when the registry last agreed
@@ -69,8 +70,9 @@ class Follower(threading.Thread):
         self._take_trips()
 
     def _newest(self) -> tuple[Route, str]:
-        """What the registry projects, and what is wrong with it. A route that the ledger contradicts is refused; and one that is older than what we
-        know was written by a turn that lost a race and came late: the tag goes back in time for a moment, we do not."""
+        """What the registry projects, and what is wrong with it. A route that the ledger contradicts is refused; and one that
+        is older than what we know was written by a turn that lost a race and came late: the tag goes back in time for a
+        moment, we do not."""
         route = registry.read_route(self.problem)
         if route is None:
             raise PerennialError("no route is projected yet: let the problem take its first turn")
@@ -86,10 +88,13 @@ class Follower(threading.Thread):
     def _follow(self, route: Route) -> None:
         if self.serving is not None and route == self.serving.route:
             return
-        made = load_serving(self.problem, route, self.door, self.folder / "models", self._kept)
+        models, before = self.folder / "models", self.serving.route if self.serving else self._on_disk()
+        copies.name(models, route, before)
+        made = load_serving(self.problem, route, self.door, models, self._kept)
         self._remember(route)
         self.serving = made
         self.swap(made)
+        copies.sweep(models, route)
         self.signals.epoch.set(route.epoch)
         log.info("route %d: %s, champion version %s", route.epoch, route.stage, route.champion.version)
 
@@ -142,11 +147,12 @@ class Follower(threading.Thread):
             written = journal.trips(self.problem, serving.route.rollout)
         except Exception as error:  # the log is away; the next look sees
             log.debug("trips cannot be read: %s", told(error))
-            return
-        self.breaker.remember(written)
-        unwritten = [trip for trip in self.breaker.own(serving.route) if trip.model not in {t.model for t in written}]
-        if unwritten:  # the log was away when it happened
-            self.put(Group(trips=unwritten))
+        else:
+            self.breaker.remember(written)
+            there = {trip.model for trip in written}
+            unwritten = [trip for trip in self.breaker.own(serving.route) if trip.model not in there]
+            if unwritten:  # the log was away when it happened
+                self.put(Group(trips=unwritten))
         self.signals.tripped.set(self.breaker.tripped(serving.route) is not None)
 
     def _say(self, what: str) -> None:

@@ -1,12 +1,29 @@
-"""How much may a client send, and how is it told that it was too much? Headers and bodies have limits."""
+"""How much may a client send, and in which words is it answered? Headers and bodies have limits; errors have one form."""
 
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from deployments.gateway.reply import Reply
 from schemas.errors import PerennialError
 
-__all__ = ["LimitedProtocol", "RefusedError", "read_whole"]
+__all__ = [
+    "ENCODE",
+    "JSON",
+    "LimitedProtocol",
+    "RefusedError",
+    "Response",
+    "about",
+    "failure",
+    "read_whole",
+    "refusal",
+]
+
+JSON = b"application/json"
+ENCODE = msgspec.json.Encoder().encode
+_SHOWN = 20  # breaches that one answer names
 
 _HEADER_BYTES = 64 * 1024
 _TOO_LARGE = (
@@ -68,3 +85,51 @@ async def read_whole(receive: Any, limit: int) -> bytes:
             says = f"a request has at most {limit} bytes; send fewer rows at a time."
             raise RefusedError(413, says, close=True)
     return b"".join(parts)
+
+
+@dataclass(slots=True)
+class Response:
+    """What goes back: a status, a body, and of which kind it is."""
+
+    status: int
+    body: bytes
+    kind: bytes = JSON
+    headers: "list[tuple[bytes, bytes]] | tuple[()]" = ()
+
+
+def failure(status: int, says: str, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
+    """As MLflow's clients (error_code, message) and those of the Open Inference Protocol (error) read it."""
+    code = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND"}.get(status)
+    code = code or ("INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETER_VALUE")
+    return Response(status, ENCODE({"error_code": code, "message": says, "error": says}), JSON, headers or [])
+
+
+def refusal(reply: Reply, number: str) -> Response:
+    """Which row broke which rule, by column and kind of value, and never a value."""
+    headers = [(b"x-perennial-request-id", number.encode())] if reply.request else []
+    if not reply.breaches:
+        return failure(reply.status, reply.says, headers)
+    first = reply.breaches[0]
+    says = f"row {first.row}: {first.column} breaks {first.rule} (a value of kind {first.kind} was given)."
+    said = {
+        "error_code": "INVALID_PARAMETER_VALUE",
+        "message": says,
+        "error": says,
+        "breaches": [
+            {"row": b.row, "column": b.column, "rule": b.rule, "given": b.kind} for b in reply.breaches[:_SHOWN]
+        ],
+        "more": max(len(reply.breaches) - _SHOWN, 0),
+    }
+    return Response(reply.status, ENCODE(said), JSON, headers)
+
+
+def about(reply: Reply, number: str) -> list[tuple[bytes, bytes]]:
+    """The headers that say who answered which request."""
+    roles = reply.roles
+    role = roles[0] if len(roles) == 1 or len(set(roles)) == 1 else "mixed"
+    return [
+        (b"x-perennial-request-id", number.encode()),
+        (b"x-perennial-version", reply.version.encode()),
+        (b"x-perennial-role", role.encode()),
+        (b"x-perennial-epoch", b"%d" % reply.epoch),
+    ]

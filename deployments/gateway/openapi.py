@@ -1,113 +1,115 @@
 """How would a tool that reads OpenAPI describe this gateway? Its paths, what they take, and every answer they give."""
 
+from types import NoneType
 from typing import Any
 
 from deployments.gateway.serving import Serving
 from schemas.problem import Problem
+from tasks.compiled import Column
+from tasks.door import Door
 
 __all__ = ["describe", "model_metadata"]
 
-_KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
+_TYPES = {"real": "number", "whole": "integer", "truth": "boolean"}
+_DATATYPES = {"real": "FP64", "whole": "INT64", "truth": "BOOL"}
 
 
-def describe(problem: Problem) -> dict[str, Any]:
+def describe(problem: Problem, door: Door) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the problem's gateway."""
-    ask = {"type": "object", "additionalProperties": True}
-    record = {"type": "object", "properties": {name: _column(problem, name) for name in problem.asked}}
-    split = {
-        "type": "object",
-        "required": ["columns", "data"],
-        "properties": {
-            "columns": {"type": "array", "items": {"type": "string"}},
-            "data": {"type": "array", "items": {"type": "array"}},
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"perennial gateway of {problem.name}",
+            "version": "1",
+            "description": problem.statement,
+        },
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "paths": {
+            "/invocations": {"post": _invocations(door)},
+            f"/v2/models/{problem.name}/infer": {"post": _infer()},
+            "/labels": {"post": _labels()},
+            **{path: {"get": _get(about, answers)} for path, (about, answers) in _asked(problem.name).items()},
         },
     }
+
+
+def _invocations(door: Door) -> dict[str, Any]:
+    split = _object("columns", "data", columns=_list({"type": "string"}), data=_list({"type": "array"}))
+    record = {"type": "object", "properties": {name: _column(column) for name, column in door.columns.items()}}
     forms = {
         "dataframe_split": split,
-        "dataframe_records": {"type": "array", "items": record},
+        "dataframe_records": _list(record),
         "instances": {"type": "array"},
         "inputs": {"type": ["object", "array"]},
     }
-    tensor = {
+    takes = {
         "type": "object",
-        "required": ["name", "shape", "datatype", "data"],
-        "properties": {
-            "name": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "datatype": {"type": "string"},
-            "data": {"type": "array"},
-        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": forms,
     }
-    label = {
-        "type": "object",
-        "required": ["key", "label"],
-        "properties": {
-            "key": {"type": ["string", "integer"]},
-            "label": {},
-            "known_at": {"type": ["string", "null"], "format": "date-time"},
-        },
-    }
-    name = problem.name
+    return _post("MLflow's scoring contract", takes, _object("predictions", predictions={"type": "array"}))
+
+
+def _infer() -> dict[str, Any]:
+    tensor = _object(
+        "name",
+        "shape",
+        "datatype",
+        "data",
+        name={"type": "string"},
+        shape=_list({"type": "integer"}),
+        datatype={"type": "string"},
+        data={"type": "array"},
+    )
+    gives = {"type": "object", "required": ["model_name", "outputs"]}
+    return _post("The Open Inference Protocol, version 2", _object("inputs", inputs=_list(tensor)), gives)
+
+
+def _labels() -> dict[str, Any]:
+    label = _object(
+        "key",
+        "label",
+        key={"type": ["string", "integer"]},
+        label={},
+        known_at={"type": ["string", "null"], "format": "date-time"},
+    )
+    takes = {"oneOf": [label, _object("labels", labels=_list(label))]}
+    gives = {"type": "object", "required": ["new", "repeated", "revised", "orphans"]}
+    return _post("What turned out to be true", takes, gives)
+
+
+def _asked(name: str) -> dict[str, tuple[str, dict[str, str]]]:
+    """What can be read: about what it is, and its answers by status."""
+    loaded = "Is a model loaded?"
+    people = {"401": "no token", "403": "not on loopback"}
     return {
-        "openapi": "3.1.0",
-        "info": {"title": f"perennial gateway of {name}", "version": "1", "description": problem.statement},
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-        "paths": {
-            "/invocations": {
-                "post": _post(
-                    "MLflow's scoring contract",
-                    ask | {"minProperties": 1, "maxProperties": 1, "properties": forms, "additionalProperties": False},
-                    {"type": "object", "required": ["predictions"], "properties": {"predictions": {"type": "array"}}},
-                )
-            },
-            f"/v2/models/{name}/infer": {
-                "post": _post(
-                    "The Open Inference Protocol, version 2",
-                    {
-                        "type": "object",
-                        "required": ["inputs"],
-                        "properties": {"inputs": {"type": "array", "items": tensor}},
-                    },
-                    {"type": "object", "required": ["model_name", "outputs"]},
-                )
-            },
-            "/labels": {
-                "post": _post(
-                    "What turned out to be true",
-                    {
-                        "oneOf": [
-                            label,
-                            {
-                                "type": "object",
-                                "required": ["labels"],
-                                "properties": {"labels": {"type": "array", "items": label}},
-                            },
-                        ]
-                    },
-                    {"type": "object", "required": ["new", "repeated", "revised", "orphans"]},
-                )
-            },
-            "/ping": {"get": _get("Is a model loaded?", {"200": "yes", "404": "not yet"})},
-            "/health": {"get": _get("Is a model loaded?", {"200": "yes", "404": "not yet"})},
-            "/version": {"get": _get("The version of MLflow whose contract this is", {"200": "text"})},
-            "/v2": {"get": _get("The server", {"200": "its name"})},
-            "/v2/health/live": {"get": _get("Does the process run?", {"200": "yes"})},
-            "/v2/health/ready": {"get": _get("Is a model loaded?", {"200": "yes", "503": "not yet"})},
-            f"/v2/models/{name}": {
-                "get": _get("The model that serves", {"200": "its inputs and outputs", "503": "none yet"})
-            },
-            f"/v2/models/{name}/ready": {"get": _get("Is a model loaded?", {"200": "yes", "503": "not yet"})},
-            "/metrics": {"get": _get("For Prometheus", {"200": "text", "401": "no token", "403": "not on loopback"})},
-            "/": {"get": _get("A page for people", {"200": "HTML", "401": "no token", "403": "not on loopback"})},
-            "/openapi.json": {"get": _get("This description", {"200": "JSON"})},
-        },
+        "/ping": (loaded, {"200": "yes", "404": "not yet"}),
+        "/health": (loaded, {"200": "yes", "404": "not yet"}),
+        "/version": ("The version of MLflow whose contract this is", {"200": "text"}),
+        "/v2": ("The server", {"200": "its name"}),
+        "/v2/health/live": ("Does the process run?", {"200": "yes"}),
+        "/v2/health/ready": (loaded, {"200": "yes", "503": "not yet"}),
+        f"/v2/models/{name}": ("The model that serves", {"200": "its inputs and outputs", "503": "none yet"}),
+        f"/v2/models/{name}/ready": (loaded, {"200": "yes", "503": "not yet"}),
+        "/metrics": ("For Prometheus", {"200": "text", **people}),
+        "/": ("A page for people", {"200": "HTML", **people}),
+        "/openapi.json": ("This description", {"200": "JSON"}),
     }
 
 
-def _column(problem: Problem, name: str) -> dict[str, Any]:
-    column = problem.contract.columns[name]
-    kind = _KINDS.get(getattr(getattr(column.dtype, "type", None), "kind", "O"), "string")
-    return {"type": [kind, "null"] if column.nullable else kind}
+def _object(*required: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    kind = _TYPES.get(column.kind, "string")
+    return {"type": [kind, "null"] if NoneType in column.takes else kind}
 
 
 def _post(about: str, takes: dict[str, Any], gives: dict[str, Any]) -> dict[str, Any]:
@@ -138,9 +140,9 @@ def _get(about: str, answers: dict[str, str]) -> dict[str, Any]:
 
 def model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
     """The model as the Open Inference Protocol describes it."""
-    numbers = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}
+    columns = serving.door.columns
     inputs = [
-        {"name": name, "datatype": numbers.get(_kind(problem, name), "BYTES"), "shape": [-1]}
+        {"name": name, "datatype": _DATATYPES.get(columns[name].kind, "BYTES"), "shape": [-1]}
         for name in serving.champion.features or problem.recipe.features
     ]
     width = problem.framing.n_classes
@@ -158,7 +160,3 @@ def model_metadata(problem: Problem, serving: Serving) -> dict[str, Any]:
             },
         ],
     }
-
-
-def _kind(problem: Problem, name: str) -> str:
-    return getattr(getattr(problem.contract.columns[name].dtype, "type", None), "kind", "O")

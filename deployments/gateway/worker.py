@@ -25,6 +25,7 @@ __all__ = ["Ask", "Worker"]
 _TAKE_BACK = object()  # in the queue: bring what was spilled
 _BACK_AT_ONCE = 0.02  # seconds that requests wait for that
 _LATE_WAITS = 0.02  # seconds that what was found out beside an answer waits for another answer's commit
+_ENDS_WITHIN = 10.0  # seconds for each thread: what takes longer is given up
 _AT_ONCE = 512  # rows scored in one batch: a larger one answers nobody sooner
 
 
@@ -100,9 +101,11 @@ class Worker(threading.Thread):
             self.queue.put(_TAKE_BACK)
 
     def stop(self) -> None:
-        """Answer what waits, then end."""
+        """Answer what waits, then end; returns when it has. The mirror ends first: its last scores are written as well."""
         self.mirror.queue.put(None)
+        _ended(self.mirror)
         self.queue.put(None)
+        _ended(self)
 
     def _drain(self) -> tuple[list[Ask], Group, bool]:
         """Wait for a request, then take what else is there. What was found out beside earlier answers waits for the next
@@ -236,6 +239,9 @@ class Worker(threading.Thread):
                     return
         except JournalError:
             self._log_was_away = True
+        except Exception as error:
+            # Without this thread nobody is answered. The file stays, for the next time that the log comes back.
+            self.signals.failed(f"what was spilled cannot be brought back yet: {told(error)}")
         self._returning = None
 
     def _repeated(self, asks: list[Ask]) -> tuple[list[tuple[Ask, Reply]], list[Ask]]:
@@ -279,6 +285,11 @@ class Worker(threading.Thread):
         self._recent[ask.client_id] = (ask.payload, reply)
         while len(self._recent) > 10_000:
             self._recent.popitem(last=False)
+
+
+def _ended(thread: threading.Thread) -> None:
+    if thread.is_alive():  # it may never have been started
+        thread.join(_ENDS_WITHIN)
 
 
 def _merge(into: Group, more: Group) -> None:

@@ -54,22 +54,24 @@ def _keys(of: ArrayLike) -> list[str]:
 
 def labels_complete(unlabelled: int, rows: int, *, limit: float) -> Verdict:
     """Do matured rows have their labels? Which labels never come may depend on what they are: over `limit` is WAIT."""
-    name, evidence = "labels complete", {"rows": rows, "unlabelled": unlabelled}
-    if rows == 0:
-        return Verdict(name, Outcome.WAIT, "no row has matured yet", evidence)
     says = f"{unlabelled:,} of {rows:,} matured rows have no label"
-    if unlabelled / rows > limit:
-        return Verdict(name, Outcome.WAIT, f"{says}, {limit:.1%} may: the rest is a selection", evidence)
-    return Verdict(name, Outcome.PASS, says, evidence)
+    evidence: Evidence = {"rows": rows, "unlabelled": unlabelled}
+    return _complete("labels complete", unlabelled, rows, limit, "no row has matured yet", says, evidence)
 
 
 def mirror_complete(dropped: int, rows: int, *, limit: float) -> Verdict:
     """Did the model beside score what was answered? Rows are dropped when much comes at once: over `limit` is WAIT."""
-    name, evidence = "mirror complete", {"rows": rows, "dropped": dropped}
-    if rows == 0:
-        return Verdict(name, Outcome.WAIT, "no row was answered yet", evidence)
     says = f"{dropped:,} of {rows:,} answered rows have no score of the model beside"
-    if dropped / rows > limit:
+    evidence: Evidence = {"rows": rows, "dropped": dropped}
+    return _complete("mirror complete", dropped, rows, limit, "no row was answered yet", says, evidence)
+
+
+def _complete(
+    name: str, missing: int, rows: int, limit: float, none_yet: str, says: str, evidence: Evidence
+) -> Verdict:
+    if rows == 0:
+        return Verdict(name, Outcome.WAIT, none_yet, evidence)
+    if missing / rows > limit:
         return Verdict(name, Outcome.WAIT, f"{says}, {limit:.1%} may: the rest is a selection", evidence)
     return Verdict(name, Outcome.PASS, says, evidence)
 

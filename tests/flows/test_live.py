@@ -12,12 +12,12 @@ from flows.operations import ask, revert_now
 from flows.replay import plain_turn
 from schemas.errors import PerennialError
 from schemas.problems import fraud
-from schemas.rows import State
+from schemas.rows import ANSWER, State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome
 from tasks import ledger, predictions, registry
-from tasks.journal import ANSWER, Group, Journal, Trip
+from tasks.journal import Group, Journal, Trip
 from tests.flows.test_turns import DAY, PROBLEM, newest, state, verdicts
 
 PASS, FAIL = Outcome.PASS, Outcome.FAIL
@@ -26,7 +26,7 @@ PASS, FAIL = Outcome.PASS, Outcome.FAIL
 @pytest.fixture
 def journal(monkeypatch):
     monkeypatch.setenv("PERENNIAL_SERVING", "gateway")
-    made = Journal(PROBLEM, (("amount", "f"),))
+    made = Journal(PROBLEM, (("amount", "real"),))
     yield made
     made.close()
 
@@ -123,6 +123,20 @@ def test_answers_over_the_frozen_limit_roll_a_canary_back(at, journal, monkeypat
     plain_turn("fraud", now + 2 * DAY)
     assert state().stage is Stage.HEALTHY
     assert newest().notes["reason"].startswith("the challenger is slow: 10 of 10 entities with a slow answer")
+
+
+def test_rows_that_nobody_was_assigned_are_no_evidence_about_arms(at, journal, monkeypatch):
+    now = at("SHADOW")
+    with monkeypatch.context() as quick:
+        verdicts(quick, SHADOW=PASS)
+        plain_turn("fraud", now)
+    moments = [now + timedelta(seconds=n) for n in range(1, 201)]
+    # A replica could not give the challenger to anybody, and its champion raised on some and was slow on others.
+    erred = {"champion_error": lambda n: None if n % 20 else "ValueError", "latency_ms": 500.0}
+    journal.write(Group(answers=list(_answers(state(), moments, **erred))))
+    plain_turn("fraud", now + DAY)
+    assert (state().stage, newest().facts["arrow"]) == (Stage.CANARY, "WAIT")
+    assert "no entity was assigned to an arm yet" in newest().notes["reason"]
 
 
 # A person's approval.

@@ -33,6 +33,7 @@ from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import database, ledger, registry, training
+from tasks.door import Door
 from tasks.transitions import Decision, asked
 
 __all__ = ["World", "history", "prove"]
@@ -95,7 +96,16 @@ class History:
     def _gateway(self) -> Follower:
         """A gateway that has just started: it knows what is on its disk, and nothing else."""
         breaker = Breaker(self.problem.serving, self.problem.rollout, lambda trip: None)
-        made = Follower(self.problem, self.folder, breaker, Signals(NAME), lambda s: None, lambda g: None, lambda: None)
+        made = Follower(
+            self.problem,
+            Door(self.problem),
+            self.folder,
+            breaker,
+            Signals(NAME),
+            lambda s: None,
+            lambda g: None,
+            lambda: None,
+        )
         made._kept = self.world.kept
         return made
 

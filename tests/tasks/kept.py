@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from schemas.plans import ServingPlan
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks import archives
 from tasks.database import open_database
-from tasks.journal import ANSWER, Group, Journal, Trip
+from tasks.journal import Group, Journal, Trip
 from tasks.labels import take_in
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -68,7 +69,7 @@ def logged(problem: Problem, rows: list[Row]) -> None:
             group.features.append((request, position, float(n), row.entity))
             if position == 0:
                 group.ids.append((f"client {base + n}", request, "payload"))
-    journal = Journal(problem, [("x", "f"), ("customer", "O")])
+    journal = Journal(problem, [("x", "real"), ("customer", "text")])
     journal.write(group)
     journal.close()
     known = [(f"k{n}", n % 2, NOW - row.days * DAY + DAY / 2) for n, row in enumerate(rows) if row.labelled]

@@ -5,16 +5,18 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks import database, journal, predictions
-from tasks.journal import ANSWER, Group, Journal, JournalError, Numbers, RepeatedIdError, Trip
+from tasks.journal import Group, Journal, JournalError, Numbers, RepeatedIdError, Trip
 from tasks.spill import Spill
 
 NOW = datetime(2024, 1, 10, tzinfo=UTC)
-FEATURES = (("x", "f"), ("kind", "O"))
+FEATURES = (("x", "real"), ("kind", "text"))
 
 
 @pytest.fixture
@@ -31,6 +33,16 @@ def _answer(number: int, position: int = 0, **more):
     row |= {"champion_score": 0.25, "champion_decision": 0.0, "answer_score": 0.25, "answer_decision": 0.0}
     row |= {"request": number, "position": position, "version": "3"}
     return tuple((row | more)[name] for name in ANSWER)
+
+
+class _Raising:
+    """A statement that fails when it is looked at."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __iter__(self):
+        raise self.error
 
 
 def _sql(query: str):
@@ -73,7 +85,7 @@ def test_a_trip_is_written_once_and_read_with_its_moment(log, toy):
     trip = Trip(3, "b" * 64, NOW, "errors")
     log.write(Group(trips=[trip, trip]))
     log.write(Group(trips=[dataclasses.replace(trip, reason="again")]))
-    assert journal.trips(toy, 3) == log.trips(3) == [trip]
+    assert journal.trips(toy, 3) == [trip]
     assert journal.trips(toy, 4) == []
 
 
@@ -87,7 +99,7 @@ def test_refusals_are_counted_by_reason(log, toy):
 
 def test_a_contract_that_grew_adds_its_column(log, home, toy):
     log.write(Group(features=[(7, 0, 0.5, "a")]))
-    grown = Journal(toy, (*FEATURES, ("more", "i")))
+    grown = Journal(toy, (*FEATURES, ("more", "whole")))
     grown.write(Group(features=[(8, 0, 0.5, "a", 3)]))
     grown.close()
     assert _sql("select request, more from features_toy") == [(7, None), (8, 3)]
@@ -103,6 +115,32 @@ def test_a_database_that_goes_away_is_said_and_comes_back(log, monkeypatch):
     broken.close()
     log.write(Group(answers=[_answer(8)]))
     assert _sql("select request from predictions") == [(7,), (8,)]
+
+
+@pytest.mark.parametrize("refused", [
+    sa.exc.DataError("insert", {}, ValueError("out of range")),
+    sa.exc.StatementError("a value of no known type", "insert", {}, TypeError()),
+])  # fmt: skip
+def test_a_value_that_the_database_refuses_is_no_database_that_is_away(log, monkeypatch, refused):
+    log.write(Group(answers=[_answer(7)]))
+    connection = log._connection
+    with monkeypatch.context() as refusing:
+        refusing.setattr(log, "_put_trips", _Raising(refused))
+        with pytest.raises(type(refused)):
+            log.write(Group(answers=[_answer(8)], trips=[Trip(3, "b" * 64, NOW, "errors")]))
+    log.write(Group(answers=[_answer(9)]))
+    assert log._connection is connection, "it was there all the time"
+    assert _sql("select request from predictions") == [(7,), (9,)]
+
+
+def test_a_number_that_no_column_holds_fails_its_own_group_on_either_engine(log_home, toy):
+    log = Journal(toy, FEATURES)
+    with pytest.raises((sa.exc.DataError, OverflowError)):
+        log.write(Group(counts=[("refused", "x", 2**70)]))
+    log.write(Group(counts=[("refused", "x", 1)]))
+    now = datetime.now(UTC)
+    assert journal.refused_since(toy, now - timedelta(hours=1), now + timedelta(hours=1)) == {"x": 1}
+    log.close()
 
 
 def test_a_database_that_cannot_be_opened_is_said(home, toy, monkeypatch):

@@ -221,8 +221,9 @@ def logged(url: str, ids: list[str], *, by_client: bool = False) -> tuple[int, i
     return sum(n == 0 for n in found), sum(n > 1 for n in found) + len(ids) - len(wanted)
 
 
-def moved_on(home: Path, *, now: datetime) -> State:
-    """One more step of a rollout that goes well; the next one challenges with whom it replaced. The route is projected."""
+def moved_on(home: Path, *, now: datetime, fails: bool = False) -> State:
+    """One more step of a rollout that goes well, or `fails`; the next one challenges with whom it replaced. The route is
+    projected."""
     from tasks import ledger, registry
     from tasks.transitions import Decision, advance
 
@@ -230,7 +231,7 @@ def moved_on(home: Path, *, now: datetime) -> State:
     with at_home(home):
         state = ledger.state_of(problem.name)
         good, bad = (Verdict("test", outcome, "the test wants it") for outcome in (Outcome.PASS, Outcome.FAIL))
-        step = Decision(good)
+        step = Decision(bad if fails else good)
         if state.stage is Stage.HEALTHY:
             step = Decision(bad, why=Reason.SCHEDULE, promotion=Promotion.SUPERIORITY)
         elif state.stage is Stage.RETRAIN:

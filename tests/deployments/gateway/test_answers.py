@@ -2,22 +2,29 @@
 
 import asyncio
 import json
+import os
 import sqlite3
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from deployments import rollback
+from deployments.gateway import batch
 from deployments.gateway.__main__ import build
 from deployments.gateway.worker import Ask
 from schemas.errors import PerennialError
 from schemas.plans import ServingPlan
 from schemas.problem import Problem
+from schemas.rows import ANSWER
 from schemas.settings import Settings
 from tasks import database, journal, modelfile
-from tasks.journal import Group
+from tasks.door import Admitted
+from tasks.journal import Group, Numbers
+from tasks.scoring import Outputs
 from tests.benchmarks.serve_made import FEATURES, PROBLEMS, START, known
 from tests.deployments.gateway.running import NAME, copied, gateway, moved_on
 
@@ -38,12 +45,12 @@ class Gateway:
         self.app.follower.look()
         return self.app.follower.serving
 
-    def ask(self, *keys, arm="", client_id="", values=None):
+    def ask(self, *keys, arm="", client_id="", values=None, arrived=0.0):
         """One request a key; returns the replies in that order."""
         loop = asyncio.new_event_loop()
         x = [0.5] * len(FEATURES) if values is None else values
         asks = [
-            Ask(COLUMNS, [[key, *x]], loop.create_future(), 0.0, client_id, "p" if client_id else "", arm)
+            Ask(COLUMNS, [[key, *x]], loop.create_future(), arrived, client_id, "p" if client_id else "", arm)
             for key in keys
         ]
         self.replies.clear()
@@ -71,15 +78,14 @@ class Gateway:
 class Broken:
     """A model that raises on some rows, or takes its time."""
 
-    def __init__(self, real, *, on=lambda frame: True, seconds=0.0):
-        self.real, self.on, self.seconds = real, on, seconds
+    def __init__(self, real, *, seconds=0.0, fails=None):
+        self.real, self.seconds = real, seconds
+        self.fails = not seconds if fails is None else fails
 
     def __call__(self, admitted, rows, door):
         said = self.real(admitted, rows, door)
-        if self.seconds:
-            import time
-
-            time.sleep(self.seconds)
+        time.sleep(self.seconds)
+        if not self.fails:
             return said
         return replace(
             said,
@@ -158,6 +164,23 @@ def test_in_shadow_nobody_gets_the_challenger_and_every_row_is_scored_by_it(home
     assert _log("select count(rival_decision) from predictions") == [(50,)]
 
 
+def test_a_gateway_that_is_ended_writes_its_last_shadow_scores(home):
+    shadow = Gateway(PROBLEMS[NAME])
+    shadow.ask(*range(50))
+    score = shadow.worker.mirror._score
+
+    def slowly(works):
+        time.sleep(0.3)  # longer than the worker waits for anything
+        score(works)
+
+    shadow.worker.mirror._score = slowly
+    shadow.worker.mirror.start()
+    shadow.worker.start()
+    shadow.worker.stop()
+    assert not shadow.worker.is_alive()
+    assert _log("select count(rival_decision) from predictions") == [(50,)]
+
+
 def test_a_shadow_that_does_not_keep_up_drops_its_own_scores_and_counts_them(home):
     problem = replace(PROBLEMS[NAME], serving=ServingPlan(shadow_rows_waiting=10))
     shadow = Gateway(problem)
@@ -185,6 +208,7 @@ def test_where_the_challenger_raises_the_champion_answers_and_a_breaker_stops_it
     assert _log("select count(*) from predictions where role = 'challenger'") == [(answered,)], (
         "nobody gets it any more"
     )
+    assert _log("select probability from predictions order by request desc limit 1") == [(0.0,)]
 
 
 def test_another_replica_and_a_restart_know_of_a_trip(canary):
@@ -193,6 +217,16 @@ def test_another_replica_and_a_restart_know_of_a_trip(canary):
     canary.ask(*range(200))
     canary.beside()
     assert set(Gateway(PROBLEMS[NAME]).roles(*range(100)).values()) == {"champion"}
+
+
+def test_a_trip_shows_also_while_the_log_is_away(canary, monkeypatch):
+    serving = canary.app.follower.serving
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival))
+    canary.ask(*range(200))
+    with monkeypatch.context() as away:
+        away.delattr(journal, "trips")
+        canary.look()
+    assert b"perennial_breaker_tripped 1.0" in canary.app.signals.text()
 
 
 def test_a_challenger_that_takes_too_long_is_stopped_by_calls_and_not_by_rows(home):
@@ -206,6 +240,31 @@ def test_a_challenger_that_takes_too_long_is_stopped_by_calls_and_not_by_rows(ho
     slow.ask(*range(100))
     slow.ask(*range(100))
     assert "over 0.001 s in a row" in slow.breaker.tripped(serving.route).reason
+
+
+def test_of_two_arms_in_one_batch_each_is_logged_with_the_time_of_its_own_answer(canary):
+    serving = canary.app.follower.serving
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival, seconds=0.2))
+    before = time.perf_counter() - 1.0
+    replies = canary.ask(*range(60), arrived=before)
+    slow, quick = (
+        [ms for (ms,) in _log(f"select latency_ms from predictions where role = '{role}'")]
+        for role in ("challenger", "champion")
+    )
+    assert min(quick) >= 1_000, "both waited for their batch"
+    assert min(slow) - max(quick) > 100
+    assert all(reply.seconds >= 1.2 for reply in replies), "what the client is told has all of the batch in it"
+
+
+def test_where_the_champion_stood_in_the_time_is_of_both(canary):
+    serving = canary.app.follower.serving
+    rival, champion = Broken(serving.rival, seconds=0.1, fails=True), Broken(serving.champion, seconds=0.1)
+    canary.worker.serving = replace(serving, rival=rival, champion=champion)
+    canary.ask(*range(60), arrived=time.perf_counter())
+    both = min(_log("select latency_ms from predictions where role = 'challenger'"))[0]
+    alone = max(_log("select latency_ms from predictions where role = 'champion'"))[0]
+    assert both > 200
+    assert both - alone > 50
 
 
 def test_errors_now_and_then_that_only_the_challenger_has_trip_it_as_well(canary):
@@ -230,6 +289,38 @@ def test_errors_that_both_share_trip_nobody(home):
     assert canary.breaker.tripped(serving.route) is None
 
 
+def test_a_champion_that_stands_in_and_fails_as_well_does_not_excuse_the_challenger(home):
+    _moved(home, 1)
+    canary = Gateway(replace(PROBLEMS[NAME], serving=ServingPlan(trip_in_a_row=1_000)))
+    serving = canary.app.follower.serving
+    inside = [key for key, role in canary.roles(*range(200)).items() if role == "challenger"]
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival), champion=Broken(serving.champion))
+    canary.ask(inside[0])
+    assert canary.breaker._coin.n == 1, "one error, and it was the challenger's"
+    for key in inside[1:]:
+        canary.ask(key)
+    assert "e-value" in canary.breaker.tripped(serving.route).reason
+
+
+def test_rows_that_an_operator_routes_move_no_breaker(home):
+    shadow = Gateway(PROBLEMS[NAME])
+    serving = shadow.app.follower.serving
+    shadow.worker.serving = replace(serving, rival=Broken(serving.rival))
+    for arm in ("champion", "challenger"):
+        shadow.ask(*range(50), arm=arm)
+        shadow.beside()
+    assert shadow.breaker.tripped(serving.route) is None
+    _moved(home, 1)
+    canary = Gateway(PROBLEMS[NAME])
+    serving = canary.app.follower.serving
+    canary.worker.serving = replace(serving, rival=Broken(serving.rival), champion=Broken(serving.champion))
+    for arm in ("champion", "challenger"):
+        canary.ask(*range(50), arm=arm)
+        canary.beside()
+    assert canary.breaker.tripped(serving.route) is None
+    assert canary.breaker._coin.n == 0
+
+
 def test_a_challenger_that_cannot_be_loaded_is_tripped_and_the_champion_serves(home):
     # Its golden rows say something else now: what was loaded is not what was registered.
     shadow = Gateway(PROBLEMS[NAME])
@@ -241,6 +332,33 @@ def test_a_challenger_that_cannot_be_loaded_is_tripped_and_the_champion_serves(h
     assert again.app.follower.serving.rival is None
     assert "scores its golden rows another way" in again.breaker.tripped(again.app.follower.serving.route).reason
     assert again.ask(1)[0].roles == ["champion"]
+
+
+def test_copies_of_models_that_no_route_named_for_an_hour_go(home):
+    folder = home / "gateway" / NAME / "models"
+    folder.mkdir(parents=True)
+    new = f"{'c' * 64}.skops"
+    for stray in (f"{'a' * 64}.skops", f"{'a' * 64}.parquet", f".{'b' * 64}.skops.77", new):
+        (folder / stray).write_bytes(b"")
+        os.utime(folder / stray, None if stray == new else (0, 0))
+    running = Gateway(PROBLEMS[NAME])
+    route = running.app.follower.serving.route
+    both = {f"{one.sha256}.{kind}" for one in (route.champion, route.challenger) for kind in ("skops", "parquet")}
+    assert {file.name for file in folder.iterdir()} == both | {new}, "what is new may be another replica's"
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))  # named for years
+    now = moved_on(home, now=START + timedelta(days=60), fails=True)
+    assert now.challenger is None
+    running.look()
+    assert {file.name for file in folder.iterdir()} == both, "another replica may still serve the route before"
+
+
+def test_a_swap_does_not_fail_over_copies_that_cannot_go(home):
+    folder = home / "gateway" / NAME / "models"
+    no_file = folder / f"{'a' * 64}.skops"
+    no_file.mkdir(parents=True)
+    os.utime(no_file, (0, 0))
+    assert Gateway(PROBLEMS[NAME]).app.follower.serving is not None
 
 
 def test_an_altered_copy_of_the_champion_is_never_served(home):
@@ -310,6 +428,22 @@ def test_a_request_that_meets_a_defect_of_ours_fails_alone(canary, monkeypatch):
     assert statuses == {10: 200, 11: 200, 12: 200, 13: 500, 14: 200, 15: 200}
 
 
+def test_what_was_spilled_and_cannot_be_taken_in_is_kept_and_stops_nobody(canary, monkeypatch):
+    def write(self, group):
+        raise RuntimeError("a defect")
+
+    canary.worker.spill.add(Group(counts=[("refused", "x", 1)]))
+    with monkeypatch.context() as broken:
+        broken.setattr(type(canary.worker.journal), "write", write)
+        canary.worker._take_back()
+    assert canary.worker.spill.waiting()
+    assert b"perennial_defects_total 1.0" in canary.app.signals.text()
+    assert canary.ask(1)[0].status == 200
+    canary.worker._take_back()
+    assert not canary.worker.spill.waiting()
+    assert _log("select what, n from counts") == [("x", 1)]
+
+
 def test_a_bad_row_fails_its_own_request_alone(canary):
     good = canary.ask(1, 2)
     loop = asyncio.new_event_loop()
@@ -325,6 +459,43 @@ def test_a_bad_row_fails_its_own_request_alone(canary):
     assert [(b.row, b.column, b.rule) for b in said[2].breaches] == [(0, "x19", "in_range(-10, 10)")]
     assert sorted(_log("select what, n from counts")) == [("x19: float64", 1), ("x19: in_range(-10, 10)", 1)]
     loop.close()
+
+
+def test_a_whole_number_is_logged_to_its_last_digit(canary):
+    large = [2**53 + 1, 2**63 - 1]
+    canary.ask(7, *large)
+    assert _log(f"select id from features_{NAME} order by request") == [(7,), *((n,) for n in large)]
+
+
+def test_a_whole_number_is_logged_to_its_last_digit_where_all_columns_are_numbers():
+    exact = [2**53 + 1, None, 2**64 - 1]
+    numbers = np.array([[one if one is not None else np.nan, 0.5] for one in exact], dtype=float)
+    admitted = Admitted(("n", "x"), numbers, {}, {}, [], {"n": exact})
+    told = SimpleNamespace(numbers=[1, 2, 3], positions=[0, 0, 0])
+    rows = batch._features(admitted, told, SimpleNamespace(door=SimpleNamespace(asked=("n", "x"))))
+    assert rows == [(1, 0, 2**53 + 1, 0.5), (2, 0, None, 0.5), (3, 0, 2.0**64, 0.5)], "SQLite holds 64 bits with a sign"
+
+
+def test_of_several_classes_the_log_has_the_likeliests_probability_and_all_of_them(canary):
+    scores, serving = np.array([[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]]), canary.app.follower.serving
+    framing = PROBLEMS[NAME].framing.model_copy(update={"task": "multiclass", "classes": ("a", "b", "c")})
+
+    def said(admitted, rows, door):
+        return Outputs(scores, np.array([1.0, 0.0]), np.full(2, None, dtype=object))
+
+    said.served, said.features = serving.champion.served, FEATURES
+    alone = replace(serving, route=replace(serving.route, challenger=None), champion=said, rival=None, fallbacks=())
+    made = batch.Batch(replace(PROBLEMS[NAME], framing=framing), alone, canary.breaker, Numbers(1))
+    loop = asyncio.new_event_loop()
+    made.score(COLUMNS, [Ask(COLUMNS, [[key, *[0.5] * 20] for key in (1, 2)], loop.create_future(), 0.0)])
+    loop.close()
+    ((_, reply),) = made.replies
+    assert (reply.predictions, reply.decisions) == (scores.tolist(), ["b", "a"])
+    rows = [dict(zip(ANSWER, row, strict=True)) for row in made.group.answers]
+    for side in ("champion", "answer"):
+        assert [(row[f"{side}_score"], row[f"{side}_decision"]) for row in rows] == [(0.7, 1.0), (0.5, 0.0)]
+        assert [json.loads(row[f"{side}_scores"]) for row in rows] == scores.tolist()
+    assert {(row["rival_score"], row["rival_decision"], row["rival_scores"]) for row in rows} == {(None, None, None)}
 
 
 def test_a_plan_that_wants_it_is_answered_through_a_graph_that_says_the_same(home):

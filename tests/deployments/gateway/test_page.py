@@ -25,12 +25,12 @@ from flows.arms import loss_of
 from schemas.plans import Promotion, Reason
 from schemas.problem import Problem
 from schemas.route import Route
-from schemas.rows import Model, State
+from schemas.rows import ANSWER, Model, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import labels, ledger, predictions
 from tasks.database import close_databases
-from tasks.journal import ANSWER, Group, Journal, Trip
+from tasks.journal import Group, Journal, Trip
 from tasks.stats import running_average
 from tasks.transitions import Decision, adopted, advance
 from tests.benchmarks.serve_made import PROBLEMS

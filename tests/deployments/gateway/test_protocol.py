@@ -79,6 +79,13 @@ def test_csv_of_mlflows_documentation_is_taken(served: Running, wanted: np.ndarr
     np.testing.assert_allclose(answer.json()["predictions"], wanted, rtol=1e-12)
 
 
+def test_csv_with_a_nul_is_refused_before_it_reaches_a_log(served: Running):
+    text = FRAME.assign(note="a\x00b").to_csv(index=False).encode()
+    answer = httpx.post(f"{served.url}/invocations", content=text, headers={"content-type": "text/csv"})
+    assert answer.status_code == 400
+    assert "U+0000" in answer.json()["message"]
+
+
 def one_tensor() -> list[dict]:
     return [{"name": "input-0", "shape": [4, 20], "datatype": "FP64", "data": FRAME.to_numpy().ravel().tolist()}]
 
