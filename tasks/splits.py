@@ -86,13 +86,15 @@ def _cut(
     embargo: timedelta,
     window: timedelta | None,
 ) -> Split:
-    time = rows[framing.event_time]
+    time, labelled = rows[framing.event_time], rows[framing.label_time]
     fitted_until = start - embargo
     validation_from = fitted_until - plan.validation
     train = time < validation_from if window is None else (time >= validation_from - window) & (time < validation_from)
+    # A label that came later than the embargo lasts was not there to be fitted when the judged rows were asked.
+    known = ~(labelled >= start)
     return Split(
-        rows[train],
-        rows[(time >= validation_from) & (time < fitted_until)],
+        rows[train & known],
+        rows[(time >= validation_from) & (time < fitted_until) & known],
         rows[(time >= start) & (time < end)],
     )
 

@@ -46,7 +46,7 @@ class DataPlan(Plan):
     )
     embargo: timedelta | None = Field(
         default=None,
-        description="Between the rows that are fitted and those that are judged; None: the framing's maturity, as when the model serves.",
+        description="Between the rows that are fitted and those that are judged; None: the framing's maturity, as when the model serves. A shorter one fits only what was labelled quickly.",
     )
 
     @model_validator(mode="after")

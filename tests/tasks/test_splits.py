@@ -80,6 +80,8 @@ def test_no_row_is_in_two_parts_nothing_looks_ahead_and_the_label_delay_lies_bet
         before = pd.concat([part.train, part.validation])["at"]
         if len(part.test) and len(before):
             assert before.max() < part.test["at"].min() - gap + timedelta(microseconds=1)
+            fitted = pd.concat([part.train, part.validation])
+            assert (fitted["label_at"] < part.test["at"].min()).all(), "fitted with a label that was not there yet"
         assert disjoint is None or (part.test["at"] >= disjoint).all()
         assert window is None or part.train.empty or len(part.test) == 0 or np.ptp(part.train["at"]) < window
         if entities == "disjoint":
@@ -93,7 +95,8 @@ def test_a_large_table_is_held_to_its_newest_rows(toy, rows):
     problem = planned(toy, fold_below=0, embargo=timedelta(0))
     until = rows["at"].max() + timedelta(hours=1)
     (part,) = splits.folds(problem, rows, until=until, window=None, disjoint_from=None)
-    assert [len(p) for p in (part.train, part.validation, part.test)] == [24 * 30, 24 * 5, 24 * 5]
+    # Labels take thirty hours: without an embargo the newest thirty rows were not labelled when judging began.
+    assert [len(p) for p in (part.train, part.validation, part.test)] == [24 * 30, 24 * 5 - 30, 24 * 5]
 
 
 def test_the_embargo_keeps_the_label_delay_out_of_what_is_fitted(toy, rows):
