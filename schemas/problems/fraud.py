@@ -75,11 +75,12 @@ PROBLEM = Problem(
     framing=Framing(
         task="binary",
         objective="Lose a third less to card fraud than the analysts' rule, at no more than twice its reviews.",
-        goal=Goal(
-            metric="average_precision", at_least=0.1, reason="one review in ten finds a fraud, ten times the base rate"
-        ),
+        goal=Goal(metric="average_precision", by=0.05, reason="half as many frauds again among the payments reviewed"),
         level=Level(
-            who="rule", metric="average_precision", value=0.012, source="CardRule on the simulated year, seed 7"
+            who="rule",
+            metric="average_precision",
+            value=0.099,
+            source="CardRule on the first 200 days of the simulated year; .048 on all of it, since fraud changes its habits",
         ),
         key="payment_id",
         entity="customer_id",
