@@ -41,6 +41,11 @@ __all__ = [
 _KEPT_BYTES = 256 * 2**20
 
 
+@ibis.udf.scalar.builtin
+def md5(text: str) -> str:  # type: ignore[empty-body]
+    """Every engine has it by this name; Ibis's own `hexdigest` is not written for PostgreSQL."""
+
+
 class MissingDataError(PerennialError, FileNotFoundError):
     def __init__(self, problem: Problem, path: Path) -> None:
         hint = (
@@ -91,7 +96,7 @@ def read_sample(problem: Problem, start: datetime, end: datetime, *, as_of: date
     if share < 1:
         # Under the budget by three standard deviations of a binomial, so that no draw exceeds it.
         share -= 3 * (share / rows) ** 0.5
-        digest = (table[problem.framing.key].cast("string") + ibis.literal("/sample")).hexdigest("md5")
+        digest = md5(table[problem.framing.key].cast("string") + ibis.literal("/sample"))
         table = table.filter(digest < ibis.literal(f"{int(share * 2**32):08x}"))
     return _frame(problem, table), share
 
