@@ -1,5 +1,6 @@
 """How is the table of another engine opened? Through Ibis, by URL; and no error shows what is secret in it."""
 
+import atexit
 import os
 import re
 from typing import Any
@@ -11,7 +12,7 @@ import ibis.expr.types as ir
 from schemas.errors import PerennialError
 from schemas.problem import Problem
 
-__all__ = ["EngineError", "open_table", "shown_url"]
+__all__ = ["EngineError", "close_engines", "open_table", "shown_url"]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -61,7 +62,14 @@ def shown_url(url: str) -> str:
 _CONNECTIONS: dict[str, Any] = {}
 
 
+def close_engines() -> None:
+    """Close every connection; the next read opens its own anew."""
+    while _CONNECTIONS:
+        _CONNECTIONS.popitem()[1].disconnect()
+
+
 def _connected(url: str) -> Any:
+    atexit.register(close_engines)  # a driver complains of what is still open when the process ends
     if not url.startswith("duckdb:"):
         return ibis.connect(url)
     connection = ibis.connect(url, read_only=True)

@@ -18,6 +18,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
 from tasks.database import close_databases
+from tasks.engines import close_engines
 from tests.tasks import postgres
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -95,6 +96,7 @@ def postgres_url() -> Iterator[str]:
     with postgres.running() as url:
         yield url
         close_databases()
+        close_engines()
 
 
 @pytest.fixture
