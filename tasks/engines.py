@@ -38,7 +38,7 @@ def open_table(problem: Problem) -> ir.Table:
         except ibis.common.exceptions.TableNotFound:
             raise _refused(problem, url, f"has no table {problem.source.location!r}. Correct `location`.") from None
         except ImportError as error:
-            said = f"needs a driver that is not installed ({error.name}). For PostgreSQL: pip install 'perennial[postgres]'."
+            said = f"needs a driver that is not installed ({error.name}). `make setup` installs it for PostgreSQL, as the extra `postgres`."
             raise _refused(problem, url, said) from None
         except Exception as error:
             _CONNECTIONS.pop(url, None)

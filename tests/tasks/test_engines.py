@@ -237,7 +237,7 @@ except Exception as error:
 def test_without_a_driver_the_error_says_what_to_install(home):
     done = subprocess.run([sys.executable, "-c", WITHOUT], env=os.environ, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("EngineError")
-    assert "pip install 'perennial[postgres]'" in done.stdout
+    assert "`make setup` installs it for PostgreSQL" in done.stdout
     assert "secret" not in done.stdout + done.stderr
 
 
