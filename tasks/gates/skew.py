@@ -14,8 +14,8 @@ def same_features(equality: Equality, *, at_least: int, limit: float) -> Verdict
     if equality.rows < at_least:
         said = f"{equality.rows} of {equality.asked} logged rows are in the table by their key, {at_least} are needed"
         return Verdict("skew", Outcome.WAIT, said, evidence)
-    if not equality.differences:
-        return Verdict("skew", Outcome.WAIT, "no feature was sent with the logged rows", evidence)
+    if not equality.differences or not all(math.isfinite(one.share) for one in equality.differences):
+        return Verdict("skew", Outcome.WAIT, "no feature of the logged rows can be compared", evidence)
     evidence |= {f"differs {one.column}": one.share for one in equality.differences}
     apart = [one for one in equality.differences if one.share > limit]
     compared = f"{equality.rows:,} logged rows against the table, {len(equality.differences)} columns"
