@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test doctor demo loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data archive erase drills evidence prove bench bench-gateway lock clean
+.PHONY: help setup check test doctor demo loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data skew archive erase drills evidence prove bench bench-gateway lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ verify: $(SETUP) ## prove that the ledger is whole
 
 data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
 	@$(BIN)/python -m flows data $(PROBLEM)
+
+skew: $(SETUP) ## are the features that clients send those of the table? PROBLEM=fraud
+	@$(BIN)/python -m flows skew $(PROBLEM) $(ARGS)
 
 archive: $(SETUP) ## keep requests only as long as the plan says: PROBLEM=fraud
 	@$(BIN)/python -m flows archive $(PROBLEM) $(ARGS)

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ def _run(args: argparse.Namespace) -> int:
         return _labels(args)
     if args.command == "doctor":
         return _doctor(args)
+    if args.command == "skew":
+        return _skew(args)
     from flows import operations  # brings Prefect and scikit-learn with it, which reading does not need
 
     match args.command:
@@ -100,6 +102,20 @@ def _labels(args: argparse.Namespace) -> int:
     return 0
 
 
+def _skew(args: argparse.Namespace) -> int:
+    from flows.skew import skew
+    from schemas.problem import load_problem
+    from schemas.verdict import Outcome
+
+    until = datetime.now(UTC)
+    verdict = skew(load_problem(args.problem), until - timedelta(days=args.days), until)
+    if verdict is None:
+        print(f"no request of {args.problem} of the last {args.days:g} days was logged with its features")
+        return 0
+    print(f"{verdict.outcome}: {verdict.reason}")
+    return 1 if verdict.outcome is Outcome.FAIL else 0
+
+
 def _drills(args: argparse.Namespace) -> int:
     from flows import operations
     from flows.drills import run_drills
@@ -152,6 +168,9 @@ def _parser() -> argparse.ArgumentParser:
         ("archive", "keep requests only as long as the plan says"),
     ):
         commands.add_parser(name, help=about).add_argument("problem")
+    skew = commands.add_parser("skew", help="are the features that clients send those of the table?")
+    skew.add_argument("problem")
+    skew.add_argument("--days", type=float, default=7.0, help="how far back requests are looked at")
     drills = commands.add_parser("drills", help="plant faults, and require the verdict that must follow")
     drills.add_argument("problem", nargs="?", default="fraud")
     drills.add_argument("--data", type=Path, help="your copy of the problem's table")

@@ -34,6 +34,9 @@ def watch(turn: Turn) -> Decision:
         return asked
     if fault:
         return Decision(fault)
+    skewed = _skew(turn, notes)
+    if skewed and skewed.outcome is Outcome.FAIL:
+        return Decision(Verdict(skewed.gate, Outcome.WAIT, f"holding: {skewed.reason}", skewed.evidence), notes=notes)
     decay = _unless_it_raises("decay", lambda: _decayed(turn))
     resting = _resting(turn)
     if resting:
@@ -124,6 +127,19 @@ def _fault(turn: Turn) -> Verdict | None:
         f"data fault, holding: {turn.bad_share:.1%} of requests are in quarantine: {broken}",
         evidence,
     )
+
+
+def _skew(turn: Turn, notes: dict[str, Any]) -> Verdict | None:
+    """Requests whose features are not those of the table: a model trained on the table would be asked with others as well."""
+    window = closed_window(turn)
+    if window is None or turn.problem.serving.answered_by != "gateway":
+        return None
+    from flows.skew import skew
+
+    verdict = _unless_it_raises("skew", lambda: skew(turn.problem, *window))
+    if verdict is not None:
+        notes["skew"] = verdict.reason
+    return verdict
 
 
 def _resting(turn: Turn) -> Verdict | None:

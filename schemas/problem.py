@@ -12,6 +12,7 @@ import pandera.pandas as pa
 
 from schemas.columns import about_of
 from schemas.errors import PerennialError
+from schemas.features import Feature
 from schemas.framing import Framing, MinimumFunction
 from schemas.plans import DataPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.recipe import Recipe
@@ -47,6 +48,7 @@ class Problem:
     retraining: RetrainingPlan = field(default_factory=RetrainingPlan)
     serving: ServingPlan = field(default_factory=ServingPlan)
     data: DataPlan = field(default_factory=DataPlan)
+    features: tuple[Feature, ...] = ()  # columns computed from earlier rows, point in time, in the engine
     heuristic: "BaseEstimator | None" = None  # serves first; without one the naive baseline does
     schedule: str = "0 6 * * *"  # cron, UTC: when production turns the crank
 
@@ -65,7 +67,7 @@ class Problem:
         named += [group.column for group in framing.fairness]
         for check in framing.behaviours:
             named += list(check.values) if isinstance(check, MinimumFunction) else [check.column]
-        named += self.filled_at.values()
+        named += [*self.filled_at.values(), *(one.name for one in self.features)]
         missing = sorted(set(named) - set(self.contract.columns))
         if missing:
             raise ValueError(f"problem {self.name!r} names columns its contract lacks: {', '.join(missing)}")
@@ -87,6 +89,27 @@ class Problem:
                 f"problem {self.name!r} has risks whose detector nobody has: {', '.join(map(repr, unknown))}. "
                 f"Name one of: {', '.join(known_detectors())}."
             )
+
+        self._check_features()
+
+    def _check_features(self) -> None:
+        computed = [one.name for one in self.features]
+        for one in self.features:
+            what = f"feature {one.name!r} of {self.name!r}"
+            # Only the contract knows when a column is known; one outside could be filled in later, and nobody would say.
+            read = [*one.over, *([one.of] if one.of else [])]
+            unknown = [name for name in read if name not in self.contract.columns or name in computed]
+            if unknown:
+                raise ValueError(f"{what} reads {', '.join(unknown)}; it reads columns of the contract, and no feature")
+            late = [name for name in (one.name, *one.over) if name not in self.asked]
+            if late:
+                raise ValueError(f"{what} needs {', '.join(late)} at the event, and that is filled in later")
+            if computed.count(one.name) > 1:
+                raise ValueError(f"{what} is declared twice")
+            if not one.always and not self.contract.columns[one.name].nullable:
+                raise ValueError(f"{what} is null where no earlier row is: say nullable=True in the contract")
+        if computed and self.framing.timeless:
+            raise ValueError(f"{self.name!r} has no time of its own, and so no earlier rows: {', '.join(computed)}")
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -132,7 +155,9 @@ class Problem:
             for name, column in sorted(self.contract.columns.items())
         }
         whole = (self.contract.unique, [(check.name, str(check.statistics)) for check in self.contract.checks])
-        return sha256(repr((columns, whole, self.framing.model_dump_json())).encode()).hexdigest()
+        said: tuple[Any, ...] = (columns, whole, self.framing.model_dump_json())
+        said += tuple(one.model_dump_json() for one in self.features)
+        return sha256(repr(said).encode()).hexdigest()
 
 
 def known_problems() -> list[str]:

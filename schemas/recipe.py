@@ -3,12 +3,17 @@
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["FAMILIES", "Recipe", "difference"]
+__all__ = ["FAMILIES", "Encoding", "Recipe", "difference"]
 
 Family = Literal["constant", "linear", "boosting"]
 FAMILIES: tuple[Family, ...] = ("constant", "linear", "boosting")  # simplest first
+
+
+# How a column becomes numbers. Numbers stay as they are, texts become codes (boosting) or one column a category (linear), and
+# times their parts, unless the recipe says otherwise.
+Encoding = Literal["ordinal", "one-hot", "target", "frequency", "text", "date"]
 
 
 class Recipe(BaseModel):
@@ -26,6 +31,25 @@ class Recipe(BaseModel):
     unseen_categories: Literal["accept", "raise"] = Field(
         default="accept", description="What the encoder does with a category that training never saw."
     )
+    encodings: dict[str, Encoding] = Field(
+        default_factory=dict, description="By column; what is not named here is encoded as its type and the family ask."
+    )
+    interactions: tuple[tuple[str, str], ...] = Field(
+        default=(), description="Pairs: the product of numbers, both texts as one category, the days between two times."
+    )
+
+    @model_validator(mode="after")
+    def _names_its_features(self) -> "Recipe":
+        named = [*self.encodings, *(name for pair in self.interactions for name in pair)]
+        unknown = sorted(set(named) - set(self.features))
+        if unknown:
+            raise ValueError(f"the recipe encodes or combines {', '.join(unknown)}, which are none of its features")
+        blind = sorted(name for name, how in self.encodings.items() if how in ("target", "frequency", "text"))
+        if self.unseen_categories == "raise" and blind:
+            raise ValueError(
+                f"unseen categories cannot raise where the encoding has a number for them: {', '.join(blind)}"
+            )
+        return self
 
     def simpler(self) -> "list[Recipe]":
         """The same features and window with each simpler family, simplest first, at its own defaults."""

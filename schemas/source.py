@@ -22,7 +22,8 @@ class Source:
     """
 
     location: str
-    url: str | None = None  # an Ibis connection (postgres://..., trino://...), where `location` is then a table's name
+    # An Ibis connection (postgresql://reader:${SHOP_PASSWORD}@host/shop, trino://...), where `location` is then a table's name.
+    url: str | None = None
     derive: "Callable[[ibis.Table], ibis.Table] | None" = None
     starts: datetime | None = None  # the first event, where a replay may begin to count its history
     history: timedelta = timedelta(days=56)  # what a replay treats as the team's past before the loop goes live

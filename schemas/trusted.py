@@ -4,7 +4,7 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["TRUSTED_TYPES", "trusted_for"]
 
-# Beyond what skops trusts by itself. Each is a plain container of numbers inside scikit-learn.
+# Beyond what skops trusts by itself. Each is a plain container of numbers inside scikit-learn, or one of our own encoders.
 TRUSTED_TYPES = (
     "numpy.dtype",
     "sklearn._loss.link.IdentityLink",
@@ -17,8 +17,16 @@ TRUSTED_TYPES = (
     "sklearn._loss.loss.HalfSquaredError",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
+    "tasks.encoders.DateParts",
+    "tasks.encoders.DaysBetween",
+    "tasks.encoders.Frequencies",
+    "tasks.encoders.JoinedCategories",
+    "tasks.encoders.Product",
+    "tasks.encoders.Words",
 )
 
 

@@ -1,27 +1,21 @@
 """How is a recipe fitted, and how well does a model score rows it has not seen?"""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, average_precision_score, mean_absolute_error, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from schemas.errors import PerennialError
 from schemas.framing import CostLoss, Framing
 from schemas.recipe import Recipe
+from tasks.pipeline import pipeline_of
 from tasks.scoring import Scores, class_indices, row_loss, score
 from tasks.splits import Split
 from tasks.stats import macro_auc
@@ -57,8 +51,8 @@ def fit(
         raise PerennialError(
             f"all {len(y)} training rows have one label; a classifier needs both. Train on a longer window."
         )
-    pipeline = _pipeline(recipe, framing, X, seed=seed)
     y = _target(y, framing)
+    pipeline = pipeline_of(recipe, framing, X, y, seed=seed)
     # One thread by default: sums in another order give another model in its last digits, and so another hash.
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
@@ -170,49 +164,3 @@ def measure(scores: Scores, labels: np.ndarray, framing: Framing) -> dict[str, f
     result["roc_auc"] = float(roc_auc_score(y, scores.score)) if both else float("nan")
     result["average_precision"] = float(average_precision_score(y, scores.score)) if both else float("nan")
     return result
-
-
-def _pipeline(recipe: Recipe, framing: Framing, X: pd.DataFrame, *, seed: int) -> Pipeline:
-    text = [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
-    numeric = [name for name in X.columns if name not in text]
-    match recipe.family:
-        case "boosting":
-            steps: list[tuple[str, Any, list[str]]] = [
-                ("text", _ordinal(recipe), text),
-                ("numeric", "passthrough", numeric),
-            ]
-        case "linear":
-            onehot = OneHotEncoder(handle_unknown="ignore" if recipe.unseen_categories == "accept" else "error")
-            steps = [
-                ("text", onehot, text),
-                ("numeric", make_pipeline(SimpleImputer(), StandardScaler()), numeric),
-            ]
-        case "constant":
-            # It reads nothing of what it is given, but is asked with the same columns.
-            steps = [("any", _ordinal(recipe), text[:1])] if text else [("any", "passthrough", numeric[:1])]
-    return Pipeline(
-        [
-            ("columns", ColumnTransformer([s for s in steps if s[2]])),
-            ("model", _estimator(recipe, framing, seed)),
-        ]
-    )
-
-
-def _ordinal(recipe: Recipe) -> OrdinalEncoder:
-    if recipe.unseen_categories == "raise":
-        return OrdinalEncoder(handle_unknown="error")
-    return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
-
-
-def _estimator(recipe: Recipe, framing: Framing, seed: int) -> BaseEstimator:
-    classes, given = framing.task != "regression", dict(recipe.parameters)
-    kinds: Mapping[str, Any] = {
-        "boosting": HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor,
-        "linear": LogisticRegression if classes else Ridge,
-        "constant": DummyClassifier if classes else DummyRegressor,
-    }
-    if recipe.family != "constant":
-        given = {"random_state": seed} | given
-    if recipe.family == "boosting":
-        given = {"early_stopping": False} | given  # its random split would spend rows we hold out by time
-    return kinds[recipe.family](**given)

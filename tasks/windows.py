@@ -12,6 +12,8 @@ from schemas.errors import PerennialError
 from schemas.moments import NaiveTimestampError, aware
 from schemas.problem import Problem
 from schemas.settings import Settings
+from tasks.engines import open_table
+from tasks.features import with_features
 
 __all__ = [
     "MissingColumnError",
@@ -37,6 +39,11 @@ __all__ = [
 
 
 _KEPT_BYTES = 256 * 2**20
+
+
+@ibis.udf.scalar.builtin
+def md5(text: str) -> str:  # type: ignore[empty-body]
+    """Every engine has it by this name; Ibis's own `hexdigest` is not written for PostgreSQL."""
 
 
 class MissingDataError(PerennialError, FileNotFoundError):
@@ -89,7 +96,7 @@ def read_sample(problem: Problem, start: datetime, end: datetime, *, as_of: date
     if share < 1:
         # Under the budget by three standard deviations of a binomial, so that no draw exceeds it.
         share -= 3 * (share / rows) ** 0.5
-        digest = (table[problem.framing.key].cast("string") + ibis.literal("/sample")).hexdigest("md5")
+        digest = md5(table[problem.framing.key].cast("string") + ibis.literal("/sample"))
         table = table.filter(digest < ibis.literal(f"{int(share * 2**32):08x}"))
     return _frame(problem, table), share
 
@@ -98,7 +105,8 @@ def window_table(problem: Problem, start: datetime, end: datetime, *, as_of: dat
     """The window in its engine: the contract's columns as they stood at `as_of`, in no order."""
     for what, value in (("start", start), ("end", end), ("as_of", as_of)):
         aware(value, what)
-    return _as_of(problem, _between(problem, start, end), as_of)
+    rows = with_features(problem, _table(problem), start, end) if problem.features else _between(problem, start, end)
+    return _as_of(problem, rows, as_of)
 
 
 def whole_table(problem: Problem) -> ibis.Table:
@@ -224,18 +232,16 @@ def _derived(problem: Problem, path: str) -> ibis.Table:
 
 
 def _engine_table(problem: Problem) -> ibis.Table:
-    key = (str(problem.source.url), 0, id(problem))
-    if key not in _OPENED:
-        table = ibis.connect(str(problem.source.url)).table(problem.source.location)
-        if problem.source.derive is not None:
-            table = problem.source.derive(table)
-        _check(problem, table)
-        _OPENED[key] = (table, problem)
-    return _OPENED[key][0]
+    table = open_table(problem)
+    if problem.source.derive is not None:
+        table = problem.source.derive(table)
+    _check(problem, table)
+    return table
 
 
 def _check(problem: Problem, table: ibis.Table) -> None:
-    missing = sorted(set(problem.contract.columns) - set(table.columns))
+    computed = {one.name for one in problem.features}
+    missing = sorted(set(problem.contract.columns) - set(table.columns) - computed)
     if missing:
         raise MissingColumnError(problem, missing, table.columns)
     framing, filled = problem.framing, problem.filled_at

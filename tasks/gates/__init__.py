@@ -26,6 +26,7 @@ from tasks.gates.quality import (
     simplest,
     slices,
 )
+from tasks.gates.skew import same_features
 from tasks.gates.verdicts import at_deadline, closed
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "prediction_shift",
     "requirement",
     "requirement_live",
+    "same_features",
     "same_pair",
     "serveable",
     "shares_held",

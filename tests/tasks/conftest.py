@@ -1,13 +1,16 @@
 """The smallest problem that has everything: an entity, a late label, and a column that is filled in after the event."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import pytest
+import sqlalchemy as sa
 
 from schemas.columns import about
 from schemas.framing import CostLoss, Framing
@@ -15,6 +18,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
 from tasks.database import close_databases
+from tasks.engines import close_engines
 from tests.tasks import postgres
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -92,6 +96,22 @@ def postgres_url() -> Iterator[str]:
     with postgres.running() as url:
         yield url
         close_databases()
+        close_engines()
+
+
+@pytest.fixture
+def put_in_postgres(postgres_url: str) -> Callable[..., Problem]:
+    """Puts rows into a table of their own in a real PostgreSQL; the problem that reads them there comes back."""
+    pytest.importorskip("psycopg", reason="Ibis reads PostgreSQL through psycopg")
+
+    def put(problem: Problem, rows: pd.DataFrame) -> Problem:
+        name, engine = f"rows_{uuid4().hex}", sa.create_engine(postgres_url)
+        rows.to_sql(name, engine, index=False)
+        engine.dispose()
+        source = replace(problem.source, url=postgres_url.replace("+psycopg2", ""), location=name)
+        return replace(problem, source=source)
+
+    return put
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

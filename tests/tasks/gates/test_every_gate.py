@@ -13,6 +13,7 @@ from schemas.framing import Fairness, Requirement
 from schemas.plans import PairedTest
 from schemas.verdict import Outcome, Verdict
 from tasks import gates
+from tasks.feature_equality import Difference, Equality
 from tasks.stats import Calibration, DelayCurve, delay_curve
 from tests.tasks.gates.made import BETTER, FAIL, PASS, WAIT, losses
 
@@ -116,6 +117,11 @@ def _labels(unlabelled: int, rows: int, limit: float = 0.02) -> Verdict:
 
 def _pair(scored_by, **newer: bool) -> Verdict:
     return gates.same_pair(scored_by, ["b"] * len(scored_by), champion="a", challenger="b", newer=newer)
+
+
+def _skew(*shares: float, rows: int = 500) -> Verdict:
+    found = tuple(Difference("x", share, math.nan) for share in shares)
+    return gates.same_features(Equality(rows, 500, found), at_least=100, limit=0.05)
 
 
 def _drift(distance: float, limit: float = 0.2) -> Verdict:
@@ -271,6 +277,14 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         {PASS: lambda: _mirrored(0, 500), FAIL: None, WAIT: lambda: _mirrored(100, 500)},
         {"rows", "dropped"},
     ),
+    "same_features": (
+        {
+            PASS: lambda: _skew(0.0),
+            FAIL: lambda: _skew(0.5),
+            WAIT: lambda: _skew(0.0, rows=9),
+        },
+        {"rows", "asked", "differs x"},
+    ),
     "same_pair": (
         {
             PASS: lambda: _pair(["a"], champion=True),
@@ -350,6 +364,7 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     + [lambda x=x: gates.latency_guardrail([0], [x], ratio=1.0, alpha=0.05, arms="") for x in _HOLES],
     "mirror_complete": [lambda: _mirrored(0, 0), lambda: _mirrored(500, 500), lambda: _mirrored(math.inf, 500)],
     "labels_complete": [lambda: _labels(0, 0), lambda: _labels(500, 500), lambda: _labels(math.inf, 500)],
+    "same_features": [lambda: _skew(math.nan), lambda: _skew(rows=500), lambda: _skew(0.0, rows=0)],
     "same_pair": [lambda: _pair([], champion=True), lambda: _pair(["a"]), lambda: _pair([None], champion=True)],
     "drift": [lambda x=x: _drift(x) for x in _HOLES]
     + [lambda x=x: _drift(0.9, x) for x in _HOLES]
