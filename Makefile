@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test doctor demo loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data skew archive erase drills evidence prove bench bench-gateway lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data skew archive erase drills evidence prove bench bench-gateway lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ doctor: $(SETUP) ## what to fix before the first turn: PROBLEM=fraud
 
 demo: $(SETUP) ## a compressed year of card payments through the real loop
 	@$(BIN)/python -m deployments demo $(ARGS)
+
+problem: $(SETUP) ## a first draft from a table: NAME=churn DATA=bookings.csv (TABLE= TARGET= TIME= ENTITY= KEY= FORCE=1)
+	@$(BIN)/python -m flows problem "$(NAME)" "$(DATA)" $(if $(TABLE),--table "$(TABLE)") $(if $(TARGET),--target "$(TARGET)") $(if $(TIME),--time "$(TIME)") $(if $(ENTITY),--entity "$(ENTITY)") $(if $(KEY),--key "$(KEY)") $(if $(FORCE),--force) $(ARGS)
 
 loop: $(SETUP) ## replay history: PROBLEM=electricity DATA=path/to/table
 	@$(BIN)/python -m deployments loop $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)

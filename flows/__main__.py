@@ -28,6 +28,8 @@ def _run(args: argparse.Namespace) -> int:
         return _read(args)
     if args.command in ("archive", "erase"):
         return _keep_less(args)
+    if args.command == "problem":
+        return _draft(args)
     if args.command == "labels":
         return _labels(args)
     if args.command == "doctor":
@@ -54,6 +56,16 @@ def _run(args: argparse.Namespace) -> int:
             return _drills(args)
         case "data":
             print(f"written to {operations.fetch(args.problem)}")
+    return 0
+
+
+def _draft(args: argparse.Namespace) -> int:
+    from flows.drafting import draft_problem
+    from tasks.guesses.facts import Hints
+
+    hints = Hints(target=args.target, time=args.time, entity=args.entity, key=args.key)
+    done = draft_problem(args.problem, args.data, table=args.table, hints=hints, overwrite=args.force)
+    print(done.summary)
     return 0
 
 
@@ -174,6 +186,13 @@ def _parser() -> argparse.ArgumentParser:
     drills = commands.add_parser("drills", help="plant faults, and require the verdict that must follow")
     drills.add_argument("problem", nargs="?", default="fraud")
     drills.add_argument("--data", type=Path, help="your copy of the problem's table")
+    drafting = commands.add_parser("problem", help="write a first draft of a problem from a table")
+    drafting.add_argument("problem", help="its name: the file schemas/problems/NAME.py")
+    drafting.add_argument("data", help="a CSV or Parquet file, a glob, or a database URL")
+    drafting.add_argument("--table", help="the table's name, where DATA is a database URL")
+    for hint in ("target", "time", "entity", "key"):
+        drafting.add_argument(f"--{hint}", help="the column, where the guess would be another")
+    drafting.add_argument("--force", action="store_true", help="overwrite a file that is there")
     labels = commands.add_parser("labels", help="what the labels are worth: copies, contradictions, noise, delays")
     labels.add_argument("problem")
     labels.add_argument("--data", type=Path, help="your copy of the problem's table")

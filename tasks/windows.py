@@ -12,6 +12,7 @@ from schemas.errors import PerennialError
 from schemas.moments import NaiveTimestampError, aware
 from schemas.problem import Problem
 from schemas.settings import Settings
+from schemas.source import is_text
 from tasks.engines import open_table
 from tasks.features import with_features
 
@@ -222,13 +223,21 @@ def _derived(problem: Problem, path: str) -> ibis.Table:
     """The table with its derived columns, checked."""
     connection = ibis.duckdb.connect(threads=2)
     connection.raw_sql("SET TimeZone = 'UTC'")
-    table = connection.read_csv(path) if path.endswith(".csv") else connection.read_parquet(path)
+    text = is_text(path)
+    table = connection.read_csv(path, **problem.source.reading) if text else connection.read_parquet(path)
     if problem.source.derive is not None:
         table = problem.source.derive(table)
     _check(problem, table)
-    # Text is parsed and joined anew at each read; a file that fits is kept as columns instead.
-    small = path.endswith(".csv") and Path(path).exists() and Path(path).stat().st_size < _KEPT_BYTES
+    # What is parsed or derived would be so anew at each read; a file that fits is kept as columns instead.
+    most = _KEPT_BYTES if text else _KEPT_BYTES // 4  # Parquet is packed
+    small = (text or problem.source.derive is not None) and _size(path) < most
     return connection.create_table("kept", table, temp=True) if small else table
+
+
+def _size(path: str) -> int:
+    """Bytes of the file, or of all files of a glob."""
+    whole = Path(path)
+    return sum(file.stat().st_size for file in ([whole] if whole.exists() else whole.parent.glob(whole.name)))
 
 
 def _engine_table(problem: Problem) -> ibis.Table:

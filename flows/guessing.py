@@ -1,0 +1,273 @@
+"""What is guessed of a table: the engine's counts and samples, joined with the decisions over them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from schemas.errors import PerennialError
+from schemas.source import is_text
+from tasks import profiling, strength, tables
+from tasks.guesses import keys, leaks, plan, target, times
+from tasks.guesses.columns import feature_of, left_out
+from tasks.guesses.facts import Column, Delay, Format, Hints, Note, Table, Times
+from tasks.guesses.formats import format_of
+from tasks.guesses.proposal import Proposal, Scale, roles
+
+__all__ = ["propose"]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    name: str
+    location: str
+    url: str | None
+    hints: Hints
+    nulls: tuple[str, ...]
+    reading: Mapping[str, object]
+    types: Mapping[str, str]
+
+
+def propose(
+    name: str, data: str, *, location: str, url: str | None, table: str | None = None, hints: Hints
+) -> Proposal:
+    """Everything that is guessed of the table at `data`, each with its evidence; a problem will find it at `location`."""
+    with tables.opened(data, table=table) as opened:
+        formats, nulls = _formats(opened)
+        typed = tables.typed(opened, formats, nulls, name="typed__")
+        columns = profiling.columns_of(typed, opened.rows, formats)
+        facts = Table(opened.rows, columns, opened.modified, opened.reading)
+        reading, types = _read_as(data, opened.reading.options, formats, nulls)
+        return _guessed(_Asked(name, location, url, hints, nulls, reading, types), facts, typed)
+
+
+def _guessed(asked: _Asked, facts: Table, typed: Any) -> Proposal:
+    columns, hints = facts.columns, asked.hints
+    aim = target.target_of(columns, asked=hints.target)
+    found = times.moments(columns, target=aim.name)
+    event = times.event_of(found, asked=hints.time)
+    if hints.time and event is None:
+        raise PerennialError(
+            f"TIME={hints.time} is no column in which a time was found; found: {', '.join(m.columns[0] for m in found) or 'none'}"
+        )
+    moments, note = _moments(typed, event)
+    if moments is None:
+        event = None
+    event, known, delay = _labelled_at(typed, facts, found, event, aim)
+    if event is not None and moments is not None:
+        moments = profiling.times_of(typed, tables.evaluated(typed, event.code))
+    rest = times.others(found, event, known)
+    used = {aim.name, *(event.columns if event else ()), *(known.columns if known else ())}
+    key = keys.key_of(columns, asked=hints.key, but=used)
+    entity = keys.entity_of(columns, asked=hints.entity, but=used | ({key.name} if key else set()))
+    sampled = _sample(typed, facts, aim, event)
+    leaking = _leaks(sampled, facts, aim, used | {c.name for c in (key, entity) if c})
+    # Parts of a date and the hour stay features; a time as a whole is none.
+    taken = {aim.name, *(c.name for c in (key, entity) if c is not None)}
+    numbers, categories, notes = roles(columns, taken=taken, entity=entity, leaks=leaking)
+    if note:
+        notes.append(note)
+    maturity, matured = plan.assumed_delay(moments) if moments else timedelta(days=1), 1.0
+    if delay and moments:
+        maturity, matured = plan.maturity_of(delay, moments, facts.rows, entity=entity is not None)
+    fallback = moments or Times(facts.modified - timedelta(days=365), facts.modified, 2, (facts.modified,) * 21)
+    fitted = plan.plan_of(fallback, facts.rows, maturity, entity=entity is not None)
+    scale = _scale(sampled["y__"], aim)
+    rule = (
+        strength.best_rule(sampled, sampled["y__"].to_numpy(dtype=float), numbers, aim.task, bound=scale.bound)
+        if aim.task != "multiclass" and len(sampled) > 100
+        else None
+    )
+    taken_names = set(columns)
+    return Proposal(
+        name=asked.name,
+        location=asked.location,
+        url=asked.url,
+        table=facts,
+        target=aim,
+        event=event,
+        event_name=event.columns[0] if event and len(event.columns) == 1 else _free("event_at", taken_names),
+        known=known,
+        known_name=_free("known_at", taken_names),
+        delay=delay,
+        assumed=plan.assumed_delay(moments) if moments else timedelta(days=1),
+        key=key,
+        key_name=key.name if key else _free("row_id", taken_names),
+        entity=entity,
+        times=moments,
+        plan=fitted,
+        matured=matured,
+        scale=scale,
+        numbers=numbers,
+        categories=categories,
+        spans=tuple(m for m in rest if event and not m.late and columns[m.columns[0]].missing <= 0.5),
+        calendar=_calendar(columns, event, moments),
+        notes=tuple(
+            notes
+            + [
+                Note(m.columns[0], "time", "a time that comes later, or nobody knows when")
+                for m in rest
+                if not event or m.late
+            ]
+        ),
+        rule=rule,
+        types=asked.types,
+        nulls=asked.nulls,
+        reading=asked.reading,
+    )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    return name if name not in taken else f"{name}_made"
+
+
+def _moments(typed: Any, event: times.Moment | None) -> tuple[Times | None, Note | None]:
+    """When the events were; and why a time that is too coarse for a replay is not taken."""
+    if event is None:
+        return None, None
+    found = profiling.times_of(typed, tables.evaluated(typed, event.code))
+    if found.moments < 12:
+        return None, Note(
+            event.columns[0], "time", f"{found.moments} different moments are too few to replay a rollout over"
+        )
+    return found, None
+
+
+def _labelled_at(
+    typed: Any, facts: Table, found: list[times.Moment], event: times.Moment | None, aim: target.Target
+) -> tuple[times.Moment | None, times.Moment | None, Delay | None]:
+    """The event, when its label was known, and how long that took; None for the last two where no column says so."""
+    known = times.known_of(found, event) if event else None
+    if event is None or known is None:
+        return event, None, None
+    known = times.ended(known)
+    delay = _delay(typed, event, known, aim)
+    before = times.asked_before(event, facts.columns)
+    if delay is not None and delay.negative > 0.05 and before is not None:
+        sooner = _delay(typed, before, known, aim)
+        if sooner is not None and sooner.negative < delay.negative / 5 and _affords(typed, before, sooner):
+            event, delay = before, sooner
+    if delay is None or delay.missing > 0.5 or delay.q995 <= timedelta(0):
+        return event, None, None
+    return event, known, delay
+
+
+def _affords(typed: Any, event: times.Moment, delay: Delay) -> bool:
+    """Is the table long enough to wait for labels from this moment on? Where it is not, a later event is judged."""
+    return delay.q995 < 0.2 * profiling.times_of(typed, tables.evaluated(typed, event.code)).span
+
+
+def _delay(typed: Any, event: times.Moment | None, known: times.Moment | None, aim: target.Target) -> Delay | None:
+    if event is None or known is None:
+        return None
+    at, of = (tables.evaluated(typed, m.code) for m in (event, known))
+    return profiling.delay_of(typed, at, of, typed[aim.name])
+
+
+def _sample(typed: Any, facts: Table, aim: target.Target, event: times.Moment | None) -> pd.DataFrame:
+    """Sampled rows in time order, or shuffled where there is no time; `y__` is the target as it will be learned."""
+    made = {"y__": tables.evaluated(typed, aim.code.format(f"table[{aim.name!r}]"))}
+    if event is not None:
+        made["t__"] = tables.evaluated(typed, event.code)
+    frame = profiling.sample(typed.mutate(**made), facts.rows, [*facts.columns, *made])
+    if event is not None:
+        return frame.sort_values("t__", kind="stable", ignore_index=True)
+    return frame.iloc[np.random.default_rng(7).permutation(len(frame))].reset_index(drop=True)
+
+
+def _leaks(sampled: pd.DataFrame, facts: Table, aim: target.Target, but: set[str]) -> list[Note]:
+    names = [
+        n
+        for n, c in facts.columns.items()
+        if n not in but and c.kind != "time" and c.distinct > 0 and (left_out(c) is None or c.missing > 0.5)
+    ]
+    names = [n for n in names if feature_of(facts.columns[n]) or facts.columns[n].missing > 0.5]
+    y = sampled["y__"].to_numpy(dtype=object if aim.classes and isinstance(aim.classes[0], str) else float)
+    measured = strength.strengths(sampled, y, names, aim.task)
+    added: tuple[str, ...] = ()
+    if aim.task == "regression":
+        numbers = [n for n in names if facts.columns[n].kind == "number" and facts.columns[n].distinct > 2]
+        added = strength.sums(sampled, y.astype(float), numbers)
+    return leaks.leaks_of(aim, facts.columns, measured, added, but=but)
+
+
+def _calendar(columns: Mapping[str, Column], event: times.Moment | None, moments: Times | None) -> tuple[str, ...]:
+    """Parts of the event time that a recipe can learn from, where the table has no column for them."""
+    if event is None or moments is None:
+        return ()
+    there = {word for name in columns for word in (name.lower(),)}
+    days = moments.span / timedelta(days=1)
+    wanted = []
+    if not event.daily and not there & {"hour", "hr", "hours"}:
+        wanted.append("hour")
+    if days >= 14 and moments.moments > days / 20 and not there & {"weekday", "dayofweek", "day_of_week", "dow"}:
+        wanted.append("weekday")
+    if days >= 300 and not there & {"month", "mnth"}:
+        wanted.append("month")
+    return tuple(wanted)
+
+
+def _scale(y: pd.Series, aim: target.Target) -> Scale:
+    """Loss of what needs no thought, and a twentieth of it as the margin."""
+    known = y.dropna()
+    if aim.task == "regression":
+        values = known.to_numpy(dtype=float)
+        low, high = np.quantile(values, [0.01, 0.99])
+        bound = float(f"{max(high - low, np.ptp(values) / 100, 1e-9):.2g}")
+        naive = float(np.mean(np.minimum(np.abs(values - np.median(values)) / bound, 1)))
+        return Scale(bound, naive, _one_digit(0.05 * naive), 0.0)
+    shares = known.value_counts(normalize=True).to_numpy(dtype=float)
+    naive = float(1 - (shares**2).sum()) / 2
+    return Scale(1.0, naive, _one_digit(0.05 * naive), float(known.mean()) if aim.task == "binary" else 0.0)
+
+
+def _one_digit(value: float) -> float:
+    return float(f"{max(value, 1e-6):.1g}")
+
+
+def _formats(opened: tables.Opened) -> tuple[dict[str, Format], tuple[str, ...]]:
+    """How each column is written, held against every row; and the words that stand for nothing."""
+    known = {name: tables.native(opened.table, name) for name in opened.names}
+    words = [name for name in opened.names if opened.table[name].type().is_string()]
+    drawn = profiling.texts(opened.table, opened.rows, words) if words else {}
+    said = {name: format_of(name, values, in_order=order) for name, (values, order) in drawn.items()}
+    nulls = tuple(sorted({null for form in said.values() for null in form.nulls} | {""}))
+    for name, odd in tables.unparsed(opened, said, nulls).items():
+        # A few words among numbers are a way of saying nothing; more make it text.
+        spoken = (
+            len(odd) <= 3 and said[name].kind == "number" and not any(any(c.isdigit() for c in word) for word in odd)
+        )
+        nulls = tuple(sorted({*nulls, *odd})) if spoken else nulls
+        said[name] = said[name] if spoken else Format("text", nulls=said[name].nulls)
+    for name, form in list(said.items()):
+        if form.kind == "time" and tables.breaks(opened, name, form, nulls):
+            said[name] = Format("text", nulls=form.nulls)
+    whole = {name: said.get(name) or known[name] for name in opened.names}
+    return {name: form for name, form in whole.items() if form is not None}, nulls
+
+
+def _read_as(
+    data: str, options: Mapping[str, Any], formats: Mapping[str, Format], nulls: tuple[str, ...]
+) -> tuple[dict[str, object], dict[str, str]]:
+    """The reading options that have to be said, and the types that DuckDB guesses otherwise."""
+    if "://" in data or not is_text(data):
+        return {}, {}
+    wanted = {k: v for k, v in options.items() if (k, v) not in {("delim", ","), ("header", True), ("quote", '"')}}
+    if set(nulls) - {""}:
+        wanted["nullstr"] = list(nulls)
+    found = tables.detected(data, wanted)
+    if list(found) != list(formats):
+        wanted = {**wanted, "delim": options["delim"], "header": options["header"]}
+        found = tables.detected(data, wanted)
+    fits = {
+        "BIGINT": ("int64",),
+        "DOUBLE": ("float64",),
+        "VARCHAR": ("string",),
+        "BOOLEAN": ("boolean",),
+        "TIMESTAMP": ("timestamp(6)", "timestamp", "date"),
+        "TIMESTAMPTZ": ("timestamp('UTC', 6)", "timestamp('UTC')"),
+    }
+    return wanted, {name: form.read_as for name, form in formats.items() if found.get(name) not in fits[form.read_as]}
