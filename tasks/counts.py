@@ -100,8 +100,11 @@ def delays_in(table: ibis.Table, framing: Framing, *, now: datetime, by: Sequenc
 
     age = steps(ibis.literal(now), table[framing.event_time])
     delay = steps(table[framing.label_time], table[framing.event_time])
-    counted = table.mutate(came=came, age=age, stop=ibis.ifelse(came, delay, age))
     held = list(dict.fromkeys([framing.target, *by]))
-    groups = counted.group_by(["came", "age", "stop", *held]).aggregate(rows=ibis._.count()).to_pandas()
+    # Names of our own: a table may have an "Age", and the engine knows no capitals.
+    own = {"came__": came, "age__": age, "stop__": ibis.ifelse(came, delay, age)}
+    counted = table.select(*held, **own)
+    groups = counted.group_by([*own, *held]).aggregate(rows=ibis._.count()).to_pandas()
+    groups = groups.rename(columns={name: name.removesuffix("__") for name in own})
     unit = step / 86_400
     return named_delays(groups.assign(age=groups["age"] * unit, stop=groups["stop"] * unit), framing)
