@@ -192,7 +192,7 @@ def _tensors() -> Iterator[tuple[str, str, Any]]:
 
 
 def _labels() -> Iterator[tuple[str, str, Any]]:
-    later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    later = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T12:00:00+00:00"  # every worker collects the same name
     for label in (SECRET, "NaN", None, [1], {"a": 1}, 0.5, 2, -1, 10**400, _NUMBER):
         yield f"label {str(label)[:20]}", "/labels", {"key": "1", "label": label}
         yield (
