@@ -50,6 +50,7 @@ def markdown(entry: Entry) -> str:
     lines += [f"{notes['goal'][0].upper()}{notes['goal'][1:]}."] if notes.get("goal") else []
     lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]
     lines += ["", " · ".join(_links(notes))]
+    lines += ["", _judged_on(notes["held_out"])] if notes.get("held_out") else []
     if notes.get("gates"):
         lines += ["", "| gate | verdict | why |", "|---|---|---|"]
         lines += [f"| {gate} | {outcome} | {_cell(reason)} |" for gate, outcome, reason in notes["gates"]]
@@ -58,6 +59,14 @@ def markdown(entry: Entry) -> str:
         lines += ["", "| evidence | value |", "|---|---:|"]
         lines += [f"| {name} | {_shown(value)} |" for name, value in measured.items()]
     return "\n".join(lines) + "\n"
+
+
+def _judged_on(held_out: dict[str, Any]) -> str:
+    """Which rows judged, why they are others than before, and how like live requests they are."""
+    span = f"{held_out['from'][:10]} to {held_out['until'][:10]}"
+    folds = f" in {held_out['folds']} folds" if held_out["folds"] > 1 else ""
+    like = f" {held_out['likeness'][0].upper()}{held_out['likeness'][1:]}." if "likeness" in held_out else ""
+    return f"Judged on {held_out['rows']:,} held-out rows{folds}, {span}; {held_out['reason']}.{like}"
 
 
 def _links(notes: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from flows.acceptance import goal_measured
 from flows.case import Case
+from flows.held_out import described
 from flows.judging import judge, verdict_of
 from flows.turn import Turn, seed_of
 from schemas.errors import told
@@ -26,7 +27,7 @@ from tasks import gates, ledger, registry, scoring, snapshots, training
 from tasks.folded import fold_by_fold
 from tasks.modelfile import AlteredModelError
 from tasks.probe import probe
-from tasks.splits import Split, pooled, why_changed
+from tasks.splits import Split, pooled
 from tasks.transitions import Decision
 
 __all__ = ["Trial", "keys_of", "tried"]
@@ -114,7 +115,8 @@ def tried(trial: Trial) -> Decision:
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
     _describe(trial, training.frozen_threshold(model), measured, verdict, snapshot)
-    notes |= {"snapshot": str(snapshot.path), "metrics": measured, "held_out": _held_out(trial, case.test_set)}
+    notes |= {"snapshot": str(snapshot.path), "metrics": measured}
+    notes["held_out"] = described(trial.turn, case.parts.test, sha256=case.test_set, folds=len(trial.folds))
     notes["gates"] = [*trial.before, *([v.gate, str(v.outcome), v.reason] for v in verdicts.values())]
     if verdict.outcome is not Outcome.PASS:
         return Decision(verdict, notes=notes)
@@ -166,15 +168,6 @@ def _case(trial: Trial, model: Any) -> Case:
         trained_on=trained_on,
         seed=seed_of(trial.turn),
     )
-
-
-def _held_out(trial: Trial, test_set: str) -> dict[str, Any]:
-    """Which rows judged, and why they are others than those of the last retrain."""
-    time = trial.parts.test[trial.problem.framing.event_time]
-    now = {"sha256": test_set, "from": time.min().isoformat(), "until": time.max().isoformat()}
-    before = [row.notes["held_out"] for row in ledger.rows(trial.problem.name) if "held_out" in row.notes]
-    said = why_changed(before[-1] if before else None, now)
-    return now | {"rows": len(time), "folds": len(trial.folds), "reason": said}
 
 
 def _seen(trial: Trial) -> pd.Series:
