@@ -301,7 +301,9 @@ def test_where_a_rival_fails_the_champions_probabilities_go_out_whole(stage):
 
 @pytest.fixture
 def bands(toy):
-    return dataclasses.replace(toy, name="bands", framing=framing(target="kind", label_time="label_at"))
+    return dataclasses.replace(
+        toy, name="bands", framing=framing(target="kind", label_time="label_at"), recipe=Recipe(features=("x",))
+    )
 
 
 STATE = State(
@@ -384,7 +386,7 @@ def test_two_classes_and_numbers_are_logged_in_one_column_as_before(home, toy, t
         ("binary", toy.framing),
         ("number", framing(task="regression", classes=(), loss=AbsoluteLoss(bound=9.0), target="x", label_time="at")),
     ):
-        problem = dataclasses.replace(toy, name=name, framing=one)
+        problem = dataclasses.replace(toy, name=name, framing=one, recipe=Recipe(features=("kind",)))
         predictions.log(problem, dataclasses.replace(STATE, problem=name), toy_rows(2), said)
         rows = predictions.cohort(problem, since=START, now=START + 9 * DAY)
         assert rows["champion_score"].tolist() == rows["rival_score"].tolist() == [0.25, 0.75]
