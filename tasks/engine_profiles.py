@@ -1,0 +1,91 @@
+"""What did a window look like, counted where its rows are? The same counts over frozen bins as tasks.profiles makes of a frame."""
+
+from typing import Any
+
+import ibis
+import numpy as np
+from ibis.expr import types as ir
+
+from tasks.profiles import Column, Profile
+from tasks.stats import distance
+
+__all__ = ["distances_of_table", "profile_table"]
+
+
+@ibis.udf.agg.builtin(name="histogram")
+def _histogram(value: float, bounds: list[float]) -> dict[float, int]:
+    """DuckDB's own: rows up to each bound, and those above the last one under infinity."""
+    raise NotImplementedError  # the engine has it
+
+
+def profile_table(table: ibis.Table, profile: Profile) -> dict[str, np.ndarray]:
+    """Rows of each frozen bin, a column: shape (bins + 2,) or, of categories, known, unseen and missing ones.
+
+    A column that is gone, or no longer a number or a text as it was, is left out.
+    """
+    kept = {name: column for name, column in profile.items() if name in table.columns and _fits(table[name], column)}
+    numbers = {name: column for name, column in kept.items() if column.ordered}
+    counts = _numbers(table, numbers) if numbers else {}
+    return {name: counts[name] if name in numbers else _texts(table, name, column) for name, column in kept.items()}
+
+
+def distances_of_table(profile: Profile, table: ibis.Table) -> dict[str, float]:
+    """Distance of each column from the reference, in [0, 1]; nan where the column is gone or retyped."""
+    counts = profile_table(table, profile)
+    return {
+        name: distance(column.counts, counts[name], ordered=column.ordered) if name in counts else float("nan")
+        for name, column in profile.items()
+    }
+
+
+def _fits(value: ir.Value, column: Column) -> bool:
+    kind = value.type()
+    numeric = kind.is_integer() or kind.is_floating() or kind.is_boolean()
+    return bool(numeric if column.ordered else kind.is_string())
+
+
+def _numbers(table: ibis.Table, columns: Profile) -> dict[str, np.ndarray]:
+    """Every column of numbers in one pass."""
+    in_duckdb = table.get_backend().name == "duckdb"
+    asked: dict[str, ir.Value] = {"rows": table.count()}
+    for at, (name, column) in enumerate(columns.items()):
+        value = table[name].cast("int8" if table[name].type().is_boolean() else table[name].type()).cast("float64")
+        given = value.notnull() & ~value.isnan().fill_null(False)
+        asked[f"given_{at}"] = table.count(where=given)
+        # A bin holds edge <= x < next edge. Counted are the rows below each edge: x <= the largest double before it.
+        below = [float(np.nextafter(edge, -np.inf)) for edge in column.bins]
+        if in_duckdb:
+            bounds = ibis.literal(f"[{', '.join(map(repr, below))}]").cast("array<float64>")
+            asked[f"bins_{at}"] = _histogram(value, bounds, where=given)
+        else:
+            asked |= {
+                f"bin_{at}_{place}": table.count(where=given & (value <= ibis.literal(repr(bound)).cast("float64")))
+                for place, bound in enumerate(below)
+            }
+    said = table.aggregate(**asked).to_pyarrow().to_pylist()[0]
+    return {name: _counts(said, at, column) for at, (name, column) in enumerate(columns.items())}
+
+
+def _counts(said: dict[str, Any], at: int, column: Column) -> np.ndarray:
+    given, n = said[f"given_{at}"], len(column.bins)
+    if f"bins_{at}" in said:
+        found = dict(said[f"bins_{at}"] or [])
+        inside = [found.get(float(np.nextafter(edge, -np.inf)), 0) for edge in column.bins]
+    else:
+        inside = np.diff([0, *(said[f"bin_{at}_{place}"] for place in range(n))]).tolist()
+    return np.array([*inside, given - sum(inside), said["rows"] - given], dtype=int)
+
+
+def _texts(table: ibis.Table, name: str, column: Column) -> np.ndarray:
+    known = [str(value) for value in column.bins]
+    value = table[name]
+    # What is unseen is one group, however many values it has: none of them leaves the engine.
+    group = (
+        ibis.cases((value.isnull(), ibis.literal("missing")), (value.isin(known), "=" + value), else_="unseen")
+        if known
+        else (ibis.ifelse(value.isnull(), "missing", "unseen"))
+    )
+    rows = table.group_by(perennial_group=group).aggregate(rows=ibis._.count()).to_pyarrow().to_pylist()
+    found = {row["perennial_group"]: row["rows"] for row in rows}
+    places = [*(f"={value}" for value in known), "unseen", "missing"]
+    return np.array([found.get(place, 0) for place in places], dtype=int)
