@@ -7,6 +7,7 @@ from itertools import combinations
 import ibis
 import ibis.expr.operations as ops
 
+from tasks.engine_rules import lacks, looked_at
 from tasks.gates import Seen
 
 __all__ = ["copied_partitions", "missing_by_column", "new_values", "rows_by_partition"]
@@ -46,17 +47,11 @@ def copied_partitions(
 def missing_by_column(table: ibis.Table, columns: Iterable[str]) -> tuple[int, dict[str, float]]:
     """Rows, and the share of null (of real numbers also NaN) in each column; of no rows, no shares."""
     names = list(columns)
-    lacking = {
-        f"c{at}": table.count(
-            where=table[name].isnull() | table[name].isnan().fill_null(False)
-            if table[name].type().is_floating()
-            else table[name].isnull()
-        )
-        for at, name in enumerate(names)
-    }
+    table = looked_at(table)
+    lacking = {f"c{at}": lacks(table[name]).sum() for at, name in enumerate(names)}
     said = table.aggregate(rows=table.count(), **lacking).to_pyarrow().to_pylist()[0]
     rows = int(said["rows"])
-    return rows, {name: said[f"c{at}"] / rows for at, name in enumerate(names)} if rows else {}
+    return rows, {name: int(said[f"c{at}"]) / rows for at, name in enumerate(names)} if rows else {}
 
 
 def new_values(now: ibis.Table, reference: ibis.Table, columns: Sequence[str]) -> dict[str, Seen]:

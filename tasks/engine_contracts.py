@@ -16,7 +16,7 @@ from ibis.expr import types as ir
 
 from schemas.problem import Problem
 from tasks.contracts import Checked, check, kept_file, refuse_if_switched_off, refuse_if_whole, strict
-from tasks.engine_rules import Fails, UntranslatableError, lacks, rules_of
+from tasks.engine_rules import Fails, UntranslatableError, lacks, looked_at, rules_of
 
 __all__ = ["TableChecked", "check_table", "quarantine_table"]
 
@@ -44,20 +44,20 @@ class TableChecked:
 
 
 def check_table(problem: Problem, table: ibis.Table) -> TableChecked:
-    """Hold every row of `table` to the contract in one pass, and its keys in a second.
+    """Hold every row of `table` to the contract, and its keys to being the only one.
 
     Raises BrokenContractError on a fault of the whole table, as `check` does. A rule that has no expression in the engine
     sends the table to pandas when it may hold it, and raises UntranslatableError when it may not.
     """
     refuse_if_switched_off()
     contract = strict(problem.contract)
-    table = _as_read(contract, table)
+    table = _as_read(contract, looked_at(table))
     empty = table.limit(0).to_pandas()
     refuse_if_whole(problem, contract, empty)
     rules, unasked = rules_of(problem, contract, table)
     if unasked:
         return _in_pandas(problem, table, unasked)
-    rows, missing, found = _counted(contract, table, rules)
+    rows, missing, found = _counted(problem, contract, table, rules)
     broken = functools.reduce(operator.or_, (rule.where for rule in rules), ibis.literal(False))
     kept, bad = table.filter(~broken), table.filter(broken).mutate(reason=_reason(rules))
     # One row with a bad value takes no place from a valid one of the same key: keys are asked of the others only.
@@ -142,18 +142,32 @@ def _in_pandas(problem: Problem, table: ibis.Table, unasked: Sequence[str]) -> T
 
 
 def _counted(
-    contract: pa.DataFrameSchema, table: ibis.Table, rules: Sequence[Fails]
+    problem: Problem, contract: pa.DataFrameSchema, table: ibis.Table, rules: Sequence[Fails]
 ) -> tuple[int, dict[str, float], dict[str, int]]:
-    """How many rows there are, the missing share of each column, and the rows that break each rule: one pass."""
+    """How many rows there are, the missing share of each column, and the rows that break each rule.
+
+    One pass over all columns but the texts; a text's rules are asked of its distinct values, which are few where they matter.
+    Sums of booleans and no filtered counts: DuckDB makes five of them in the time of one.
+    """
     names = [name for name in contract.columns if name in table.columns]
+    texts = [name for name in names if table[name].type().is_string() and contract.columns[name].checks]
     asked = {"rows": table.count()}
-    asked |= {f"missing_{at}": table.count(where=lacks(table[name])) for at, name in enumerate(names)}
-    asked |= {f"rule_{at}": table.count(where=rule.where) for at, rule in enumerate(rules)}
+    asked |= {f"missing_{at}": lacks(table[name]).sum() for at, name in enumerate(names) if name not in texts}
+    asked |= {f"rule_{at}": rule.where.sum() for at, rule in enumerate(rules) if rule.column not in texts}
     said = table.aggregate(**asked).to_pyarrow().to_pylist()[0]
     rows = int(said["rows"])
-    missing = {name: said[f"missing_{at}"] / rows for at, name in enumerate(names) if rows}
-    found = {rule.what: int(said[f"rule_{at}"]) for at, rule in enumerate(rules) if said[f"rule_{at}"]}
-    return rows, missing, found
+    lacking = {name: int(said.get(f"missing_{at}") or 0) for at, name in enumerate(names)}
+    found = {rule.what: int(said.get(f"rule_{at}") or 0) for at, rule in enumerate(rules)}
+    for name in texts:
+        values = table.group_by(table[name]).aggregate(perennial_rows=ibis._.count())
+        own, _ = rules_of(problem, contract, values)
+        weights = {f"rule_{at}": values.perennial_rows.sum(where=rule.where) for at, rule in enumerate(own)}
+        weights["missing"] = values.perennial_rows.sum(where=lacks(values[name]))
+        said = values.aggregate(**weights).to_pyarrow().to_pylist()[0]
+        lacking[name] = int(said["missing"] or 0)
+        found |= {rule.what: int(said[f"rule_{at}"] or 0) for at, rule in enumerate(own)}
+    missing = {name: count / rows for name, count in lacking.items() if rows}
+    return rows, missing, {what: count for what, count in found.items() if count}
 
 
 def _reason(rules: Sequence[Fails]) -> ir.StringValue:

@@ -6,6 +6,7 @@ import ibis
 import numpy as np
 from ibis.expr import types as ir
 
+from tasks.engine_rules import looked_at
 from tasks.profiles import Column, Profile
 from tasks.stats import distance
 
@@ -23,6 +24,7 @@ def profile_table(table: ibis.Table, profile: Profile) -> dict[str, np.ndarray]:
 
     A column that is gone, or no longer a number or a text as it was, is left out.
     """
+    table = looked_at(table)
     kept = {name: column for name, column in profile.items() if name in table.columns and _fits(table[name], column)}
     numbers = {name: column for name, column in kept.items() if column.ordered}
     counts = _numbers(table, numbers) if numbers else {}
@@ -50,16 +52,16 @@ def _numbers(table: ibis.Table, columns: Profile) -> dict[str, np.ndarray]:
     asked: dict[str, ir.Value] = {"rows": table.count()}
     for at, (name, column) in enumerate(columns.items()):
         value = table[name].cast("int8" if table[name].type().is_boolean() else table[name].type()).cast("float64")
-        given = value.notnull() & ~value.isnan().fill_null(False)
-        asked[f"given_{at}"] = table.count(where=given)
+        given = ibis.ifelse(value.isnan(), ibis.null("float64"), value)
+        asked[f"given_{at}"] = given.count()
         # A bin holds edge <= x < next edge. Counted are the rows below each edge: x <= the largest double before it.
         below = [float(np.nextafter(edge, -np.inf)) for edge in column.bins]
         if in_duckdb:
             bounds = ibis.literal(f"[{', '.join(map(repr, below))}]").cast("array<float64>")
-            asked[f"bins_{at}"] = _histogram(value, bounds, where=given)
+            asked[f"bins_{at}"] = _histogram(given, bounds)
         else:
             asked |= {
-                f"bin_{at}_{place}": table.count(where=given & (value <= ibis.literal(repr(bound)).cast("float64")))
+                f"bin_{at}_{place}": (given <= ibis.literal(repr(bound)).cast("float64")).sum()
                 for place, bound in enumerate(below)
             }
     said = table.aggregate(**asked).to_pyarrow().to_pylist()[0]
@@ -72,20 +74,17 @@ def _counts(said: dict[str, Any], at: int, column: Column) -> np.ndarray:
         found = dict(said[f"bins_{at}"] or [])
         inside = [found.get(float(np.nextafter(edge, -np.inf)), 0) for edge in column.bins]
     else:
-        inside = np.diff([0, *(said[f"bin_{at}_{place}"] for place in range(n))]).tolist()
+        inside = np.diff([0, *(int(said[f"bin_{at}_{place}"] or 0) for place in range(n))]).tolist()
     return np.array([*inside, given - sum(inside), said["rows"] - given], dtype=int)
 
 
 def _texts(table: ibis.Table, name: str, column: Column) -> np.ndarray:
     known = [str(value) for value in column.bins]
-    value = table[name]
+    counted = table.group_by(value=table[name]).aggregate(rows=ibis._.count())
     # What is unseen is one group, however many values it has: none of them leaves the engine.
-    group = (
-        ibis.cases((value.isnull(), ibis.literal("missing")), (value.isin(known), "=" + value), else_="unseen")
-        if known
-        else (ibis.ifelse(value.isnull(), "missing", "unseen"))
-    )
-    rows = table.group_by(perennial_group=group).aggregate(rows=ibis._.count()).to_pyarrow().to_pylist()
-    found = {row["perennial_group"]: row["rows"] for row in rows}
+    cases = [(counted.value.isnull(), ibis.literal("missing"))]
+    cases += [(counted.value.isin(known), ibis.literal("=") + counted.value)] if known else []
+    grouped = counted.group_by(place=ibis.cases(*cases, else_="unseen")).aggregate(rows=counted.rows.sum())
+    found = {row["place"]: int(row["rows"]) for row in grouped.to_pyarrow().to_pylist()}
     places = [*(f"={value}" for value in known), "unseen", "missing"]
     return np.array([found.get(place, 0) for place in places], dtype=int)

@@ -19,7 +19,7 @@ from schemas.problem import Problem
 from tasks.compiled import is_compiled
 from tasks.values import Kind, UnsupportedColumnError, kind_of
 
-__all__ = ["Fails", "UntranslatableError", "lacks", "rules_of"]
+__all__ = ["Fails", "UntranslatableError", "lacks", "looked_at", "rules_of"]
 
 _FITS: dict[Kind, str] = {
     "whole": "is_integer",
@@ -49,8 +49,18 @@ class UntranslatableError(PerennialError, TypeError):
 class Fails:
     """One rule of one column, in the words of the frame's check, and where a row breaks it (never null)."""
 
+    column: str
     what: str
     where: ir.BooleanValue
+
+
+def looked_at(table: ibis.Table) -> ibis.Table:
+    """The table, from an engine that looks at values: DuckDB believes a Parquet file's minimum and maximum, which leave NaN
+    out by that format's rules, and would answer `isnan` and `<=` from them."""
+    backend = table.get_backend()
+    if backend.name == "duckdb":
+        backend.raw_sql("SET disabled_optimizers = 'statistics_propagation'")
+    return table
 
 
 def lacks(column: ir.Value) -> ir.BooleanValue:
@@ -78,16 +88,16 @@ def rules_of(problem: Problem, contract: pa.DataFrameSchema, table: ibis.Table) 
             )
             continue
         if not column.nullable or name == problem.framing.key or _has_no_null(column):
-            fails.append(Fails(f"{name}: not_nullable", lacks(value)))
+            fails.append(Fails(name, f"{name}: not_nullable", lacks(value)))
         for check in column.checks:
             what = f"{name}: {check.error or check.name}"
             passes = _passes(check, table, name, kind, column)
             if passes is None:
                 named.append(what)
             elif not check.raise_warning:
-                fails.append(Fails(what, ~passes.fill_null(False) & ~lacks(value)))
+                fails.append(Fails(name, what, ~passes.fill_null(False) & ~lacks(value)))
         if value.type().is_floating():
-            finite.append(Fails(f"{name}: finite", value.isinf().fill_null(False)))
+            finite.append(Fails(name, f"{name}: finite", value.isinf().fill_null(False)))
     # A check that is written twice is one rule.
     return list({rule.what: rule for rule in fails + finite}.values()), named
 
@@ -117,6 +127,8 @@ def _passes(check: pa.Check, table: ibis.Table, name: str, kind: Kind, column: p
     narrow = getattr(column.dtype, "type", None) == np.float32
     if function.__name__ in {"str_matches", "str_contains"} and table.get_backend().name != "duckdb":
         return None  # DuckDB reads a pattern as pandas does, with RE2; other engines have dialects of their own
+    # Looked up anew, as pandera does: a check made before the Ibis back end was registered holds an older function.
+    function = pa.Check.get_builtin_check_fn(function.__name__)
     try:
         found = function(IbisData(table, name), **_bound(function.__name__, given, kind, narrow))
     except (TypeError, ValueError, OverflowError, KeyError):
