@@ -12,6 +12,8 @@ from tasks.stats import distance
 
 __all__ = ["distances_of_table", "profile_table"]
 
+_LOOK, _FEW = 200_000, 20_000  # rows looked at, and distinct values among them that are counted one by one
+
 
 @ibis.udf.agg.builtin(name="histogram")
 def _histogram(value: float, bounds: list[float]) -> dict[float, int]:
@@ -47,35 +49,47 @@ def _fits(value: ir.Value, column: Column) -> bool:
 
 
 def _numbers(table: ibis.Table, columns: Profile) -> dict[str, np.ndarray]:
-    """Every column of numbers in one pass."""
-    in_duckdb = table.get_backend().name == "duckdb"
-    asked: dict[str, ir.Value] = {"rows": table.count()}
+    """Columns with few values by value, each in one query; the others in one pass over all of them."""
+    some = table.limit(_LOOK)
+    distinct = some.aggregate(**{f"c{at}": some[name].nunique() for at, name in enumerate(columns)}).to_pyarrow()
+    few = [name for at, name in enumerate(columns) if distinct[f"c{at}"][0].as_py() <= _FEW]
+    found: dict[str, np.ndarray] = {}
+    for name in few:
+        values = table.group_by(value=table[name]).aggregate(perennial_rows=ibis._.count())
+        found |= _binned(values.rename({name: "value"}), {name: columns[name]}, weighted=True)
+    many = {name: column for name, column in columns.items() if name not in few}
+    return found | (_binned(table, many, weighted=False) if many else {})
+
+
+def _binned(table: ibis.Table, columns: Profile, *, weighted: bool) -> dict[str, np.ndarray]:
+    """Counts over the bins; where `weighted`, a row of `table` stands for `perennial_rows` of them."""
+    weight = table.perennial_rows if weighted else ibis.literal(1)
+    asked: dict[str, ir.Value] = {"rows": weight.sum() if weighted else table.count()}
     for at, (name, column) in enumerate(columns.items()):
         value = table[name].cast("int8" if table[name].type().is_boolean() else table[name].type()).cast("float64")
         given = ibis.ifelse(value.isnan(), ibis.null("float64"), value)
-        asked[f"given_{at}"] = given.count()
+        asked[f"given_{at}"] = weight.sum(where=given.notnull()) if weighted else given.count()
         # A bin holds edge <= x < next edge. Counted are the rows below each edge: x <= the largest double before it.
         below = [float(np.nextafter(edge, -np.inf)) for edge in column.bins]
-        if in_duckdb:
+        if table.get_backend().name == "duckdb" and not weighted:
             bounds = ibis.literal(f"[{', '.join(map(repr, below))}]").cast("array<float64>")
             asked[f"bins_{at}"] = _histogram(given, bounds)
-        else:
-            asked |= {
-                f"bin_{at}_{place}": (given <= ibis.literal(repr(bound)).cast("float64")).sum()
-                for place, bound in enumerate(below)
-            }
+            continue
+        for place, bound in enumerate(below):
+            under = given <= ibis.literal(repr(bound)).cast("float64")
+            asked[f"bin_{at}_{place}"] = weight.sum(where=under) if weighted else under.sum()
     said = table.aggregate(**asked).to_pyarrow().to_pylist()[0]
     return {name: _counts(said, at, column) for at, (name, column) in enumerate(columns.items())}
 
 
 def _counts(said: dict[str, Any], at: int, column: Column) -> np.ndarray:
-    given, n = said[f"given_{at}"], len(column.bins)
+    given, rows, n = int(said[f"given_{at}"] or 0), int(said["rows"] or 0), len(column.bins)
     if f"bins_{at}" in said:
         found = dict(said[f"bins_{at}"] or [])
         inside = [found.get(float(np.nextafter(edge, -np.inf)), 0) for edge in column.bins]
     else:
         inside = np.diff([0, *(int(said[f"bin_{at}_{place}"] or 0) for place in range(n))]).tolist()
-    return np.array([*inside, given - sum(inside), said["rows"] - given], dtype=int)
+    return np.array([*inside, given - sum(inside), rows - given], dtype=int)
 
 
 def _texts(table: ibis.Table, name: str, column: Column) -> np.ndarray:

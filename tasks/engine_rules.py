@@ -54,6 +54,12 @@ class Fails:
     where: ir.BooleanValue
 
 
+def _infinite(value: ir.Value) -> ir.BooleanValue:
+    """Compared, which is thrice as fast as DuckDB's isinf; NaN is not equal to it."""
+    bounds = [ibis.literal(text).cast("float64") for text in ("inf", "-inf")]
+    return ((value == bounds[0]) | (value == bounds[1])).fill_null(False)
+
+
 def looked_at(table: ibis.Table) -> ibis.Table:
     """The table, from an engine that looks at values: DuckDB believes a Parquet file's minimum and maximum, which leave NaN
     out by that format's rules, and would answer `isnan` and `<=` from them."""
@@ -97,9 +103,14 @@ def rules_of(problem: Problem, contract: pa.DataFrameSchema, table: ibis.Table) 
             elif not check.raise_warning:
                 fails.append(Fails(name, what, ~passes.fill_null(False) & ~lacks(value)))
         if value.type().is_floating():
-            finite.append(Fails(name, f"{name}: finite", value.isinf().fill_null(False)))
-    # A check that is written twice is one rule.
-    return list({rule.what: rule for rule in fails + finite}.values()), named
+            finite.append(Fails(name, f"{name}: finite", _infinite(value)))
+    merged: dict[str, Fails] = {}
+    for rule in (
+        fails + finite
+    ):  # checks of the same words are one rule: pandera's words leave out whether a bound is in
+        same = merged.get(rule.what)
+        merged[rule.what] = Fails(rule.column, rule.what, rule.where | same.where) if same else rule
+    return list(merged.values()), named
 
 
 def _kind(contract: pa.DataFrameSchema, name: str, value: ir.Value) -> Kind | None:
