@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic deploy retrain revert rollback approve adopt history verify data skew archive erase drills evidence prove bench bench-gateway lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic deploy retrain revert rollback approve adopt history verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ history: $(SETUP) ## what served when, and why: PROBLEM=fraud
 verify: $(SETUP) ## prove that the ledger is whole
 	@$(BIN)/python -m flows verify $(ARGS)
 
+contract: $(SETUP) ## what a changed contract would refuse, beside the recorded one: PROBLEM=fraud
+	@$(BIN)/python -m flows contract $(PROBLEM)
+
 data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
 	@$(BIN)/python -m flows data $(PROBLEM)
 
@@ -112,6 +115,9 @@ bench: $(SETUP) ## what a turn costs, against a bare script
 
 bench-gateway: $(SETUP) ## requests a second and latency, against mlflow models serve
 	@$(BIN)/python -m tests.benchmarks.gateway_speed $(ARGS)
+
+bench-data: $(SETUP) ## contract and profile of 100 million rows in the engine, against pandas
+	@$(BIN)/python -m tests.benchmarks.contract_speed $(ARGS)
 
 lock: $(SETUP) ## resolve every version anew, with hashes and without host names
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock $(ARGS)

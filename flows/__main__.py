@@ -40,6 +40,12 @@ def _run(args: argparse.Namespace) -> int:
         return _doctor(args)
     if args.command == "skew":
         return _skew(args)
+    if args.command == "contract":
+        from flows.contract import contract_report
+
+        for line in contract_report(args.problem):
+            print(line)
+        return 0
     from flows import operations  # brings Prefect and scikit-learn with it, which reading does not need
 
     match args.command:
@@ -180,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", "what to fix before the first turn"),
         ("history", "what served when, and why"),
         ("turn", "turn the crank once, now"),
+        ("contract", "what the working file's contract would change, and refuse"),
         ("data", "fetch a public table"),
         ("archive", "keep requests only as long as the plan says"),
     ):

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from flows.acceptance import requirements_kept
-from flows.turn import Turn, seed_of
+from flows.trust import requests_trusted
+from flows.turn import Turn, gateway_answers, seed_of
 from schemas.errors import PerennialError, told
 from schemas.plans import Reason
 from schemas.problem import Problem
@@ -118,7 +119,7 @@ def _fault(turn: Turn) -> Verdict | None:
     """Requests that break the contract: hold. Retraining on faulty data makes things worse."""
     limit = turn.problem.monitoring.bad_share
     if turn.bad_share <= limit:
-        return None
+        return _unless_it_raises("data", lambda: _untrusted(turn))
     broken = ", ".join(f"{what} ({n:,})" for what, n in sorted(turn.faults.items(), key=lambda item: -item[1])[:3])
     evidence: dict[str, float | int | str | None] = {"bad_share": turn.bad_share}
     return Verdict(
@@ -140,6 +141,17 @@ def _skew(turn: Turn, notes: dict[str, Any]) -> Verdict | None:
     if verdict is not None:
         notes["skew"] = verdict.reason
     return verdict
+
+
+def _untrusted(turn: Turn) -> Verdict | None:
+    """Rows that came late, twice, or with half of a column gone: hold. Requests that a gateway answered are in no table."""
+    problem, last = turn.problem, turn.state.turned
+    if last is None or not windows.available(problem) or gateway_answers(turn):
+        return None
+    verdict = requests_trusted(problem, since=last, now=turn.now, closed=closed_window(turn))
+    if verdict.outcome is not Outcome.FAIL:
+        return None
+    return Verdict("data", Outcome.WAIT, f"data fault, holding: {verdict.reason}", verdict.evidence)
 
 
 def _resting(turn: Turn) -> Verdict | None:

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from flows.trial import Trial, tried
+from flows.trust import training_trusted
 from flows.turn import Turn
+from schemas.errors import PerennialError
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
-from tasks import cleaning, contracts, gates, registry, snapshots, splits, training, windows
+from tasks import cleaning, contracts, engine_contracts, gates, registry, snapshots, splits, training, windows
 from tasks.probe import warm
 from tasks.transitions import Decision
 
@@ -95,8 +97,11 @@ def rows_for(turn: Turn) -> Given | Decision:
     problem = turn.problem
     recipe = recipe_for(turn)
     until = turn.now - problem.framing.maturity
-    rows, _ = windows.read_sample(problem, until - _reach(turn, recipe), until, as_of=turn.now)
+    start = until - _reach(turn, recipe)
+    rows, share = windows.read_sample(problem, start, until, as_of=turn.now)
     checked, fault = _checked(problem, rows)
+    if checked is not None and not fault:
+        fault = _fault_of_all(problem, start, until, turn.now) if share < 1 else _untrusted(problem, until)
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
@@ -176,7 +181,24 @@ def _checked(problem: Problem, rows: pd.DataFrame) -> tuple[contracts.Checked | 
     return checked, data_fault(problem, checked)
 
 
-def data_fault(problem: Problem, checked: contracts.Checked) -> Verdict | None:
+def _fault_of_all(problem: Problem, start: datetime, until: datetime, now: datetime) -> Verdict | None:
+    """The fault of a window of which pandas holds a part: all of its rows are held to the contract where they are."""
+    try:
+        checked = engine_contracts.check_table(problem, windows.window_table(problem, start, until, as_of=now))
+    except PerennialError as error:
+        return Verdict("contract", Outcome.FAIL, f"data fault: {error}")
+    return data_fault(problem, checked) or _untrusted(problem, until)
+
+
+def _untrusted(problem: Problem, until: datetime) -> Verdict | None:
+    """The fault that no contract sees in a row: half of a column gone, a day that came twice."""
+    verdict = gates.closed("data", lambda: training_trusted(problem, until=until))
+    if verdict.outcome is not Outcome.FAIL:
+        return None
+    return replace(verdict, reason=f"data fault: {verdict.reason}")
+
+
+def data_fault(problem: Problem, checked: contracts.Checked | engine_contracts.TableChecked) -> Verdict | None:
     limit = problem.monitoring.bad_share
     if checked.rows and checked.bad_share <= limit:
         return None
@@ -185,7 +207,7 @@ def data_fault(problem: Problem, checked: contracts.Checked) -> Verdict | None:
     worst = sorted(checked.counts.items(), key=lambda item: -item[1])[:3]
     broken = ", ".join(f"{what} ({count:,} rows)" for what, count in worst)
     reason = f"data fault: {checked.bad_share:.1%} of {checked.rows:,} rows break the contract, {limit:.1%} is the limit: {broken}"
-    return Verdict("contract", Outcome.FAIL, reason, {"rows": checked.rows, "bad": len(checked.bad)})
+    return Verdict("contract", Outcome.FAIL, reason, {"rows": checked.rows, "bad": checked.bad_rows})
 
 
 def _days(span: timedelta) -> str:

@@ -15,7 +15,7 @@ from schemas.rows import Entry, State
 from schemas.settings import Settings
 from schemas.stage import NEXT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, journal, ledger, predictions, registry, scoring, windows
+from tasks import contract_history, contracts, journal, ledger, predictions, registry, scoring, windows
 from tasks.goals import goal_said
 from tasks.transitions import Decision, advance, rules_changed
 
@@ -25,6 +25,7 @@ __all__ = [
     "approved",
     "begin",
     "conclude",
+    "gateway_answers",
     "held",
     "judged_by_old_rules",
     "reverting",
@@ -74,6 +75,7 @@ def begin(name: str, now: datetime | None = None) -> Turn:
     if state.at and now < state.at:
         raise ClockError(name, now, state.at)
     if state.rules != problem.rules():
+        contract_history.keep(problem)  # before the ledger's row: a hash there always has its contract here
         state = ledger.append(state, rules_changed(state, problem.rules(), now=now))
         log.info("%s: contract and framing are new to the ledger", name)
     turn = Turn(name, state, now, live=live)
@@ -88,8 +90,7 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
 
     A batch that breaks the contract as a whole stops here: requests from it on wait until the table is mended.
     """
-    # A plan speaks of the present: a replay answers the requests of its past by itself.
-    if (Settings().serving or (problem.serving.answered_by if turn.live else "turns")) == "gateway":
+    if gateway_answers(turn):
         return _read_log(turn, problem)
     first = start = turn.state.scored or turn.now
     champion, rival = _serving(problem, turn.state)
@@ -115,6 +116,11 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
     rows = taken.answered + taken.unanswered + taken.quarantined
     labelled = predictions.log_labels(problem, windows.read_labels(problem, first, turn.now))
     return replace(taken, labelled=labelled, bad_share=taken.quarantined / rows if rows else 0.0)
+
+
+def gateway_answers(turn: Turn) -> bool:
+    """Do requests come by HTTP? A plan speaks of the present: a replay answers the requests of its past by itself."""
+    return (Settings().serving or (turn.problem.serving.answered_by if turn.live else "turns")) == "gateway"
 
 
 def _read_log(turn: Turn, problem: Problem) -> Turn:

@@ -1,10 +1,12 @@
 """Which rows does a window hold, as the table stood at a given moment? Half-open, ordered, and the same twice."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import ibis
 import pandas as pd
 
@@ -21,6 +23,8 @@ __all__ = [
     "MissingDataError",
     "NaiveTimestampError",
     "TooManyRowsError",
+    "UnderivableError",
+    "UnreadableTableError",
     "affordable",
     "available",
     "aware",
@@ -34,6 +38,7 @@ __all__ = [
     "read_sample",
     "read_window",
     "taken",
+    "undated",
     "whole_table",
     "window_table",
 ]
@@ -75,6 +80,52 @@ class MissingColumnError(PerennialError, KeyError):
 
     def __str__(self) -> str:
         return self.says
+
+
+class UnreadableTableError(PerennialError, OSError):
+    """A file that is cut off, of another format, or of other letters than its name says."""
+
+    def __init__(self, problem: Problem, error: Exception) -> None:
+        # The engine's own message may quote the line it stopped at: say what kind of thing it is, and where.
+        said = str(error)
+        why = next(
+            (why for mark, why in _UNREADABLE.items() if mark in said.lower()),
+            f"the engine raised {type(error).__name__}",
+        )
+        line = re.search(r"[Ll]ine:? (\d+)", said)
+        where = f" (line {line[1]})" if line else ""
+        super().__init__(
+            f"the table of {problem.name!r} at {locate(problem)} cannot be read: {why}{where}. Write it anew, whole; rows that "
+            "were read before are as they were."
+        )
+
+
+class UnderivableError(PerennialError, TypeError):
+    """What the problem derives, it derives from columns that are not there, or are of another type."""
+
+    def __init__(self, problem: Problem, lacking: Sequence[str], times: Mapping[str, str], error: Exception) -> None:
+        # An attribute's name is a column's; what other errors say may quote more.
+        said = f": {str(error)[:120]}" if isinstance(error, AttributeError) else ""
+        typed = "".join(f"; column {name!r} is of type {kind}" for name, kind in times.items())
+        super().__init__(
+            f"the columns that {problem.name!r} derives cannot be made from its table at {locate(problem)} ({type(error).__name__}{said}). Without "
+            f"them it lacks {', '.join(lacking) or 'nothing'}{typed}. Correct the table, or `derive` in "
+            f"schemas/problems/{problem.name}.py."
+        )
+
+
+# By what DuckDB says; the first that fits.
+_UNREADABLE = {
+    "unicode": "its letters are no UTF-8",
+    "utf-8": "its letters are no UTF-8",
+    "encod": "its letters are no UTF-8",
+    "magic bytes": "it is no whole Parquet file, cut off at its end or of another format",
+    "too small to be a parquet": "it is no whole Parquet file, cut off or empty",
+    "thrift": "it is no whole Parquet file, cut off or altered",
+    "expected number of columns": "a line has more or fewer values than the header has columns",
+    "sniffing": "its lines do not have the same delimiter and number of values as its header",
+    "convert": "a value is not of its column's type",
+}
 
 
 def read_window(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> pd.DataFrame:
@@ -127,6 +178,12 @@ def affordable(problem: Problem, start: datetime, end: datetime) -> datetime:
             raise TooManyRowsError(problem, start, end, count(problem, start, end))
         end = start + (end - start) / 2
     return end
+
+
+def undated(problem: Problem) -> ibis.Table:
+    """Rows that no window holds, since they have no event time."""
+    table = _table(problem)
+    return table.filter(table[problem.framing.event_time].isnull()).select(*problem.contract.columns)
 
 
 def read_requests(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
@@ -211,7 +268,10 @@ def _table(problem: Problem) -> ibis.Table:
     if key not in _OPENED:
         if len(_OPENED) >= 16:
             _OPENED.clear()
-        _OPENED[key] = (_derived(problem, str(path)), problem)
+        try:
+            _OPENED[key] = (_derived(problem, str(path)), problem)
+        except duckdb.Error as error:
+            raise UnreadableTableError(problem, error) from None
     return _OPENED[key][0]
 
 
@@ -225,8 +285,7 @@ def _derived(problem: Problem, path: str) -> ibis.Table:
     connection.raw_sql("SET TimeZone = 'UTC'")
     text = is_text(path)
     table = connection.read_csv(path, **problem.source.reading) if text else connection.read_parquet(path)
-    if problem.source.derive is not None:
-        table = problem.source.derive(table)
+    table = _with_derived(problem, table)
     _check(problem, table)
     # What is parsed or derived would be so anew at each read; a file that fits is kept as columns instead.
     most = _KEPT_BYTES if text else _KEPT_BYTES // 4  # Parquet is packed
@@ -241,11 +300,21 @@ def _size(path: str) -> int:
 
 
 def _engine_table(problem: Problem) -> ibis.Table:
-    table = open_table(problem)
-    if problem.source.derive is not None:
-        table = problem.source.derive(table)
+    table = _with_derived(problem, open_table(problem))
     _check(problem, table)
     return table
+
+
+def _with_derived(problem: Problem, table: ibis.Table) -> ibis.Table:
+    """The table with what the problem derives. A column that is gone or of another type is named before Python's own words."""
+    if problem.source.derive is None:
+        return table
+    try:
+        return problem.source.derive(table)
+    except (AttributeError, ibis.common.exceptions.IbisError) as error:
+        lacking = [name for name in problem.contract.columns if name not in table.columns]
+        times = [name for name in (problem.framing.event_time, problem.framing.label_time) if name in table.columns]
+        raise UnderivableError(problem, lacking, {name: str(table[name].type()) for name in times}, error) from None
 
 
 def _check(problem: Problem, table: ibis.Table) -> None:

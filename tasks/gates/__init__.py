@@ -1,5 +1,6 @@
 """Does the evidence allow the next step? Each gate is pure and returns PASS, FAIL or WAIT, with the numbers in its sentence."""
 
+from tasks.gates.data import Seen, arrivals, missing_shares, unseen_categories
 from tasks.gates.honesty import fresh_test_set, labels_complete, mirror_complete, no_duplicates, no_overlap, same_pair
 from tasks.gates.labels import early_labels, maturity_holds
 from tasks.gates.monitoring import decay, drift, requirement_live
@@ -32,7 +33,9 @@ from tasks.gates.verdicts import at_deadline, closed
 __all__ = [
     "Limits",
     "Probe",
+    "Seen",
     "Violations",
+    "arrivals",
     "at_deadline",
     "behaves",
     "business_effect",
@@ -51,6 +54,7 @@ __all__ = [
     "latency_guardrail",
     "maturity_holds",
     "mirror_complete",
+    "missing_shares",
     "no_duplicates",
     "no_overlap",
     "no_worse_live",
@@ -67,4 +71,5 @@ __all__ = [
     "shares_held",
     "simplest",
     "slices",
+    "unseen_categories",
 ]

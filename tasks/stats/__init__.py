@@ -5,6 +5,7 @@ from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
 from tasks.stats.bounded import bounded_interval
 from tasks.stats.calibration import Calibration, CalibrationBin, calibration
 from tasks.stats.conformal import smallest_rate, window_limits
+from tasks.stats.counts import binomial_excess, count_tails, dispersion
 from tasks.stats.drift import binned, bins, distance
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
@@ -44,6 +45,7 @@ __all__ = [
     "average_precision",
     "betting",
     "binned",
+    "binomial_excess",
     "bins",
     "bootstrap_interval",
     "bounded_interval",
@@ -51,8 +53,10 @@ __all__ = [
     "cohen_kappa",
     "coin_flip",
     "confidence_sequence",
+    "count_tails",
     "delay_curve",
     "delay_curve_of_known",
+    "dispersion",
     "distance",
     "entities_for_sample_ratio",
     "error_of_agreement",

@@ -67,7 +67,20 @@ def labels() -> dict[str, Any]:
     return prove()
 
 
-PROOFS = {"evidence": evidence, "histories": histories, "gateway": gateway, "labels": labels}
+def corruptions() -> dict[str, Any]:
+    """A hundred corrupted variants of a good table, each in quarantine or in one screen."""
+    from tests.proofs.corruptions import prove
+
+    return prove()
+
+
+PROOFS = {
+    "evidence": evidence,
+    "histories": histories,
+    "gateway": gateway,
+    "corruptions": corruptions,
+    "labels": labels,
+}
 
 
 def main(names: list[str]) -> int:

@@ -1,5 +1,9 @@
 """Is every row either valid or in quarantine with its reason, and never a value in the text?"""
 
+import copy
+import dataclasses
+
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -119,6 +123,53 @@ def test_quarantine_keeps_bad_rows_with_their_reasons_and_the_same_window_writes
     assert kept["id"].tolist() == [3, 5]
     assert kept["reason"].tolist() == checked.reasons.tolist()
     assert (home / "quarantine" / "toy").stat().st_mode & 0o077 == 0  # bad rows are data too
+
+
+def test_a_text_among_which_one_is_a_number_loses_that_row_alone(toy, toy_rows):
+    rows = toy_rows(6)
+    rows["kind"] = rows["kind"].astype(object)
+    rows.loc[2, "kind"] = 987_654
+    checked = contracts.check(toy, rows)
+    assert checked.bad["id"].tolist() == [2]
+    assert "987" not in checked.reasons[0]
+    assert checked.valid["kind"].dtype == toy_rows(1)["kind"].dtype
+
+
+def test_one_missing_whole_number_is_one_bad_row_and_the_others_stay_whole(toy, toy_rows):
+    rows = toy_rows(6)
+    rows["customer"] = rows["customer"].astype("float64")
+    rows.loc[2, "customer"] = np.nan
+    checked = contracts.check(toy, rows)
+    assert (checked.counts, checked.positions.tolist()) == ({"customer: not_nullable": 1}, [2])
+    assert checked.valid["customer"].dtype == "int64"
+
+
+def test_infinity_is_no_number_that_a_bound_lets_pass(toy, toy_rows):
+    rows = toy_rows(6)
+    rows.loc[1, "review"], rows.loc[3, "review"] = np.inf, -np.inf
+    checked = contracts.check(toy, rows)
+    assert (checked.counts, checked.bad["id"].tolist()) == ({"review: finite": 2}, [1, 3])
+
+
+@pytest.mark.parametrize(
+    "soften",
+    [
+        lambda contract: contract.columns["x"].checks[0].__setattr__("n_failure_cases", 1),
+        lambda contract: contract.__setattr__("drop_invalid_rows", True),
+        lambda contract: contract.columns["x"].__setattr__("drop_invalid_rows", True),
+        lambda contract: contract.__setattr__("coerce", True),
+        lambda contract: contract.columns["x"].__setattr__("default", 0.0),
+    ],
+    ids=["few failure cases", "drops rows", "a column drops rows", "coerces", "a default"],
+)
+def test_nothing_in_a_contract_makes_pandera_pass_over_a_bad_row(toy, toy_rows, soften):
+    contract = copy.deepcopy(toy.contract)
+    soften(contract)
+    rows = _planted(toy_rows(10), [(3, "x"), (5, "x"), (8, "x")])
+    rows.loc[9, "x"] = None
+    checked = contracts.check(dataclasses.replace(toy, contract=contract), rows)
+    assert checked.bad["id"].tolist() == [3, 5, 8, 9]
+    assert checked.rows == 10
 
 
 def test_nothing_bad_leaves_no_file(home, toy, toy_rows):

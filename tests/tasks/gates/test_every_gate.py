@@ -4,13 +4,13 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from schemas.framing import Fairness, Requirement
-from schemas.plans import PairedTest
+from schemas.plans import DataPlan, PairedTest
 from schemas.verdict import Outcome, Verdict
 from tasks import gates
 from tasks.feature_equality import Difference, Equality
@@ -150,6 +150,25 @@ def _matured(days: int) -> Verdict:
 
 def _early(*means: int) -> Verdict:
     return gates.early_labels({str(i): _delays(mean, seed=i) for i, mean in enumerate(means)}, _delays(1, seed=9))
+
+
+DATA = DataPlan()
+MONDAY, DAY = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
+
+
+def _missing(share: float, rows: int = 500, before: float = 0.0) -> Verdict:
+    return gates.missing_shares({"x": share}, {"x": before}, rows=rows, rows_before=500, plan=DATA)
+
+
+def _unseen(unseen: int, rows: int = 500, expected: float = 0.0) -> Verdict:
+    seen = {"x": gates.Seen(rows=rows, unseen=unseen, names=1, expected=expected)}
+    return gates.unseen_categories(seen, listed=(), plan=DATA)
+
+
+def _arrived(rows: int, weeks: int = 5) -> Verdict:
+    counts = {MONDAY + n * DAY: 100 for n in range(weeks * 7)} | {MONDAY + weeks * 7 * DAY: rows}
+    last = MONDAY + weeks * 7 * DAY
+    return gates.arrivals(counts, since=last, now=last + DAY, plan=DATA)
 
 
 PAIRED = {"low", "gain", "high", "rows", "floor"}
@@ -297,6 +316,18 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         {PASS: lambda: _drift(0.0), FAIL: lambda: _drift(0.9), WAIT: lambda: _drift(math.nan)},
         {"distance x", "rate"},
     ),
+    "missing_shares": (
+        {PASS: lambda: _missing(0.0), FAIL: lambda: _missing(0.9), WAIT: lambda: _missing(0.9, 0)},
+        {"rows"},
+    ),
+    "unseen_categories": (
+        {PASS: lambda: _unseen(5), FAIL: lambda: _unseen(500), WAIT: lambda: _unseen(0, 0)},
+        {"unseen x"},
+    ),
+    "arrivals": (
+        {PASS: lambda: _arrived(100), FAIL: lambda: _arrived(1), WAIT: lambda: _arrived(100, 2)},
+        {"partitions", "odd", "scatter"},
+    ),
     "decay": (
         {PASS: lambda: _decay([0.3] * 10), FAIL: lambda: _decay([0.9] * 10), WAIT: lambda: _decay([0.9] * 9)},
         {"low", "live", "held_out", "days"},
@@ -374,6 +405,16 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
         lambda: gates.maturity_holds({"all": _UNLABELLED}, maturity=timedelta(days=7), tolerated=0.05),
     ],
     "early_labels": [lambda: gates.early_labels({}, _delays(1)), lambda: _early(1)],
+    "missing_shares": [lambda x=x: _missing(x) for x in _HOLES]
+    + [lambda x=x: _missing(0.9, 500, x) for x in _HOLES]
+    + [lambda: _missing(0.0, 0)],
+    "unseen_categories": [lambda x=x: _unseen(500, 500, x) for x in _HOLES]
+    + [lambda: gates.unseen_categories({}, listed=(), plan=DATA)],
+    "arrivals": [
+        lambda: _arrived(100, 3),
+        lambda: gates.arrivals({}, since=MONDAY, now=MONDAY + 60 * DAY, plan=DATA),
+        lambda: gates.arrivals({MONDAY: 5}, since=MONDAY, now=MONDAY, plan=DATA),
+    ],
     "decay": [lambda x=x: _decay([x] * 10) for x in _HOLES]
     + [lambda x=x: _decay([0.3] * 10, x) for x in _HOLES]
     + [lambda: _decay([])],

@@ -1,0 +1,81 @@
+"""Does the engine count a window as pandas does, value by value at the edges?"""
+
+import math
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks import profiles
+from tasks.engine_profiles import distances_of_table, profile_table
+from tasks.stats import binned
+
+NUMBERS = st.one_of(
+    st.sampled_from([0.0, -0.0, 0.1, 0.30000000000000004, 1.0, 1e300, math.inf, -math.inf, math.nan, None]),
+    st.floats(-2, 2, width=16),
+    st.none(),
+)
+TEXTS = st.sampled_from(["a", "b", "missing", "unseen", "=a", "é", ""]) | st.none()
+WHOLE = st.integers(-3, 3)
+
+
+@st.composite
+def windows(draw):
+    n = draw(st.integers(0, 25))
+    rows = lambda one: draw(st.lists(one, min_size=n, max_size=n))  # noqa: E731
+    return pyarrow.table(
+        {
+            "x": pyarrow.array(rows(NUMBERS), pyarrow.float64(), from_pandas=False),
+            "f": pyarrow.array(rows(st.floats(-2, 2, width=16) | st.none()), pyarrow.float32(), from_pandas=False),
+            "n": pyarrow.array(rows(WHOLE | st.none()), pyarrow.int64()),
+            "b": pyarrow.array(rows(st.booleans()), pyarrow.bool_()),
+            "s": pyarrow.array(rows(TEXTS), pyarrow.string()),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return ibis.duckdb.connect(threads=1)
+
+
+def _table(engine, folder, arrow):
+    pq.write_table(arrow, folder / "rows.parquet")
+    return engine.read_parquet(folder / "rows.parquet")
+
+
+def _frozen(arrow):
+    """Bins of the reference; a value on an edge has to fall on the same side everywhere."""
+    frame = arrow.to_pandas()
+    frozen = profiles.freeze_profile(frame.astype({"b": bool}), ["x", "f", "b", "s"])
+    edges = [-1.0, 0.0, 0.1, 0.30000000000000004, 1.0]
+    return frozen | {"n": profiles.Column(True, edges, binned(np.array([0.0]), edges, ordered=True))}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reference=windows(), window=windows())
+def test_the_engine_counts_as_pandas_does(engine, tmp_path, reference, window):
+    profile = _frozen(reference)
+    counted = profile_table(_table(engine, tmp_path, window), profile)
+    frame = window.to_pandas()
+    for name, column in profile.items():
+        values = np.asarray(frame[name].astype(float if column.ordered else object))
+        np.testing.assert_array_equal(counted[name], binned(values, column.bins, ordered=column.ordered), err_msg=name)
+
+
+def test_distances_are_those_of_the_frame_and_undefined_where_a_column_is_gone(engine, tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.normal(size=500), "s": rng.choice(["a", "b"], 500), "gone": rng.normal(size=500)})
+    profile = profiles.freeze_profile(frame, ["x", "s", "gone"])
+    later = frame.assign(x=frame["x"] + 1, s="c").drop(columns="gone")
+    found = distances_of_table(profile, _table(engine, tmp_path, pyarrow.Table.from_pandas(later)))
+    assert found == pytest.approx(profiles.distances(profile, later), nan_ok=True)
+    assert found["s"] == 1
+    retyped = _table(engine, tmp_path, pyarrow.Table.from_pandas(later.assign(x=later["x"].astype(str))))
+    assert math.isnan(distances_of_table(profile, retyped)["x"])
+    assert math.isnan(found["gone"])
