@@ -147,7 +147,7 @@ DECISIONS = {
     "full explanation": (framed(explainability="full"), MUST, "The recipe cannot be explained as demanded"),
     "a reason a decision": (framed(explainability="each decision"), NOTE, "Each decision has to be explained"),
     "no goal": (framed(goal=None), SHOULD, "Nobody says by how much"),
-    "no level": (framed(level=None), NOTE, "How good it is done today is not said"),
+    "no level": (framed(level=None, goal=Goal(metric="average_precision", at_least=0.149, reason="a floor")), NOTE, "How good it is done today is not said"),
     "an empty objective": (framed(objective="TODO"), SHOULD, "The framing is not filled in"),
     "no heuristic": (without_heuristic(), SHOULD, "There is no heuristic"),
     "under a thousand labels": (having("labels", matured=999, labelled=999), SHOULD, "A rule or a light model is the better start"),
