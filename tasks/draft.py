@@ -237,9 +237,19 @@ def _framing(p: Proposal) -> list[str]:
         + (f"  # {100 * s.positives:.1f} % are ones" if p.target.task == "binary" else ""),
         f"        calibration_tolerance={_tolerance(p):g},  # yours to say: how far a score may lie from what happens",
         "        # yours to say: what else can go wrong, each with the check that would see it",
-        '        risks=(Risk(name="the world changes", detector="decay"), Risk(name="the inputs change", detector="drift")),',
+        f"        risks={_risks(p)},",
         "    ),",
     ]
+
+
+def _risks(p: Proposal) -> str:
+    """Without a time nothing comes after another: what watches live requests would be open, a gate and the contract are not."""
+    names = (
+        (("no better than a constant", "constant"), ("values that nobody has seen", "contract"))
+        if p.timeless
+        else (("the world changes", "decay"), ("the inputs change", "drift"))
+    )
+    return "(" + ", ".join(f"Risk(name={quoted(name)}, detector={quoted(by)})" for name, by in names) + ")"
 
 
 def _short_says(p: Proposal) -> str:
