@@ -241,3 +241,10 @@ def test_a_measurement_that_stands_first_is_what_the_others_explain(drafted, tmp
     frame.to_csv(tmp_path / "stations.csv", index=False)
     problem, done = drafted("stations.csv")
     assert problem.framing.target == "yielded", done.summary
+
+
+@pytest.mark.parametrize("shape, loss", [("houses", "absolute_error"), ("telco", None)])
+def test_what_is_judged_on_absolute_errors_is_fitted_on_them(drafted, shape, loss):
+    problem, _ = drafted(shape)
+    assert problem.recipe.parameters.get("loss") == loss
+    assert (problem.framing.loss.kind == "absolute") == (loss is not None)
