@@ -16,6 +16,8 @@ from deployments.timeline import Timeline
 from schemas.framing import Framing
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
+from schemas.stage import ROLLOUT
+from schemas.verdict import Outcome
 from tasks import ledger, predictions, scoring, training, windows
 from tasks.figures import keep
 
@@ -40,6 +42,7 @@ def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
         start, end = _replay(problem, crank)
     figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
     _show(problem, figures)
+    _say_why_none(problem)
     print(f"\nthe same figures: {keep(f'loop-{name}', figures)}\nwhat served when and why: make history PROBLEM={name}")
     return 0
 
@@ -83,6 +86,10 @@ def compare(problem: Problem, start: datetime, end: datetime) -> dict[str, Any]:
     served = predictions.served(problem, since=start, until=end)
     served = served.assign(key=served["key"].astype(rows[framing.key].dtype)).set_index("key")
     rows = rows[rows[framing.key].isin(served.index)].reset_index(drop=True)
+    turned = sum(row.facts["kind"] == "turn" for row in ledger.rows(problem.name))
+    counted = {"retrains": len(retrains(problem)), "promotions": len(promotions(problem)), "turns": turned}
+    if rows.empty:
+        return {"metric": framing.metric, "rows": 0} | counted
     looped = served.loc[rows[framing.key]]
     ways = {
         "loop": scoring.logged(looped["answer_score"], looped["answer_decision"], framing),
@@ -95,9 +102,7 @@ def compare(problem: Problem, start: datetime, end: datetime) -> dict[str, Any]:
     figures |= {f"{name}_weekly_mean": _weekly(said, rows, weeks, framing) for name, said in ways.items()}
     gap = figures["monthly"] - figures["frozen"]
     figures["share_of_gap_closed"] = (figures["loop"] - figures["frozen"]) / gap if gap else None
-    figures |= {"retrains": len(retrains(problem)), "promotions": len(promotions(problem))}
-    figures["turns"] = sum(row.facts["kind"] == "turn" for row in ledger.rows(problem.name))
-    return figures
+    return figures | counted
 
 
 def judged_rows(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
@@ -112,18 +117,31 @@ def _renewed(
     problem: Problem, rows: pd.DataFrame, start: datetime, end: datetime, *, every: timedelta | None
 ) -> scoring.Scores:
     """Scores of a model put straight into service: trained at `start`, and again `every` so often, on a trailing window."""
-    framing = problem.framing
+    framing, times = problem.framing, rows[problem.framing.event_time]
     parts: list[scoring.Scores] = []
     at = start
     while at < end:
         until = min(at + every, end) if every else end
-        known = windows.read_window(problem, at - _TRAILING, at - framing.maturity, as_of=at)
-        known = known[known[framing.target].notna()]
-        model = training.fit(problem.recipe, framing, known, seed=Settings().seed)
-        times = rows[framing.event_time]
-        parts.append(scoring.score(model, rows[(times >= at) & (times < until)], framing))
+        asked = rows[(times >= at) & (times < until)]
+        if len(asked):  # a season may be a month without rows
+            parts.append(scoring.score(_trained(problem, at), asked, framing))
         at = until
     return scoring.Scores(np.concatenate([p.score for p in parts]), np.concatenate([p.decision for p in parts]))
+
+
+def _trained(problem: Problem, at: datetime) -> Any:
+    """The recipe on what a trailing twelve weeks had labelled, or on all that had been where that is less than a retrain
+    asks for; the naive baseline where even that holds nothing to tell apart."""
+    framing = problem.framing
+    first = windows.bounds(problem)[0]
+    for since in (at - max(_TRAILING, framing.maturity + _MONTH), first):
+        known = windows.read_window(problem, since, at - framing.maturity, as_of=at)
+        known = known[known[framing.target].notna()]
+        if len(known) >= problem.retraining.train_rows:
+            break
+    if known[framing.target].nunique() < 2:
+        return training.naive_baseline(framing, known, problem.recipe.features)
+    return training.fit(problem.recipe, framing, known, seed=Settings().seed)
 
 
 def _metric(said: scoring.Scores, rows: pd.DataFrame, framing: Framing) -> float:
@@ -142,6 +160,9 @@ def _weekly(said: scoring.Scores, rows: pd.DataFrame, weeks: pd.Series, framing:
 
 def _show(problem: Problem, figures: dict[str, Any]) -> None:
     metric = figures["metric"]
+    if not figures["rows"]:
+        print(f"\n{problem.name}: no row that was answered has a matured label, so there is nothing to compare")
+        return
     line: Callable[[str, str], str] = lambda name, about: (  # noqa: E731  (three lines of one table)
         f"  {name:<8} {figures[name]:>9.4f} {figures[f'{name}_weekly_mean']:>12.4f}   {about}"
     )
@@ -152,3 +173,15 @@ def _show(problem: Problem, figures: dict[str, Any]) -> None:
     print(line("monthly", "retrained every four weeks on a trailing twelve, straight into service"))
     if figures["share_of_gap_closed"] is not None:
         print(f"  the loop closes {figures['share_of_gap_closed']:.0%} of the gap between frozen and monthly")
+
+
+def _say_why_none(problem: Problem) -> None:
+    """A replay without a promotion says so, with the last reason that kept a challenger from it."""
+    from flows.replay import promotions
+
+    if promotions(problem):
+        return
+    failed = [r for r in ledger.rows(problem.name) if r.facts["before"] in ROLLOUT]
+    failed = [r for r in failed if r.facts["outcome"] == Outcome.FAIL]
+    why = failed[-1].notes["reason"] if failed else "no challenger was judged in the time that was replayed"
+    print(f"\n{problem.name}: no trained model was promoted. The last reason: {why}")

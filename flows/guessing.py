@@ -191,7 +191,8 @@ def _leaks(sampled: pd.DataFrame, facts: Table, aim: target.Target, but: set[str
     if aim.task == "regression":
         numbers = [n for n in names if facts.columns[n].kind == "number" and facts.columns[n].distinct > 2]
         added = strength.sums(sampled, y.astype(float), numbers)
-    return leaks.leaks_of(aim, facts.columns, measured, added, but=but)
+    together = strength.filled_with(sampled, sampled["y__"], names)
+    return leaks.leaks_of(aim, facts.columns, measured, added, together=together, but=but)
 
 
 def _calendar(columns: Mapping[str, Column], event: times.Moment | None, moments: Times | None) -> tuple[str, ...]:

@@ -181,11 +181,16 @@ def _problem(p: Proposal) -> str:
         *([] if p.timeless else [f"        history={span_code(p.plan.durations.history)},  # {_history_says(p)}"]),
         "    ),",
         *_framing(p),
-        f'    recipe=Recipe(family="boosting", features=({features.rstrip(", ")},), {_window(p)}parameters={{"max_iter": 100}}),',
+        f'    recipe=Recipe(family="boosting", features=({features.rstrip(", ")},), {_window(p)}parameters={_parameters(p)}),',
         *plan_lines(p),
         ")",
     ]
     return "\n".join(lines)
+
+
+def _parameters(p: Proposal) -> str:
+    """Trees that fit squares answer with means, and what is judged on absolute errors wants medians: of a skewed number they differ."""
+    return '{"max_iter": 100, "loss": "absolute_error"}' if p.target.task == "regression" else '{"max_iter": 100}'
 
 
 def _history_says(p: Proposal) -> str:
@@ -237,9 +242,19 @@ def _framing(p: Proposal) -> list[str]:
         + (f"  # {100 * s.positives:.1f} % are ones" if p.target.task == "binary" else ""),
         f"        calibration_tolerance={_tolerance(p):g},  # yours to say: how far a score may lie from what happens",
         "        # yours to say: what else can go wrong, each with the check that would see it",
-        '        risks=(Risk(name="the world changes", detector="decay"), Risk(name="the inputs change", detector="drift")),',
+        f"        risks={_risks(p)},",
         "    ),",
     ]
+
+
+def _risks(p: Proposal) -> str:
+    """Without a time nothing comes after another: what watches live requests would be open, a gate and the contract are not."""
+    names = (
+        (("no better than a constant", "constant"), ("values that nobody has seen", "contract"))
+        if p.timeless
+        else (("the world changes", "decay"), ("the inputs change", "drift"))
+    )
+    return "(" + ", ".join(f"Risk(name={quoted(name)}, detector={quoted(by)})" for name, by in names) + ")"
 
 
 def _short_says(p: Proposal) -> str:

@@ -81,7 +81,8 @@ def _interval(p: Proposal) -> str:
 
 def _calendar(p: Proposal, event: str) -> list[str]:
     code = {"hour": "hour()", "weekday": "day_of_week.index()", "month": "month()"}
-    made = {f"event_{part}": f'{event}.{code[part]}.cast("float64")' for part in p.calendar}
+    # The hour of a time with a zone is no plain question to the engine, which warns or refuses; of one in UTC it is.
+    made = {f"event_{part}": f'{event}.cast("timestamp").{code[part]}.cast("float64")' for part in p.calendar}
     return [_mutate(made)] if made else []
 
 

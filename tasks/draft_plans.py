@@ -30,12 +30,13 @@ def plan_lines(p: Proposal) -> list[str]:
 
 
 def _offline(p: Proposal) -> list[str]:
-    judged = round(p.table.rows * (0.15 if p.table.rows >= 10_000 else 0.6))
+    labelled = round(p.table.rows * (1 - p.table.columns[p.target.name].missing))
+    judged = round(labelled * (0.15 if labelled >= 10_000 else 0.6))
     return [
         "    retraining=RetrainingPlan(",
-        f"        # some {judged:,} of {p.table.rows:,} rows are held out by a hash of their key",
+        f"        # some {judged:,} of {labelled:,} labelled rows are held out by a hash of their key",
         f"        test_rows={max(min(judged // 2, 500), 30)},",
-        f"        train_rows={max(min(p.table.rows // 4, 500), 30)},",
+        f"        train_rows={max(min(labelled // 6, 500), 30)},",
         f"        slice_rows={max(min(judged // 8, 200), 10)},",
         f"        calibration_rows={max(min(judged // 2, 200), 20)},",
         "    ),",

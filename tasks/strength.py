@@ -11,9 +11,10 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from tasks.guesses.facts import Rule, Strength, Task
 
-__all__ = ["best_rule", "strengths", "sums"]
+__all__ = ["best_rule", "filled_with", "strengths", "sums"]
 
 _MOST = 6  # terms of a sum that is looked for
+_LACK, _HAVE = 0.9, 0.9  # of unlabelled rows, and of labelled ones: as the doctor asks
 
 
 def strengths(sample: pd.DataFrame, y: np.ndarray, names: Sequence[str], task: Task) -> dict[str, Strength]:
@@ -60,6 +61,16 @@ def _power(x: np.ndarray, y: np.ndarray, half: int, task: Task) -> float:
         if 0 < (y[half:] == one).mean() < 1
     ]
     return float(np.mean(aucs)) if aucs else 0.5
+
+
+def filled_with(sample: pd.DataFrame, y: pd.Series, names: Sequence[str]) -> tuple[str, ...]:
+    """Columns that nearly all unlabelled rows lack and nearly all labelled rows have: they came with the label."""
+    without = y.isna().to_numpy()
+    if not 10 <= without.sum() < len(y):
+        return ()
+    empty = sample[list(names)].isna()
+    lacking, having = empty[without].mean() > _LACK, empty[~without].mean() < 1 - _HAVE
+    return tuple(name for name in names if lacking[name] and having[name])
 
 
 def sums(sample: pd.DataFrame, y: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:

@@ -23,14 +23,23 @@ def leaks_of(
     measured: Mapping[str, Strength],
     added: Sequence[str],
     *,
+    together: Collection[str] = (),
     but: Collection[str] = (),
 ) -> list[Note]:
-    """Suspected leaks (kind "leak": not for the recipe) and columns that are strong and stay (kind "doubt")."""
+    """Suspected leaks (kind "leak": not for the recipe) and columns that are strong and stay (kind "doubt"). `together` are
+    columns that are filled where the target is, and nowhere else."""
     best = sorted((s.value for n, s in measured.items() if n not in but), reverse=True)
     second = best[1] if len(best) > 1 else 0.0
     notes = []
     for name in columns:
-        if name in but or name == target.name or name not in measured:
+        if name in but or name == target.name:
+            continue
+        if name in together:
+            notes.append(
+                Note(name, "leak", f"empty where {target.name} is, and filled where it is: it comes with the label")
+            )
+            continue
+        if name not in measured:
             continue
         few = columns[name].rows < _FEW_ROWS
         note = _judged(name, target, measured[name], second, tuple(added), few=few)

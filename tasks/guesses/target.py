@@ -102,6 +102,8 @@ def _points(column: Column, place: int, width: int) -> float:
         points += 2.5
     if place == width - 1:
         points += 2
+    elif place == 0 and column.kind == "number" and not column.whole:
+        points += 1.5  # a measurement that stands first is often what the others explain
     if column.distinct == 2:
         points += 1 + (words & {"is", "has", "was", "will", "did"} != set()) * 0.5
     elif column.kind == "text":

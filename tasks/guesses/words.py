@@ -41,13 +41,13 @@ TARGETS = _set(
     "defaulted survived noshow converted conversion subscribed responded response deposit diagnosis income price saleprice "
     "sales revenue cnt count demand quality species delay arrdelay consumption demand load traffic volume medv grade "
     "defaultpaymentnextmonth loanstatus statusgroup tripduration pm25 rating result won win failure fail readmitted "
-    "appliances totalamount fare approved satisfaction satisfied click clicked purchase purchased stroke disease "
+    "appliances ridership wage totalamount fare approved satisfaction satisfied click clicked purchase purchased stroke disease "
     "rentedbikecount trafficvolume medianhousevalue charges strength resale left winner renewed reordered yield"
 )
 # Words that name a kind of thing to be predicted wherever they stand in a name.
 TARGET_WORDS = _set(
     "target label churn churned attrition cancel canceled cancelled fraud default survived noshow converted conversion "
-    "subscribed delay price sales demand consumption traffic failure readmitted exited satisfaction risk duration"
+    "subscribed delay price sales ridership demand consumption traffic failure readmitted exited satisfaction risk duration"
 )
 IDS = _set(
     "id uuid guid key code no number num nr customer user patient client account member store shop card machine device "

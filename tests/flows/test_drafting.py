@@ -7,12 +7,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from flows.__main__ import main
 from flows.drafting import Drafted, ExistingProblemError, draft_problem
 from schemas.problem import Problem
+from schemas.risks import open_risks
 from schemas.settings import Settings
 from tasks import contracts, windows
 from tasks.guesses.facts import Hints
@@ -208,3 +210,41 @@ def test_what_cannot_become_a_problem_is_refused_in_one_sentence(tmp_path, monke
     assert "there is no file" in capsys.readouterr().err
     assert main(["problem", "Not A Name", str(tmp_path / "missing.csv")]) == 1
     assert "names no problem" in capsys.readouterr().err
+
+
+def test_columns_that_are_empty_where_the_target_is_come_with_the_label(drafted, tmp_path):
+    SHAPES["metro"](tmp_path, 1_500)
+    frame = pd.read_csv(tmp_path / "metro.csv", keep_default_na=False)
+    frame["lorries"] = np.random.default_rng(3).integers(0, 99, len(frame))  # tells nothing of the volume
+    frame.loc[::12, ["traffic_volume", "lorries"]] = np.nan
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    problem, done = drafted("gaps.csv")
+    assert _leaks(done) == {"lorries"}
+    assert "lorries" in problem.late
+
+
+@pytest.mark.parametrize("shape", ["telco", "wine", "metro"])
+def test_every_risk_of_a_draft_has_a_detector_that_works(drafted, shape):
+    problem, _ = drafted(shape)
+    assert problem.framing.risks
+    assert not open_risks(problem)
+
+
+def test_a_measurement_that_stands_first_is_what_the_others_explain(drafted, tmp_path):
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({f"station_{i}": rng.gamma(3, 2, 400).round(3) for i in range(4)})
+    frame.insert(0, "yielded", (frame.sum(axis=1) + rng.normal(0, 1, 400)).round(2))
+    frame["holiday"] = rng.integers(0, 2, 400)
+    frame["game"] = rng.integers(0, 2, 400)
+    frame.insert(5, "day", pd.date_range("2020-01-01", periods=400).strftime("%Y-%m-%d"))
+    frame["seen"] = pd.date_range("2020-01-01", periods=400).strftime("%Y-%m-%d")
+    frame.to_csv(tmp_path / "stations.csv", index=False)
+    problem, done = drafted("stations.csv")
+    assert problem.framing.target == "yielded", done.summary
+
+
+@pytest.mark.parametrize("shape, loss", [("houses", "absolute_error"), ("telco", None)])
+def test_what_is_judged_on_absolute_errors_is_fitted_on_them(drafted, shape, loss):
+    problem, _ = drafted(shape)
+    assert problem.recipe.parameters.get("loss") == loss
+    assert (problem.framing.loss.kind == "absolute") == (loss is not None)

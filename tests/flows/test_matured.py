@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deployments.loop import judged_rows
+from deployments.loop import compare, judged_rows
 from flows import monitoring
 from flows.arms import matured_rows
 from flows.turn import Turn
@@ -112,3 +112,23 @@ def test_a_table_with_all_its_labels_is_compared_whole(rows):
     later = rows.assign(band_at=rows["at"] + pd.Timedelta(MATURITY))
     windows.materialise(PROBLEM, later)
     assert len(judged_rows(PROBLEM, START, NOW)) == len(rows)
+
+
+def test_a_season_without_rows_breaks_no_comparison(rows):
+    """Eleven weeks in which nothing is asked: nothing of them is trained on, and there is nothing to score in them."""
+    pause = np.where(rows["at"] < pd.Timestamp(START + 20 * DAY), 0, 77)
+    for name in ("at", "band_at"):
+        rows[name] = (rows[name] + pd.to_timedelta(pause, unit="D")).astype(rows[name].dtype)
+    windows.materialise(PROBLEM, rows)
+    served(rows)
+    found = compare(PROBLEM, START + 10 * DAY, START + 117 * DAY)
+    assert found["rows"] == 29 * 120  # of forty days, without the ten before and the last, which is not matured
+    assert all(np.isfinite(found[way]) for way in ("loop", "frozen", "monthly"))
+
+
+def test_a_replay_in_which_nothing_matured_is_counted_and_compared_with_nothing(rows):
+    rows["band_at"] = (rows["at"] + pd.Timedelta(days=30)).astype(rows["at"].dtype)
+    rows["high"] = np.nan
+    windows.materialise(PROBLEM, rows)
+    served(rows)
+    assert compare(PROBLEM, START + 10 * DAY, START + 40 * DAY)["rows"] == 0
