@@ -10,6 +10,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # Threads that wait for each other cost more than they save on the small batches of a turn, and one thread sums alike everywhere.
 export OMP_NUM_THREADS ?= 1
+# Processes that share the tests, a file at a time; 0 runs them in one.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo problem doctor loop labels up serve traffic deploy retrain revert rollback approve adopt history verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
@@ -35,7 +37,7 @@ check: $(SETUP) ## lint, types, import rules
 	@$(BIN)/lint-imports --no-logo
 
 test: $(SETUP) ## every test (PERENNIAL_DATA=folder adds the real tables)
-	@PERENNIAL_FIGURES=test $(BIN)/python -m pytest $(ARGS)
+	@PERENNIAL_FIGURES=test $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 doctor: $(SETUP) ## what to fix before the first turn: PROBLEM=fraud
 	@$(BIN)/python -m flows doctor $(PROBLEM) $(ARGS)
