@@ -57,7 +57,7 @@ class Fails:
 def _infinite(value: ir.Value) -> ir.BooleanValue:
     """Compared, which is thrice as fast as DuckDB's isinf; NaN is not equal to it."""
     bounds = [ibis.literal(text).cast("float64") for text in ("inf", "-inf")]
-    return ((value == bounds[0]) | (value == bounds[1])).fill_null(False)
+    return ((value == bounds[0]) | (value == bounds[1])) & value.notnull()
 
 
 def looked_at(table: ibis.Table) -> ibis.Table:
@@ -71,7 +71,7 @@ def looked_at(table: ibis.Table) -> ibis.Table:
 
 def lacks(column: ir.Value) -> ir.BooleanValue:
     """Null, or of real numbers no number: what pandas calls missing."""
-    return column.isnull() | column.isnan().fill_null(False) if column.type().is_floating() else column.isnull()
+    return column.isnull() | column.isnan() if column.type().is_floating() else column.isnull()  # true or null is true
 
 
 def rules_of(problem: Problem, contract: pa.DataFrameSchema, table: ibis.Table) -> tuple[list[Fails], list[str]]:
@@ -101,7 +101,7 @@ def rules_of(problem: Problem, contract: pa.DataFrameSchema, table: ibis.Table) 
             if passes is None:
                 named.append(what)
             elif not check.raise_warning:
-                fails.append(Fails(name, what, ~passes.fill_null(False) & ~lacks(value)))
+                fails.append(Fails(name, what, ~passes & ~lacks(value)))
         if value.type().is_floating():
             finite.append(Fails(name, f"{name}: finite", _infinite(value)))
     merged: dict[str, Fails] = {}
