@@ -24,12 +24,15 @@ __all__ = ["watch"]
 
 log = logging.getLogger("perennial")
 _DAY = timedelta(days=1)
+_NOTED = ("missing ", "unseen ")  # shares of rows that a verdict on the data tells, and that are no fault
 
 
 def watch(turn: Turn) -> Decision:
     """HEALTHY: a data fault, a person's request, the first model, drift, decay, the schedule; the first that speaks."""
-    fault = _fault(turn)
+    noted: dict[str, Any] = {}
+    fault = _fault(turn, noted)
     drift, notes = (None, {}) if fault else _drift_or_blind(turn)
+    notes |= noted
     asked = _request(turn, notes)
     if asked and (asked.revert or not fault):
         return asked
@@ -115,11 +118,11 @@ def _wanted(reason: Reason, turn: Turn, verdict: Verdict, notes: dict[str, Any])
     return Decision(verdict, why=reason, promotion=promotion, notes=notes)
 
 
-def _fault(turn: Turn) -> Verdict | None:
+def _fault(turn: Turn, notes: dict[str, Any]) -> Verdict | None:
     """Requests that break the contract: hold. Retraining on faulty data makes things worse."""
     limit = turn.problem.monitoring.bad_share
     if turn.bad_share <= limit:
-        return _unless_it_raises("data", lambda: _untrusted(turn))
+        return _unless_it_raises("data", lambda: _untrusted(turn, notes))
     broken = ", ".join(f"{what} ({n:,})" for what, n in sorted(turn.faults.items(), key=lambda item: -item[1])[:3])
     evidence: dict[str, float | int | str | None] = {"bad_share": turn.bad_share}
     return Verdict(
@@ -143,12 +146,16 @@ def _skew(turn: Turn, notes: dict[str, Any]) -> Verdict | None:
     return verdict
 
 
-def _untrusted(turn: Turn) -> Verdict | None:
-    """Rows that came late, twice, or with half of a column gone: hold. Requests that a gateway answered are in no table."""
+def _untrusted(turn: Turn, notes: dict[str, Any]) -> Verdict | None:
+    """Rows that came late, twice, or with half of a column gone: hold; what is less is noted. Requests that a gateway
+    answered are in no table."""
     problem, last = turn.problem, turn.state.turned
     if last is None or not windows.available(problem) or gateway_answers(turn):
         return None
     verdict = requests_trusted(problem, since=last, now=turn.now, closed=closed_window(turn))
+    shares = {what.partition(".")[2]: share for what, share in verdict.evidence.items()}
+    noted = [f"{what} in {share:.1%} of the rows" for what, share in shares.items() if what.startswith(_NOTED)]
+    notes |= {"noted": ", ".join(noted)} if noted else {}
     if verdict.outcome is not Outcome.FAIL:
         return None
     return Verdict("data", Outcome.WAIT, f"data fault, holding: {verdict.reason}", verdict.evidence)

@@ -46,6 +46,7 @@ def markdown(entry: Entry) -> str:
         lines += [f"**{notes['unanswered']:,} requests got no answer:** the model raised."]
     if notes.get("quarantined"):
         lines += [f"{notes['quarantined']:,} requests broke the contract and are in quarantine."]
+    lines += [f"Noted, and imputed where a model needs a value: {notes['noted']}."] if notes.get("noted") else []
     lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
     lines += [f"{notes['goal'][0].upper()}{notes['goal'][1:]}."] if notes.get("goal") else []
     lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]

@@ -1,5 +1,6 @@
 """Do late, copied and half-empty rows hold the loop, and call for no retrain?"""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows import monitoring
 from flows.replay import plain_turn
 from flows.trust import requests_trusted, training_trusted
+from flows.turn import Turn
 from schemas.columns import about
+from schemas.rows import State
 from schemas.stage import Stage
 from schemas.verdict import Outcome
 from tasks import windows
@@ -106,6 +110,15 @@ def test_rows_that_no_window_holds_are_counted(problem, share, expected):
     assert verdict.outcome is expected
     assert verdict.evidence["dated.undated"] > 0
     assert expected is Outcome.PASS or "at: not_nullable" in verdict.reason
+
+
+def test_what_is_missing_and_no_fault_is_noted(problem, tmp_path):
+    windows.materialise(problem, _lost(0.2, since=START)(made.readings(days=49, per_day=60)))
+    stood = State(problem.name, 7, stage=Stage.HEALTHY, since=NOW - 14 * DAY, turned=NOW - 7 * DAY)
+    notes: dict[str, str] = {}
+    with made.added(problem, tmp_path):
+        assert monitoring._untrusted(Turn(problem.name, stood, NOW), notes) is None
+    assert re.fullmatch(r"missing x in [12]\d\.\d% of the rows", notes["noted"])
 
 
 def test_the_loop_holds_when_a_day_did_not_come_and_goes_on_afterwards(at):
