@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tasks.guesses.proposal import Proposal
 
-__all__ = ["plan_lines", "span_code"]
+__all__ = ["plan_lines", "plan_names", "span_code"]
 
 _DAY = timedelta(days=1)
 
@@ -29,10 +29,19 @@ def plan_lines(p: Proposal) -> list[str]:
     return [*_rollout(p), *_monitoring(p), *_retraining(p), *_data(p)]
 
 
+def plan_names(p: Proposal) -> list[str]:
+    """The plans that a draft spells out, to be imported."""
+    if not p.timeless:
+        return ["DataPlan", "MonitoringPlan", "RetrainingPlan", "RolloutPlan"]
+    return ["RetrainingPlan", *(["RolloutPlan"] if _unlabelled(p) else [])]
+
+
 def _offline(p: Proposal) -> list[str]:
     labelled = round(p.table.rows * (1 - p.table.columns[p.target.name].missing))
     judged = round(labelled * (0.15 if labelled >= 10_000 else 0.6))
+    unlabelled = _unlabelled(p)
     return [
+        *(["    rollout=RolloutPlan(", unlabelled, "    ),"] if unlabelled else []),
         "    retraining=RetrainingPlan(",
         f"        # some {judged:,} of {labelled:,} labelled rows are held out by a hash of their key",
         f"        test_rows={max(min(judged // 2, 500), 30)},",
@@ -46,7 +55,6 @@ def _offline(p: Proposal) -> list[str]:
 def _rollout(p: Proposal) -> list[str]:
     d, plan = p.plan.durations, p.plan
     a_day = f"{plan.rows_a_day:,.0f} rows a day" if plan.rows_a_day >= 1 else f"{plan.rows_a_day * 7:.1f} rows a week"
-    missing = p.table.columns[p.target.name].missing
     lines = [
         "    rollout=RolloutPlan(",
         f"        # {a_day}; what comes after the history lasts {plan.live / _DAY:,.0f} days, and a rollout has to fit into it",
@@ -62,13 +70,18 @@ def _rollout(p: Proposal) -> list[str]:
         f"        probation_rows={plan.probation_rows},",
         f"        probation_at_most={span_code(d.probation_at_most)},",
     ]
-    late = 1 - p.matured
-    if missing + late > 0.02:
-        allowed = min(0.99, round(1.5 * (missing + late) + 0.05, 2))
-        lines.append(
-            f"        unlabelled={allowed:g},  # {100 * missing:.0f} % have no label at all, {100 * late:.0f} % get it later than the maturity"
-        )
-    return [*lines, "    ),"]
+    unlabelled = _unlabelled(p)
+    return [*lines, *([unlabelled] if unlabelled else []), "    ),"]
+
+
+def _unlabelled(p: Proposal) -> str:
+    """The share of rows that may stay without a label, where the table says that it is more than a few; else nothing."""
+    missing, late = p.table.columns[p.target.name].missing, 1 - p.matured
+    if missing + late <= 0.02:
+        return ""
+    allowed = min(0.99, round(1.5 * (missing + late) + 0.05, 2))
+    says = f"{100 * missing:.0f} % have no label at all, {100 * late:.0f} % get it later than the maturity"
+    return f"        unlabelled={allowed:g},  # {says}"
 
 
 def _monitoring(p: Proposal) -> list[str]:

@@ -10,6 +10,7 @@ from tasks.guesses.keys import is_id
 from tasks.guesses.plan import Plan
 from tasks.guesses.target import Target
 from tasks.guesses.times import Moment
+from tasks.guesses.words import bare
 
 __all__ = ["Proposal", "Scale", "roles"]
 
@@ -97,7 +98,7 @@ def roles(
 
 def _identifies(column: Column) -> Note | None:
     """A number or word of nearly every row's own tells nothing of the next one."""
-    if is_id(column.name) and column.distinct > 50:
+    if (is_id(column.name) or bare(column.name) in {"index", "instant", "rowid"}) and column.distinct > 50:
         return Note(column.name, "id", f"an identifier with {column.distinct:,} values")
     if column.whole and column.kind == "number" and column.distinct > 0.99 * column.rows and column.rising > 0.98:
         return Note(column.name, "id", "counts the rows")

@@ -25,6 +25,12 @@ _YES = (
     "up",
     "won",
     "success",
+    "ja",
+    "oui",
+    "si",
+    "sí",
+    "sim",
+    "tak",
 )
 _CLASSES = 20
 _NAMED_CLASSES = frozenset(

@@ -13,6 +13,7 @@ import pytest
 
 from flows.__main__ import main
 from flows.drafting import Drafted, ExistingProblemError, draft_problem
+from schemas.plans import RolloutPlan
 from schemas.problem import Problem
 from schemas.risks import open_risks
 from schemas.settings import Settings
@@ -248,3 +249,35 @@ def test_what_is_judged_on_absolute_errors_is_fitted_on_them(drafted, shape, los
     problem, _ = drafted(shape)
     assert problem.recipe.parameters.get("loss") == loss
     assert (problem.framing.loss.kind == "absolute") == (loss is not None)
+
+
+def test_a_target_that_is_not_always_known_may_stay_so_without_a_time(drafted, tmp_path):
+    frame = pd.read_csv(SHAPES["wine"](tmp_path, 1_200), sep=";")
+    frame.loc[::10, "quality"] = np.nan
+    frame.to_csv(tmp_path / "tasted.csv", index=False)
+    problem, _ = drafted("tasted.csv")
+    assert problem.framing.timeless
+    assert problem.rollout.unlabelled == pytest.approx(0.2)
+    assert drafted("wine")[0].rollout.unlabelled == RolloutPlan().unlabelled
+
+
+def test_odd_names_words_and_dates_are_read(drafted, tmp_path):
+    rng = np.random.default_rng(9)
+    day = pd.Timestamp("1998-06-12") + pd.to_timedelta(np.sort(rng.integers(0, 700, 900)), "D")
+    frame = pd.DataFrame(
+        {
+            "index": rng.permutation(900) // 2 + 10**17,
+            "class": rng.choice(["a, b", 'c"d', "Ö"], 900),
+            "lambda": rng.normal(size=900),
+            'count "x", y': rng.poisson(4, 900),
+            "Release Date": day.strftime("%b %d %Y"),
+            "label": rng.choice(["ja", "nein"], 900, p=[0.6, 0.4]),
+        }
+    )
+    frame.to_csv(tmp_path / "odd.csv", index=False, sep=";", encoding="latin-1")
+    problem, done = drafted("odd.csv")
+    assert problem.framing.event_time == "Release Date"
+    assert done.proposal.target.positive == "ja"
+    assert set(problem.recipe.features) >= {"class", "lambda", 'count "x", y'}
+    assert "index" not in problem.recipe.features
+    assert contracts.check(problem, windows.read_window(problem, *EVER, as_of=EVER[1])).bad.empty
