@@ -13,6 +13,7 @@ import pandas as pd
 from deployments import servers
 from deployments.demo import quiet
 from deployments.timeline import Timeline
+from schemas.expectations import LOWER_IS_BETTER
 from schemas.framing import Framing
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
@@ -171,7 +172,9 @@ def _show(problem: Problem, figures: dict[str, Any]) -> None:
     print(line("loop", f"{figures['retrains']} retrains, {figures['promotions']} promotions, {figures['turns']} turns"))
     print(line("frozen", "trained once, never again"))
     print(line("monthly", "retrained every four weeks on a trailing twelve, straight into service"))
-    if figures["share_of_gap_closed"] is not None:
+    gain = figures["monthly"] - figures["frozen"]
+    # Where a retrain every month gained nothing there is no gap, and a share of it would be a number without a meaning.
+    if (-gain if metric in LOWER_IS_BETTER else gain) > 0:
         print(f"  the loop closes {figures['share_of_gap_closed']:.0%} of the gap between frozen and monthly")
 
 

@@ -11,7 +11,7 @@ from tasks.guesses.proposal import Proposal
 
 __all__ = ["summary", "written"]
 
-_FEW = 20_000  # rows under which small steps and small trees lost less on six of seven public tables of two classes
+_FEW = 20_000  # rows under which small steps and small trees lost less on five of six public tables
 
 
 def written(p: Proposal) -> str:
