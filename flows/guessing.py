@@ -75,6 +75,14 @@ def _guessed(asked: _Asked, facts: Table, typed: Any) -> Proposal:
         maturity, matured = plan.maturity_of(delay, moments, facts.rows, entity=entity is not None)
     fallback = moments or Times(facts.modified - timedelta(days=365), facts.modified, 2, (facts.modified,) * 21)
     fitted = plan.plan_of(fallback, facts.rows, maturity, entity=entity is not None)
+    calendar: tuple[str, ...] = ()
+    if event and moments:
+        reach = fitted.durations.window or fitted.durations.history + fitted.live / 2
+        calendar = _calendar(columns, event, moments, reach)
+        gone = times.passing({n: columns[n] for n in (*numbers, *categories)}, moments, reach)
+        if calendar or len(gone) < len(numbers) + len(categories):
+            numbers, categories = (tuple(n for n in names if n not in gone) for names in (numbers, categories))
+            notes += [Note(name, "time", why) for name, why in gone.items()]
     scale = _scale(sampled["y__"], aim)
     rule = (
         strength.best_rule(sampled, sampled["y__"].to_numpy(dtype=float), numbers, aim.task, bound=scale.bound)
@@ -104,7 +112,7 @@ def _guessed(asked: _Asked, facts: Table, typed: Any) -> Proposal:
         numbers=numbers,
         categories=categories,
         spans=tuple(m for m in rest if event and not m.late and columns[m.columns[0]].missing <= 0.5),
-        calendar=_calendar(columns, event, moments),
+        calendar=calendar,
         notes=tuple(
             notes
             + [
@@ -195,10 +203,8 @@ def _leaks(sampled: pd.DataFrame, facts: Table, aim: target.Target, but: set[str
     return leaks.leaks_of(aim, facts.columns, measured, added, together=together, but=but)
 
 
-def _calendar(columns: Mapping[str, Column], event: times.Moment | None, moments: Times | None) -> tuple[str, ...]:
+def _calendar(columns: Mapping[str, Column], event: times.Moment, moments: Times, reach: timedelta) -> tuple[str, ...]:
     """Parts of the event time that a recipe can learn from, where the table has no column for them."""
-    if event is None or moments is None:
-        return ()
     there = {word for name in columns for word in (name.lower(),)}
     days = moments.span / timedelta(days=1)
     wanted = []
@@ -206,7 +212,7 @@ def _calendar(columns: Mapping[str, Column], event: times.Moment | None, moments
         wanted.append("hour")
     if days >= 14 and moments.moments > days / 20 and not there & {"weekday", "dayofweek", "day_of_week", "dow"}:
         wanted.append("weekday")
-    if days >= 300 and not there & {"month", "mnth"}:
+    if reach >= timedelta(days=730) and not there & {"month", "mnth"}:
         wanted.append("month")
     return tuple(wanted)
 

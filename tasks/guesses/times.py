@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from tasks.guesses.facts import Column
+from tasks.guesses.facts import Column, Times
 from tasks.guesses.words import EVENTS, LATE_TIMES, LEADS, MONTHS, NO_EVENTS, PLANNED, bare, tokens
 
-__all__ = ["Moment", "asked_before", "ended", "event_of", "known_of", "moments", "others"]
+__all__ = ["Moment", "asked_before", "ended", "event_of", "known_of", "moments", "others", "passing"]
 
 _YEAR = 31_556_952.0
 
@@ -87,6 +88,33 @@ def others(found: Sequence[Moment], event: Moment | None, known: Moment | None) 
     """Times that are neither, single columns only."""
     used = set(event.columns if event else ()) | set(known.columns if known and not known.planned else ())
     return [m for m in found if len(m.columns) == 1 and not set(m.columns) & used]
+
+
+def passing(columns: Mapping[str, Column], spanned: Times, reach: timedelta) -> dict[str, str]:
+    """Parts of a date that training rows of `reach` hardly see again, and why: a tree learns by them which day it was, and of
+    a month it has never seen it knows nothing. Years never return, seasons should twice, days of the month through a year."""
+    found = {}
+    for name, column in columns.items():
+        said, low, high = set(tokens(name)), column.low, column.high
+        if column.kind == "text" and "month" in said and _month_names(column):
+            part, needed = "month", 730
+        elif column.kind != "number" or not column.whole or low is None or high is None:
+            continue
+        elif said & {"year", "yr"} and abs(low - spanned.first.year) <= 1 and abs(high - spanned.last.year) <= 1:
+            part, needed = "year", 0
+        elif said & {"month", "mnth", "mon"} and low >= 1 and high <= 12:
+            part, needed = "month", 730
+        elif said & {"week", "weeknum"} and low >= 0 and 12 < high <= 53:
+            part, needed = "week", 730
+        elif said & {"day", "dom", "mday"} and low >= 1 and 12 < high <= 31:
+            part, needed = "day of the month", 365
+        else:
+            continue
+        if part == "year":
+            found[name] = "a year does not return"
+        elif reach / timedelta(days=1) < needed:
+            found[name] = f"a {part} that {reach / timedelta(days=1):,.0f} days of training see too seldom"
+    return found
 
 
 def _whole(column: Column, columns: Mapping[str, Column]) -> Moment | None:

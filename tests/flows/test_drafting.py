@@ -281,3 +281,12 @@ def test_odd_names_words_and_dates_are_read(drafted, tmp_path):
     assert set(problem.recipe.features) >= {"class", "lambda", 'count "x", y'}
     assert "index" not in problem.recipe.features
     assert contracts.check(problem, windows.read_window(problem, *EVER, as_of=EVER[1])).bad.empty
+
+
+@pytest.mark.parametrize("shape, rows, parts", [("flights", 3_000, set()), ("pm25", 30_000, {"month", "day"})])
+def test_a_part_of_the_date_is_a_feature_where_training_rows_see_it_return(drafted, shape, rows, parts):
+    """A year of flights holds each month once: by its number a tree learns which month it was, and nothing of the next."""
+    problem, done = drafted(shape, rows=rows)
+    assert {"year", "month", "day"} & set(problem.recipe.features) == parts
+    assert "hour" in problem.recipe.features
+    assert "a year does not return" in done.summary or shape == "flights"
