@@ -183,7 +183,7 @@ def affordable(problem: Problem, start: datetime, end: datetime) -> datetime:
 def undated(problem: Problem) -> ibis.Table:
     """Rows that no window holds, since they have no event time."""
     table = _table(problem)
-    return table.filter(table[problem.framing.event_time].isnull()).select(*problem.contract.columns)
+    return table.filter(table[problem.framing.event_time].isnull())
 
 
 def read_requests(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
