@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from flows.monitoring import _skew, watch
+from flows.faults import skewed
+from flows.monitoring import watch
 from flows.skew import skew
 from flows.turn import Turn
 from schemas.plans import ServingPlan
@@ -136,11 +137,11 @@ def test_a_skewed_window_holds_and_no_other_is_looked_at(problem, tmp_path):
     notes = {}
     with made.added(served, tmp_path), made.added(scored, tmp_path):
         turn = Turn(name="orders", state=state, now=START + span)
-        verdict = _skew(turn, notes)
+        verdict = skewed(turn, notes)
         assert verdict.outcome is Outcome.FAIL
         assert "amount on " in notes["skew"]
         decision = watch(turn)
         assert decision.verdict.outcome is Outcome.WAIT
         assert decision.verdict.reason.startswith("holding: asked with other features")
-        assert _skew(dataclasses.replace(turn, now=START + span - timedelta(minutes=1)), {}) is None
-        assert _skew(dataclasses.replace(turn, name="scored"), {}) is None
+        assert skewed(dataclasses.replace(turn, now=START + span - timedelta(minutes=1)), {}) is None
+        assert skewed(dataclasses.replace(turn, name="scored"), {}) is None

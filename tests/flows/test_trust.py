@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows import monitoring
+from flows import faults
 from flows.replay import plain_turn
 from flows.trust import requests_trusted, training_trusted
 from flows.turn import Turn
@@ -117,7 +117,7 @@ def test_what_is_missing_and_no_fault_is_noted(problem, tmp_path):
     stood = State(problem.name, 7, stage=Stage.HEALTHY, since=NOW - 14 * DAY, turned=NOW - 7 * DAY)
     notes: dict[str, str] = {}
     with made.added(problem, tmp_path):
-        assert monitoring._untrusted(Turn(problem.name, stood, NOW), notes) is None
+        assert faults._untrusted(Turn(problem.name, stood, NOW), notes) is None
     assert re.fullmatch(r"missing x in [12]\d\.\d% of the rows", notes["noted"])
 
 
