@@ -1,12 +1,15 @@
 """Where do tests keep their state? Each under its own temporary folder, with every server and telemetry off."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.shared import SHARED, mlflow_tables
 
 # How long an example takes depends on the machine, and is no property of the code.
 settings.register_profile("perennial", deadline=None)
@@ -36,14 +39,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     close_databases()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """One folder for all processes of a run; pytest removes it with the run's other folders."""
+    own = tmp_path_factory.getbasetemp()
+    os.environ[SHARED] = str(own if worker_id == "master" else own.parent)
+
+
 @pytest.fixture(scope="session")
 def _mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mlflow-home")
+    folder = tmp_path_factory.mktemp("mlflow-home")
+    shutil.copy(mlflow_tables(), folder / "mlflow.db")
+    return folder
 
 
 @pytest.fixture
 def mlflow_home(_mlflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One PERENNIAL_HOME for all registry tests of a session: MLflow takes 5 s to make its tables."""
+    """One PERENNIAL_HOME for all registry tests of a process."""
     _settle(monkeypatch, _mlflow_folder)
     return _mlflow_folder
 

@@ -10,8 +10,8 @@ import pytest
 from flows.replay import plain_turn, quick_flows
 from schemas.problem import load_problem
 from schemas.problems._fraud_simulator import START, payments
-from schemas.rows import State
-from tasks import database, registry, windows
+from tasks import database, windows
+from tests.shared import mlflow_tables, once
 
 BEGIN = START + timedelta(days=85)  # eight weeks of training rows, then validation, test and maturity, and a few days
 DAY = timedelta(days=1)
@@ -19,25 +19,29 @@ DAY = timedelta(days=1)
 At = Callable[[str], datetime]
 
 
+STAGES = ("COLD", "HEALTHY", "RETRAIN", "SHADOW")
+
+
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, datetime]]:
-    """A home for each of COLD, HEALTHY, RETRAIN and SHADOW, with the moment of the turn that comes next."""
-    folder = tmp_path_factory.mktemp("stages")
-    home, kept = folder / "home", {}
+def stages() -> dict[str, tuple[Path, datetime]]:
+    """A home for each of STAGES, with the moment of the turn that comes next."""
+    folder = once("stages", _make_stages)
+    return {stage: (folder / stage, BEGIN + turns * DAY) for turns, stage in enumerate(STAGES)}
+
+
+def _make_stages(folder: Path) -> None:
+    home = folder / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        fraud = load_problem("fraud")
-        windows.materialise(fraud, payments(seed=7, days=125, per_day=1200))
-        registry.project(fraud, State("fraud"))  # MLflow takes 5 s to make its tables: once is enough
-        for turns, stage in enumerate(("COLD", "HEALTHY", "RETRAIN", "SHADOW")):
+        windows.materialise(load_problem("fraud"), payments(seed=7, days=125, per_day=1200))
+        shutil.copy(mlflow_tables(), home / "mlflow.db")
+        for turns, stage in enumerate(STAGES):
             if turns:
                 plain_turn("fraud", BEGIN + (turns - 1) * DAY)
             database.close_databases()
             # Models stay where they are: MLflow names them by absolute path.
             shutil.copytree(home, folder / stage, ignore=shutil.ignore_patterns("artifacts"))
-            kept[stage] = (folder / stage, BEGIN + turns * DAY)
-    return kept
 
 
 @pytest.fixture

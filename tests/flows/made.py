@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 import pandas as pd
@@ -21,9 +19,9 @@ from schemas.framing import CostLoss, CostMatrix, Direction, Fairness, Framing, 
 from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
-from schemas.rows import State
 from schemas.source import Source
-from tasks import registry, windows
+from tasks import windows
+from tests.shared import mlflow_tables
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -156,17 +154,7 @@ ADDED: dict[str, Problem] = {}
 def settle(home: Path, problem: Problem, table: pd.DataFrame) -> None:
     """`home` with the problem's table, and with the tables that MLflow takes 5 s to make."""
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(_mlflow_tables(), home / "mlflow.db")
+    shutil.copy(mlflow_tables(), home / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(home))
         windows.materialise(problem, table)
-
-
-@cache
-def _mlflow_tables() -> Path:
-    home = Path(mkdtemp())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERENNIAL_HOME", str(home))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        registry.project(PROBLEM, State(PROBLEM.name))
-    return home / "mlflow.db"

@@ -1,14 +1,19 @@
 """Is what serves always what the ledger allows? A few of the random histories of tests/proofs/histories.py."""
 
+import shutil
+
 import pytest
 
 from tests.proofs.histories import World, history
+from tests.shared import mlflow_tables
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.mktemp("histories")))
+        home = tmp_path_factory.mktemp("histories")
+        shutil.copy(mlflow_tables(), home / "mlflow.db")
+        patch.setenv("PERENNIAL_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield World.made()
 

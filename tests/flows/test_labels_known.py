@@ -9,7 +9,7 @@ from tests.flows.made import added
 from tests.proofs import labels
 
 
-@settings(max_examples=36, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(1_000, 10**6))
 def test_what_a_retrain_is_given_was_labelled_by_now(home, tmp_path, seed):
     drawn = labels.draw(seed)

@@ -265,7 +265,7 @@ def contracts(draw):
     return columns, rows
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(drawn=contracts(), extra=st.sampled_from([None, None, None, "label", "nobody"]), lacking=st.integers(0, 9))
 def test_the_door_and_pandera_refuse_the_same_columns_of_the_same_rows(toy, drawn, extra, lacking):
     columns, rows = drawn
@@ -277,7 +277,7 @@ def test_the_door_and_pandera_refuse_the_same_columns_of_the_same_rows(toy, draw
     assert_agrees(problem, tuple(names), rows, required=tuple(columns))
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_the_door_and_pandera_refuse_the_same_values_of_a_column(toy, data):
     family = data.draw(st.sampled_from(["number", "number", "number", *DTYPES]))

@@ -111,7 +111,7 @@ def _parts(ids, reasons):
     return sorted((str(i), tuple(sorted(reason.split("; ")))) for i, reason in zip(ids, reasons, strict=True))
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=tables())
 def test_the_engine_says_of_every_row_what_the_frame_says(toy, engine, tmp_path, made):
     contract, arrow = made

@@ -57,7 +57,7 @@ def _frozen(arrow):
     return frozen | {"n": profiles.Column(True, edges, binned(np.array([0.0]), edges, ordered=True))}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reference=windows(), window=windows())
 def test_the_engine_counts_as_pandas_does(engine, tmp_path, reference, window):
     profile = _frozen(reference)

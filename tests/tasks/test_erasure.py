@@ -71,7 +71,7 @@ def _nothing_left(problem, history):
     assert not list(archives.folder_of(problem.name).glob(".erasing-*")), "the secret outlived the erasure"
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=st.lists(rows, min_size=1, max_size=9), kills=st.lists(st.integers(0, 60), max_size=3))
 def test_killed_anywhere_and_run_again_nothing_is_left_and_no_evidence_is_lost(log_home, toy, history, kills):
     problem = fresh(toy)

@@ -20,8 +20,8 @@ LATE = [one for one in FEATURES if one.of in ("late", "review", "checked")]
 ANY = st.lists(st.sampled_from(FEATURES), min_size=1, max_size=3, unique=True).map(tuple)
 # A read takes a tenth of a second and more: nothing is made smaller, since that would take minutes.
 SEEN = (Phase.explicit, Phase.reuse, Phase.generate)
-FEW = settings(max_examples=10, phases=SEEN, suppress_health_check=[HealthCheck.function_scoped_fixture])
-EVERY = settings(max_examples=15, phases=SEEN, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=5, phases=SEEN, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EVERY = settings(max_examples=6, phases=SEEN, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])

@@ -62,7 +62,7 @@ def _check(problem, history):
     assert {int(r) for r in table(problem, "client_ids")["request"]} == requests - halved
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=histories, kills=st.lists(st.integers(0, 60), max_size=4))
 def test_killed_anywhere_and_run_again_no_row_is_lost_and_none_is_archived_twice(log_home, toy, history, kills):
     problem = fresh(toy)

@@ -78,7 +78,7 @@ def test_a_moment_in_another_zone_is_the_same_moment(toy, table):
     assert there["label"].notna().tolist() == [True, True, False, False]  # labelled 30 hours after
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     delays=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=20, max_size=20),
     at=st.integers(0, 130),

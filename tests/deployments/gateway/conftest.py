@@ -1,17 +1,25 @@
 """One home and one gateway for the tests that only ask; a copy of the home for those that change it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.deployments.gateway.running import Running, copied, gateway, made_home
+from tests.shared import mlflow_tables, once
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made() -> Path:
     """A home with a champion and a challenger in shadow. Copy it before anything changes it."""
-    return made_home(tmp_path_factory.mktemp("gateway") / "home")
+
+    def make(folder: Path) -> None:
+        (folder / "home").mkdir()
+        shutil.copy(mlflow_tables(), folder / "home" / "mlflow.db")
+        made_home(folder / "home")
+
+    return once("gateway", make) / "home"
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""What is dear to make, and the same for every process that shares the tests: made by the first that asks, kept for all."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+
+__all__ = ["SHARED", "mlflow_tables", "once"]
+
+SHARED = "PERENNIAL_TESTS_SHARED"  # the run's folder, which tests/conftest.py names
+
+
+def once(name: str, make: Callable[[Path], object]) -> Path:
+    """The folder `name` of this run of the tests, filled by `make(folder)` once, whichever process comes first."""
+    if SHARED not in os.environ:  # outside of a test run
+        os.environ[SHARED] = mkdtemp()
+    run = Path(os.environ[SHARED])
+    made, done = run / name, run / f"{name}.made"
+    with (run / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            make(made)
+            done.touch()
+    return made
+
+
+def mlflow_tables() -> Path:
+    """An SQLite file with MLflow's tables, which it takes 5 s to make."""
+    return once("mlflow-tables", _make_tables) / "mlflow.db"
+
+
+def _make_tables(home: Path) -> None:
+    import pytest
+
+    from schemas.problem import load_problem
+    from schemas.rows import State
+    from tasks import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(home))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        registry.project(load_problem("fraud"), State("fraud"))
