@@ -14,10 +14,11 @@ from schemas.framing import Framing
 from schemas.problem import Problem, UnknownProblemError, load_problem
 from schemas.rows import plain
 from schemas.settings import Settings
-from tasks import cleaning, contracts, counts, environment, splits, survey, windows
+from tasks import cleaning, contracts, counts, engine_contracts, environment, splits, survey, windows
 from tasks.advice import CHECKS, Facts, Finding, Severity, advise, screen
 from tasks.advice.facts import Broken, Database, Labels, Parts, Suspect, Worth
 from tasks.database import unreachable
+from tasks.engine_rules import UntranslatableError
 from tasks.figures import keep
 from tasks.maturity import measured
 
@@ -70,9 +71,9 @@ def gather(problem: Problem, *, now: datetime) -> Facts:
     first, end = shape.first, shape.last + _TICK
     until = end if problem.framing.timeless else end - problem.framing.maturity
     masked = windows.window_table(look.bounded, first, end, as_of=end)
-    whole = look.at("contract", lambda: _checked(look.bounded, first, end, as_of=end)[0])
+    broken = look.at("contract", lambda: _broken(look.bounded, masked, first, end))
     # What a broken contract leaves over is a selection: nothing is measured on it.
-    sound = whole is not None and whole.bad_share <= problem.monitoring.bad_share
+    sound = broken is not None and broken.bad <= problem.monitoring.bad_share * broken.rows
     recent = look.at("newest rows", lambda: _held(look.bounded, first, until, as_of=end)) if sound else None
     start = (problem.source.starts or first) + problem.source.history
     past = None
@@ -83,7 +84,7 @@ def gather(problem: Problem, *, now: datetime) -> Facts:
     parts = [("the newest moment", end, recent), ("the start of the replay", start, past)]
     return replace(
         facts,
-        broken=None if whole is None else Broken(whole.rows, len(whole.bad), whole.counts),
+        broken=broken,
         labels=look.at("labels", lambda: _labels(problem, masked, until=until, now=end)),
         parts=tuple(held.counted(at, when) for at, when, held in parts if held is not None),
         suspects=look.at("columns", lambda: _suspects(problem, recent)) or (),
@@ -138,6 +139,16 @@ class _Held:
     def counted(self, at: str, now: datetime) -> Parts:
         whole = splits.pooled(self.framing, self.folds)
         return Parts(at, now, *(round(len(part) / self.share) for part in (whole.train, whole.validation, whole.test)))
+
+
+def _broken(problem: Problem, masked: ibis.Table, first: datetime, end: datetime) -> Broken:
+    """Every row held to the contract where it is; a rule that no engine knows is asked of a sample."""
+    try:
+        whole = engine_contracts.check_table(problem, masked)
+        return Broken(whole.rows, whole.bad_rows, whole.counts)
+    except UntranslatableError:
+        checked = _checked(problem, first, end, as_of=end)[0]
+        return Broken(checked.rows, len(checked.bad), checked.counts)
 
 
 def _checked(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> tuple[contracts.Checked, float]:
