@@ -42,5 +42,7 @@ def _make_tables(home: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(home))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        # MLflow sets it for processes it starts. Set here first, it is gone again afterwards; no other home reads it then.
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        patch.delenv("MLFLOW_TRACKING_URI")
         registry.project(load_problem("fraud"), State("fraud"))

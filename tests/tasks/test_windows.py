@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.columns import about
 from schemas.errors import PerennialError
 from schemas.plans import DataPlan
-from tasks import windows
+from tasks import opening, windows
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -234,7 +234,7 @@ def test_rows_that_share_time_and_key_come_in_one_order(home, toy, toy_rows):
     read = []
     for seed in (1, 2, 3):
         windows.materialise(toy, rows.sample(frac=1, random_state=seed))
-        windows._OPENED.clear()
+        opening._OPENED.clear()
         read.append(windows.read_window(toy, START, end, as_of=end + timedelta(days=90)))
     pd.testing.assert_frame_equal(read[0], read[1])
     pd.testing.assert_frame_equal(read[0], read[2])
