@@ -19,14 +19,14 @@ from schemas.errors import PerennialError
 from schemas.events import RUNS, Happening, Severity
 from schemas.settings import Settings
 
-__all__ = ["Channel", "channels", "forget", "telling"]
+__all__ = ["QUIET", "Channel", "channels", "forget", "telling"]
 
 _BLOCK = "perennial-notify"  # the webhook block that we keep for a URL: in its fields the server hides it
 # A happening of a problem is told once in this time, and again after it while it lasts.
-_QUIET = {
+QUIET = {
     Severity.INFO: timedelta(hours=1),
     Severity.WARNING: timedelta(hours=12),
-    Severity.CRITICAL: timedelta(hours=1),
+    Severity.CRITICAL: timedelta(hours=4),
 }
 _RUN_QUIET = timedelta(hours=6)  # a deployment whose runs fail every minute is told four times a day
 
@@ -37,7 +37,8 @@ _OURS = (
     "What to do: {{ event.payload.do }}\nRunbook: {{ event.payload.runbook }}\n"
     "{% if event.payload.report %}Evidence: {{ event.payload.report }}\n{% endif %}"
     "{% if event.payload.mlflow %}MLflow: {{ event.payload.mlflow }}\n{% endif %}"
-    "Stage {{ event.payload.stage }}, ledger row {{ event.payload.sequence }}: {{ event.url }}",
+    "{% if event.payload.sequence %}Stage {{ event.payload.stage }}, ledger row {{ event.payload.sequence }}: {% endif %}"
+    "{{ event.url }}",
 )
 
 
@@ -75,7 +76,7 @@ async def forget(client: PrefectClient) -> None:
 def telling(channel: Channel) -> list[AutomationCore]:
     """The automations that tell people by `channel`: one a severity, and one a way in which runs go wrong."""
     least = Severity(Settings().notify_from)
-    asked = [severity for severity in _QUIET if severity.rank >= least.rank]
+    asked = [severity for severity in QUIET if severity.rank >= least.rank]
     runs = [known for known in RUNS if known.severity.rank >= least.rank]
     return [*(_of_problems(channel, severity) for severity in asked), *(_of_runs(channel, known) for known in runs)]
 
@@ -83,7 +84,7 @@ def telling(channel: Channel) -> list[AutomationCore]:
 def _of_problems(channel: Channel, severity: Severity) -> AutomationCore:
     return AutomationCore(
         name=f"perennial: {channel.name} tells of what is {severity}",
-        description=f"Tells people of {severity} events of the problems, each once in {_hours(_QUIET[severity])}.",
+        description=f"Tells people of {severity} events of the problems, each once in {_hours(QUIET[severity])}.",
         trigger=EventTrigger(
             expect={f"{TAG}.*"},
             match={"prefect.resource.id": "perennial.problem.*", "perennial.severity": str(severity)},
@@ -91,7 +92,7 @@ def _of_problems(channel: Channel, severity: Severity) -> AutomationCore:
             for_each={"prefect.resource.id", "perennial.event"},
             posture=Posture.Reactive,
             threshold=1,
-            within=_QUIET[severity],
+            within=QUIET[severity],
         ),
         actions=[channel.send(*_OURS)],
     )

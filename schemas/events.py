@@ -106,17 +106,17 @@ _OURS = (
     ),
     Happening(
         "staleness",
-        "By the problem's own curve, a model of this age costs more than a retrain.",
+        "By the problem's own past rollouts, a model of this age costs more than a retrain.",
         _I,
         "Nothing.",
         starts="retrain",
         cause="staleness",
     ),
     Happening(
-        "label-shift",
-        "The share of outcomes moved while the relation held: scores are recalibrated first.",
+        "recalibration",
+        "The share of outcomes moved while the relation held: a recalibrated champion is the challenger.",
         _W,
-        "Check that the outcomes moved, and not how they are recorded.",
+        "Check that the outcomes moved, and not the way they are recorded.",
         starts="retrain",
         cause="recalibration",
     ),
@@ -126,8 +126,16 @@ _OURS = (
         _W,
         "Read why none follows, and ask for one if you know better.",
     ),
-    Happening("covariate-shift", "Inputs moved and the champion is no worse for it: noted.", _I, "Nothing."),
-    Happening("seasonal", "Inputs moved as they did a season ago: noted.", _I, "Nothing."),
+    Happening(
+        "label-shift",
+        "The share of outcomes moved, and no challenger follows at once.",
+        _W,
+        "Read why none follows; whoever counts on the share of positives should know.",
+    ),
+    Happening(
+        "covariate-shift", "Inputs moved, and the champion is not shown to be worse for it: noted.", _I, "Nothing."
+    ),
+    Happening("seasonal", "Inputs moved as they did a cycle ago: noted.", _I, "Nothing."),
     # What is wrong with the data, the labels or the model.
     Happening(
         "fault",
@@ -175,12 +183,17 @@ _OURS = (
         "Find out who and why; ask the loop for what was wanted.",
     ),
     # What needs a person.
-    Happening("budget", "The month's retrains are used up.", _W, "Read what called for them before you allow another."),
+    Happening(
+        "budget",
+        "A retrain is called for, and the month's are used up: nothing is done by itself.",
+        _W,
+        "Read what called for them, then ask for one or leave it.",
+    ),
     Happening(
         "oscillation",
-        "The champion flips between two models.",
+        "The champion came back to a former model, again: nothing is done by itself.",
         _W,
-        "Look for what differs between the windows that chose each.",
+        "Look for what differs between the windows that chose each, and say which serves.",
     ),
     Happening(
         "person-wanted",

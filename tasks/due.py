@@ -31,18 +31,11 @@ _WANTED = {
     Reason.DRIFT: "drift",
     Reason.DECAY: "decay",
     Reason.STALENESS: "staleness",
-    Reason.RECALIBRATION: "label-shift",
+    Reason.RECALIBRATION: "recalibration",
 }
 # A gate that did not pass, and is no step of a rollout.
-_HELD = {
-    "contract": "fault",
-    "data": "fault",
-    "skew": "skew",
-    "approval": "approval-waiting",
-    "budget": "budget",
-    "oscillation": "oscillation",
-}
-# What triage calls an incident.
+_HELD = {"contract": "fault", "data": "fault", "skew": "skew", "approval": "approval-waiting"}
+# What triage calls an incident that calls for no challenger. Of time alone there is nothing to tell.
 _INCIDENT = {
     "data fault": "fault",
     "change of meaning": "meaning-change",
@@ -52,21 +45,22 @@ _INCIDENT = {
     "concept drift": "concept-drift",
     "covariate shift": "covariate-shift",
     "seasonal": "seasonal",
-    "staleness": "staleness",
 }
-_ASKS = "ask a person"
-_UNJUDGED = "could not be judged"
+# Triage asks a person: why, by words of its reason; else it is a "person-wanted".
+_ASK = "ask a person"
+_ASKS = {"the plan's budget is": "budget", "came back to a former model": "oscillation"}
+_UNJUDGED = ("could not be judged", "could not judge")
 
 
 def events_of(entry: Entry) -> list[Event]:
-    """The verdict, then what moved or held, what triage found, and what was noted beside; each name at most once.
+    """The verdict, then what moved, held or was found, and what was noted beside; each name at most once.
 
-    One incident is one event: what holds the loop, or leaves HEALTHY for it, says in its payload what triage calls it.
+    One incident is one event: where a challenger is wanted for it, or the loop holds, its payload says what triage calls it.
     """
     told = _held(entry) or _moved(entry)
-    if entry.before is Stage.HEALTHY and entry.state.stage is Stage.HEALTHY:
-        told = told or _found(entry)
-    names = dict.fromkeys(["verdict", *told, *_asks(entry), *_beside(entry)])
+    if entry.before is Stage.HEALTHY and (not told or entry.arrow == REVERT):
+        told = [*told, *_found(entry)]
+    names = dict.fromkeys(["verdict", *told, *_beside(entry)])
     about, payload = f"{entry.state.sequence}/{entry.state.hash}", _payload(entry)
     return [Event(EVENTS[name], entry.state.problem, about, payload) for name in names]
 
@@ -90,12 +84,12 @@ def _moved(entry: Entry) -> list[str]:
 
 
 def _found(entry: Entry) -> list[str]:
-    name = _INCIDENT.get(str(_incident(entry).get("kind", "")))
+    incident = _incident(entry)
+    if str(incident.get("action", "")) == _ASK:
+        said = str(incident.get("reason", ""))
+        return [next((name for words, name in _ASKS.items() if words in said), "person-wanted")]
+    name = _INCIDENT.get(str(incident.get("kind", "")))
     return [name] if name else []
-
-
-def _asks(entry: Entry) -> list[str]:
-    return ["person-wanted"] if str(_incident(entry).get("action", "")) == _ASKS else []
 
 
 def _beside(entry: Entry) -> list[str]:
@@ -103,14 +97,14 @@ def _beside(entry: Entry) -> list[str]:
     found = {
         "unanswered": bool(notes.get("unanswered")),
         "foreign-edit": bool(notes.get("foreign")),
-        "unjudged": verdict.outcome is not Outcome.PASS and _UNJUDGED in verdict.reason,
+        "unjudged": verdict.outcome is not Outcome.PASS and any(words in verdict.reason for words in _UNJUDGED),
     }
     return [name for name, is_so in found.items() if is_so]
 
 
 def _payload(entry: Entry) -> dict[str, Any]:
     state, notes, incident = entry.state, entry.notes, _incident(entry)
-    evidence = plain({**entry.verdict.statistics(), **(incident.get("evidence") or {})})
+    evidence = plain({**(incident.get("evidence") or {}), **entry.verdict.statistics()})
     evidence |= {"unanswered": notes["unanswered"]} if notes.get("unanswered") else {}
     evidence |= {"foreign": "; ".join(notes["foreign"])} if notes.get("foreign") else {}
     return {

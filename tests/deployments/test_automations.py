@@ -20,15 +20,17 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import servers
+from deployments.gateway.__main__ import emit
 from flows.events import announce
 from schemas.errors import PerennialError
 from schemas.events import EVENTS, Event
 from schemas.plans import Reason
-from schemas.problem import known_problems
+from schemas.problem import known_problems, load_problem
 from schemas.rows import Entry, State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
+from tasks.journal import Trip
 from tasks.posting import post
 from tests.deployments.test_server import eventually
 
@@ -162,6 +164,17 @@ def test_what_is_good_to_know_is_told_only_where_the_setting_asks_for_it(api, re
     all_are_heard(receiver)
     assert len(receiver.of("perennial.promotion")) == 1
     assert not receiver.of("perennial.verdict"), "the feed of all verdicts is nobody's message"
+
+
+def test_replicas_that_trip_over_one_challenger_turn_the_crank_once(api, receiver):
+    for replica in ("a", "b"):
+        emit(load_problem("fraud"), Trip(4, "c" * 64, datetime.now(UTC), f"5 errors in a row at {replica}"))
+    all_are_heard(receiver)
+    (got,) = receiver.of("perennial.trip")
+    assert got["subject"] == "fraud: trip (critical)"
+    assert "RUNBOOK.md#trip" in got["text"]
+    (run,) = eventually(lambda: runs_of(api, "lifecycle/fraud"))
+    assert run["parameters"] == {"problem": "fraud"}
 
 
 @pytest.mark.parametrize("name", [known.name for known in EVENTS.values() if known.starts == "retrain"])
