@@ -149,7 +149,8 @@ async def _by_block(client: PrefectClient, name: str, setting: str) -> Callable[
         # What is set may be a URL with a typing mistake, and a URL may hold a token: it is not repeated.
         raise PerennialError(
             f"PERENNIAL_NOTIFY_{setting} names no block of the Prefect server. Give TYPE/NAME of one that can notify, such as "
-            "slack-webhook/ops or sendgrid-email/on-call (`prefect block ls` lists them), or as a webhook an http(s) URL."
+            "slack-webhook/ops or sendgrid-email/on-call, or as a webhook an http(s) URL. Blocks are made in the Prefect UI; "
+            "start once without this setting to make the first."
         ) from None
     if slug == Webhook.get_block_type_slug():
         return _calls(block.id)

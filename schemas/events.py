@@ -261,6 +261,7 @@ def of_problem(problem: str) -> dict[str, Any]:
         "evidence": {},
         "incident": "",
         "action": "",
+        "worth": "",
         "report": "",
         "mlflow": "",
         "sequence": None,

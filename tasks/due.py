@@ -62,7 +62,11 @@ def events_of(entry: Entry) -> list[Event]:
         told = [*told, *_found(entry)]
     names = dict.fromkeys(["verdict", *told, *_beside(entry)])
     about, payload = f"{entry.state.sequence}/{entry.state.hash}", _payload(entry)
-    return [Event(EVENTS[name], entry.state.problem, about, payload) for name in names]
+    reasons = _reasons(entry)
+    return [
+        Event(EVENTS[name], entry.state.problem, about, {**payload, "reason": reasons.get(name, payload["reason"])})
+        for name in names
+    ]
 
 
 def _held(entry: Entry) -> list[str]:
@@ -93,29 +97,30 @@ def _found(entry: Entry) -> list[str]:
 
 
 def _beside(entry: Entry) -> list[str]:
-    notes, verdict = entry.notes, entry.verdict
-    found = {
-        "unanswered": bool(notes.get("unanswered")),
-        "foreign-edit": bool(notes.get("foreign")),
-        "unjudged": verdict.outcome is not Outcome.PASS and any(words in verdict.reason for words in _UNJUDGED),
-    }
-    return [name for name, is_so in found.items() if is_so]
+    verdict = entry.verdict
+    unjudged = verdict.outcome is not Outcome.PASS and any(words in verdict.reason for words in _UNJUDGED)
+    return [*_reasons(entry), *(["unjudged"] if unjudged else [])]
+
+
+def _reasons(entry: Entry) -> dict[str, str]:
+    """What was noted beside the verdict, by its event: the verdict speaks of something else."""
+    notes = entry.notes
+    said = {"unanswered": f"{notes['unanswered']:,} requests got no answer"} if notes.get("unanswered") else {}
+    return said | ({"foreign-edit": "; ".join(notes["foreign"])} if notes.get("foreign") else {})
 
 
 def _payload(entry: Entry) -> dict[str, Any]:
     state, notes, incident = entry.state, entry.notes, _incident(entry)
-    evidence = plain({**(incident.get("evidence") or {}), **entry.verdict.statistics()})
-    evidence |= {"unanswered": notes["unanswered"]} if notes.get("unanswered") else {}
-    evidence |= {"foreign": "; ".join(notes["foreign"])} if notes.get("foreign") else {}
     return {
         "stage": str(state.stage),
         "before": str(entry.before),
         "verdict": str(entry.verdict.outcome),
         "gate": entry.verdict.gate,
         "reason": entry.verdict.reason,
-        "evidence": evidence,
+        "evidence": plain({**(incident.get("evidence") or {}), **entry.verdict.statistics()}),
         "incident": str(incident.get("kind", "")),
         "action": str(incident.get("action", "")),
+        "worth": str(notes.get("worth", "")),  # what the offline gate promised of a rollout that ended, and what came
         "report": _link(notes.get("report", "")),
         "mlflow": notes.get("report_run") or notes.get("link") or "",
         "sequence": state.sequence,

@@ -171,6 +171,7 @@ def test_the_payload_says_what_people_need_to_act():
         "evidence": {"gap": 0.2, "distance amount": 0.31, "score": "nan"},
         "incident": "covariate shift",
         "action": "retrain",
+        "worth": "",
         "report": "file:///reports/one%20page.html",
         "mlflow": "http://mlflow/runs/1",
         "sequence": 5,
@@ -178,6 +179,18 @@ def test_the_payload_says_what_people_need_to_act():
         "what": EVENTS["drift"].when,
         "do": EVENTS["drift"].do,
         "runbook": "https://git.example/RUNBOOK.md#drift",
+    }
+
+
+def test_what_was_noted_beside_the_verdict_has_a_reason_of_its_own():
+    entry = row(
+        HEALTHY, PASS, reason="no column moved", unanswered=1_200, foreign=["alias champion was set to 2", "tag"]
+    )
+    said = {event.known.name: event.payload["reason"] for event in events_of(entry)}
+    assert said == {
+        "verdict": "no column moved",
+        "unanswered": "1,200 requests got no answer",
+        "foreign-edit": "alias champion was set to 2; tag",
     }
 
 
