@@ -35,6 +35,10 @@ class TrainingWindow(BaseModel):
 
 # The form in the Prefect UI offers the problems there are.
 ProblemName = Annotated[str, Field(title="Problem", json_schema_extra={"enum": list(known_problems())})]
+# An event of a turn names the row that found it; one from elsewhere has none.
+LedgerRow = Annotated[
+    int | None, Field(title="Ledger row", description="Filled by events: the row that found it. Empty for people.")
+]
 
 
 @flow(name="retrain", flow_run_name="retrain {problem}")
@@ -42,8 +46,11 @@ def retrain(
     problem: ProblemName,
     reason: str = "a person asked",
     training_window: TrainingWindow = TrainingWindow(),  # noqa: B008  (frozen default that the form shows)
-    cause: Literal["person", "drift", "decay", "schedule", "forced replacement"] = "person",
+    cause: Literal[
+        "person", "drift", "decay", "schedule", "forced replacement", "staleness", "recalibration"
+    ] = "person",
     actor: str = "",
+    row: LedgerRow = None,
 ) -> str:
     """Ask for a retrain and turn the crank: HEALTHY turns to RETRAIN, and the next turn trains.
 
@@ -52,6 +59,10 @@ def retrain(
     state = ledger.state_of(problem)
     if cause not in ("person", "forced replacement") and state.stage not in (Stage.HEALTHY, Stage.RETRAIN):
         return str(state.stage)  # what was found is being dealt with: a rollout is under way
+    # The turn that wrote the row went to RETRAIN by itself, and needs the crank only. In HEALTHY again it has been dealt
+    # with, and to ask anew would be a second retrain for one incident.
+    if row is not None and state.stage is not Stage.RETRAIN:
+        return str(state.stage)
     if state.stage is not Stage.RETRAIN or cause in ("person", "forced replacement"):
         ask(problem, kind="retrain", note=reason, actor=actor, window_days=training_window.days, reason=Reason(cause))
         stage = lifecycle(problem)

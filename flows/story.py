@@ -1,17 +1,16 @@
-"""What do people see of a turn? One line for the timeline, one artifact for the Prefect UI, one event when something happened."""
+"""What do people see of a turn? One line for the timeline, one artifact for the Prefect UI, and the events it calls for."""
 
 from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
-from prefect.events import emit_event
 from prefect.runtime import flow_run
 
+from flows.events import announce
 from schemas.problem import load_problem
 from schemas.risks import open_risks
 from schemas.rows import Entry
 from schemas.stage import Stage
-from schemas.verdict import Outcome
 
 __all__ = ["headline", "markdown", "run_name", "tell"]
 
@@ -88,19 +87,12 @@ def run_name() -> str:
 
 
 def tell(entry: Entry, *, live: bool) -> None:
-    """Leave the artifact; and, for a turn that is not a replay, emit what happened, so that automations can act on it."""
+    """Emit what happened, so that automations can act on it, and leave the artifact."""
+    announce(entry, live=live)
     name = entry.state.problem
     create_markdown_artifact(
         key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry)
     )
-    # A retrain that was asked for has its run already: an event of its own would start another, and that one another.
-    asked = entry.verdict.gate == "request"
-    if live and not asked and entry.before is Stage.HEALTHY and entry.verdict.outcome is Outcome.FAIL:
-        emit_event(
-            event=f"perennial.{entry.state.why}".replace(" ", "-"),
-            resource={"prefect.resource.id": f"perennial.problem.{name}", "prefect.resource.name": name},
-            payload={"problem": name, "reason": entry.verdict.reason, "report": entry.notes.get("report", "")},
-        )
 
 
 def _cell(text: str) -> str:

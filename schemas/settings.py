@@ -35,6 +35,24 @@ class Settings(BaseSettings):
         description="Bearer token of the gateway; without one its operator routes answer on loopback only.",
     )
 
+    notify_webhook: SecretStr | None = Field(
+        default=None,
+        description="Who is told of events: the URL of a webhook, or TYPE/NAME of a block on the Prefect server that can notify.",
+    )
+    notify_email: str | None = Field(
+        default=None, description="The same by mail: TYPE/NAME of a block, such as sendgrid-email/on-call."
+    )
+    notify_from: Literal["info", "warning", "critical"] = Field(
+        default="warning", description="The least severity that people are told of."
+    )
+    runbook_url: str = Field(
+        default="", description="Where people read RUNBOOK.md; by default the file of this checkout."
+    )
+
+    @property
+    def runbook(self) -> str:
+        return self.runbook_url or (Path(__file__).parents[1] / "RUNBOOK.md").as_uri()
+
     @property
     def root(self) -> Path:
         return self.home.expanduser().absolute()

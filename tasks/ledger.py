@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from schemas.errors import PerennialError
 from schemas.rows import Entry, State, canonical, chained, facts_of, plain, state_from
 from schemas.settings import Settings
-from schemas.stage import NEXT
+from schemas.stage import NEXT, Stage
+from schemas.verdict import Outcome, Verdict
 from tasks.database import open_database
 
 __all__ = [
@@ -87,6 +88,13 @@ class Row:
     @property
     def state(self) -> State:
         return state_from(self.facts, self.notes, self.hash)
+
+    @property
+    def entry(self) -> Entry:
+        """The row as it was before it was stored; of its evidence what the hash covers."""
+        facts = self.facts
+        verdict = Verdict(facts["gate"], Outcome(facts["outcome"]), self.notes["reason"], facts["statistics"])
+        return Entry(self.state, facts["kind"], Stage(facts["before"]), facts["arrow"], verdict, self.notes)
 
 
 def state_of(problem: str) -> State:

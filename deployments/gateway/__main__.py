@@ -4,20 +4,19 @@ import argparse
 import asyncio
 import gc
 import ipaddress
-import json
 import logging
 import os
 import sys
-import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from schemas.errors import PerennialError, told
+from schemas.errors import PerennialError
+from schemas.events import EVENTS, Event
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
+from schemas.verdict import Outcome
 
 if TYPE_CHECKING:
     from tasks.journal import Trip
@@ -149,28 +148,18 @@ def _registered(journal: Any) -> int:
 
 
 def emit(problem: Problem, trip: "Trip") -> None:
-    """Tell Prefect, so that the next turn comes at once. A lost event only delays: every turn reads the trips."""
-    api = os.environ.get("PREFECT_API_URL")
-    if not api:
-        return
-    event = {
-        "id": str(uuid4()),
-        "event": "perennial.trip",
-        "occurred": trip.at.isoformat(),
-        "resource": {"prefect.resource.id": f"perennial.problem.{problem.name}"},
-        "payload": {"problem": problem.name, "reason": trip.reason, "rollout": trip.rollout},
-    }
-    headers = {"content-type": "application/json"}
-    auth = os.environ.get("PREFECT_API_AUTH_STRING")
-    if auth:
-        from base64 import b64encode
+    """Tell Prefect, so that the next turn comes at once. Replicas that trip over one challenger tell of one event; a lost one
+    only delays: every turn reads the trips."""
+    from tasks.posting import post
 
-        headers["authorization"] = f"Basic {b64encode(auth.encode()).decode()}"
-    request = urllib.request.Request(f"{api}/events", json.dumps([event]).encode(), headers)  # noqa: S310  (the user's own server)
-    try:
-        urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
-    except OSError as error:
-        log.warning("the trip could not be told to Prefect (%s); the next turn reads it", told(error))
+    said = {
+        "verdict": str(Outcome.FAIL),
+        "gate": "breaker",
+        "reason": trip.reason,
+        "evidence": {"rollout": trip.rollout, "model": trip.model[:12]},
+    }
+    event = Event(EVENTS["trip"], problem.name, f"{trip.rollout}/{trip.model}", said)
+    post(event, occurred=trip.at, runbook=Settings().runbook)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,146 @@
+"""Which event starts what? Automations of the Prefect server, declared from the table of events."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events import EventTrigger, Posture
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
+from prefect.events.schemas.automations import Automation, AutomationCore
+
+from schemas.events import EVENTS, Happening
+from schemas.problem import known_problems
+
+__all__ = ["TAG", "acting", "apply"]
+
+TAG = "perennial"  # what we declared carries it, and goes when it is declared no longer
+_SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
+_ONCE = timedelta(minutes=10)  # several events of one incident start one run
+_PAGE = 200
+
+
+def acting(ids: Mapping[str, UUID]) -> list[AutomationCore]:
+    """What acts by itself, given the deployments' ids by FLOW/NAME."""
+    happenings = EVENTS.values()
+    retrains = [_starts_a_retrain(known, ids["retrain/retrain"]) for known in happenings if known.starts == "retrain"]
+    turns = [
+        _turns_the_crank(known, name, ids[f"lifecycle/{name}"])
+        for known in happenings
+        if known.starts == "lifecycle"
+        for name in known_problems()
+    ]
+    return [*retrains, *turns, _crash_without_heartbeat()]
+
+
+async def apply(client: PrefectClient, declared: list[AutomationCore]) -> None:
+    """Make the server's automations of ours those declared: create, update what changed, and delete what is gone."""
+    found = await _all(client)
+    wanted = {automation.name for automation in declared}
+    for there in found:
+        if TAG in there.tags and there.name not in wanted:
+            await client.delete_automation(there.id)
+    for automation in declared:
+        same = [there for there in found if there.name == automation.name]
+        await _upsert(client, automation.model_copy(update={"tags": [TAG]}), same)
+
+
+def _starts_a_retrain(known: Happening, retrain_id: UUID) -> AutomationCore:
+    """At once, with what was found as its reason. A turn that found it went to RETRAIN by itself, and its run only trains
+    sooner than the schedule would: the row that the event names says so to the flow. An event from elsewhere asks."""
+    return AutomationCore(
+        name=f"perennial: {known.name.replace('-', ' ')} starts a retrain",
+        description=f"A {known.event} event of a problem runs the retrain deployment.",
+        trigger=EventTrigger(
+            expect={known.event},
+            match={"prefect.resource.id": "perennial.problem.*"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=_ONCE,
+        ),
+        actions=[
+            RunDeployment(
+                source="selected",
+                deployment_id=retrain_id,
+                job_variables=None,
+                parameters={
+                    "problem": _from_event("event.payload.problem"),
+                    "reason": _from_event("event.payload.reason"),
+                    "cause": known.cause,
+                    "actor": known.cause,
+                    "row": _from_event("event.payload.sequence | default(none)"),
+                },
+            )
+        ],
+    )
+
+
+def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> AutomationCore:
+    """A gateway has stopped a challenger by itself: the next turn, started at once, writes the rollback down."""
+    return AutomationCore(
+        name=f"perennial: a {known.name} of {problem} turns the crank",
+        description=f"A {known.event} event of {problem} runs its lifecycle.",
+        trigger=EventTrigger(
+            expect={known.event},
+            match={"prefect.resource.id": f"perennial.problem.{problem}"},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[RunDeployment(source="selected", deployment_id=lifecycle_id, job_variables=None, parameters=None)],
+    )
+
+
+def _crash_without_heartbeat() -> AutomationCore:
+    """A run whose process was killed says nothing more, and would stay Running for ever."""
+    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    return AutomationCore(
+        name="perennial: a run without a heartbeat has crashed",
+        description="The next turn mends what a killed one left behind.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *ended},
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=_SILENCE,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                name=None,
+                force=False,
+                state=StateType.CRASHED,
+                message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
+            )
+        ],
+    )
+
+
+def _from_event(field: str) -> dict[str, Any]:
+    """A parameter filled from the event with its type kept."""
+    return {"__prefect_kind": "json", "value": {"__prefect_kind": "jinja", "template": f"{{{{ {field} | tojson }}}}"}}
+
+
+async def _all(client: PrefectClient) -> list[Automation]:
+    found: list[Automation] = []
+    while page := await client.read_automations(limit=_PAGE, offset=len(found)):
+        found += page
+    return found
+
+
+async def _upsert(client: PrefectClient, automation: AutomationCore, same: list[Automation]) -> None:
+    """Automation.create duplicates by name; update the one that is there, and delete further ones."""
+    for extra in same[1:]:
+        await client.delete_automation(extra.id)
+    if not same:
+        await client.create_automation(automation)
+        return
+    # One that a person paused, to be left in peace for a while, stays paused.
+    automation = automation.model_copy(update={"enabled": same[0].enabled})
+    if AutomationCore.model_validate(same[0].model_dump()) != automation:
+        # Only what changed: with an update the server forgets which runs it was waiting for.
+        await client.update_automation(same[0].id, automation)

@@ -1,0 +1,292 @@
+"""Do events reach people, once, and start what they should, once? On a real Prefect server, with a real receiver.
+
+Nothing serves the deployments here: a run that an automation starts is looked at, and not waited for.
+"""
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.blocks.system import Secret
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments import servers
+from deployments.gateway.__main__ import emit
+from flows.events import announce
+from schemas.errors import PerennialError
+from schemas.events import EVENTS, Event
+from schemas.plans import Reason
+from schemas.problem import known_problems, load_problem
+from schemas.rows import Entry, State
+from schemas.settings import Settings
+from schemas.stage import Stage
+from schemas.verdict import Outcome, Verdict
+from tasks.journal import Trip
+from tasks.posting import post
+from tests.deployments.test_server import eventually
+
+TOKEN = "T0KEN-in-the-path"
+MARKERS = itertools.count()
+
+
+class Receiver:
+    """A webhook on a free loopback port, and what it was sent."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        got = self.got
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                got.append({"path": self.path, "type": self.headers["content-type"], **json.loads(body)})
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None:
+                """Nothing on standard error."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/{TOKEN}"
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def of(self, event: str, problem: str = "fraud") -> list[dict[str, Any]]:
+        return [one for one in self.got if one.get("event") == event and one["resource"].endswith(f".{problem}")]
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[str]:
+    """A server on which everything is deployed, with the receiver as the webhook that people are told by."""
+    home = tmp_path_factory.mktemp("perennial")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("PREFECT_", "PERENNIAL_NOTIFY"))]:
+            patch.delenv(name)
+        patch.setenv("PERENNIAL_HOME", str(home))
+        patch.setenv("PREFECT_HOME", str(home / "prefect"))
+        patch.setenv("PERENNIAL_RUNBOOK_URL", "https://git.example/RUNBOOK.md")
+        patch.setenv("PERENNIAL_NOTIFY_WEBHOOK", receiver.url)
+        with servers.prefect_server() as api:
+            patch.setenv("PREFECT_API_URL", api)
+            with temporary_settings({PREFECT_API_URL: api}):
+                register()
+                yield api
+
+
+def register() -> None:
+    from deployments.deploy import deploy
+
+    deploy()
+
+
+def asked(api: str, path: str, body: Any = None) -> Any:
+    return httpx.post(f"{api}/{path}", json=body or {}, timeout=30).raise_for_status().json()
+
+
+def automations(api: str) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in asked(api, "automations/filter")}
+
+
+def event(name: str, *, row: int = 7, problem: str = "fraud", **payload: Any) -> Event:
+    said = {"stage": "RETRAIN", "reason": f"{name} of row {row}", "evidence": {}, "sequence": row, **payload}
+    return Event(EVENTS[name], problem, f"{row}/hash", said)
+
+
+def told(*events: Event) -> None:
+    for one in events:
+        assert post(one, occurred=datetime.now(UTC), runbook=Settings().runbook)
+
+
+def all_are_heard(receiver: Receiver) -> None:
+    """Two events of other problems, one after the other: what was posted before them has been acted on by then."""
+    for _ in range(2):
+        problem = f"marker{next(MARKERS)}"
+        told(event("fault", problem=problem))
+        eventually(lambda problem=problem: receiver.of("perennial.fault", problem))
+
+
+def runs_of(api: str, deployment: str) -> list[dict[str, Any]]:
+    flow, name = deployment.split("/")
+    wanted = {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
+    return [run for run in asked(api, "flow_runs/filter", wanted) if run["created_by"]["type"] == "AUTOMATION"]
+
+
+def test_people_are_told_once_of_an_event_that_is_emitted_twice(api, receiver):
+    told(event("drift"), event("drift"), event("drift", row=8), event("drift", problem="electricity"), event("fault"))
+    all_are_heard(receiver)
+    assert len(receiver.of("perennial.drift")) == 1, "the same row, and a further row of the same kind"
+    assert len(receiver.of("perennial.drift", "electricity")) == 1
+    assert len(receiver.of("perennial.fault")) == 1
+
+
+def test_what_people_read_names_problem_reason_evidence_and_what_to_do(api, receiver):
+    hostile = 'the "mix" {{ 7 * 7 }} {% raw %} <b>Köln</b> \\ 5 %'
+    told(event("skew", reason=hostile, report="file:///reports/1.html", mlflow="http://127.0.0.1:5000/#/runs/1"))
+    (got,) = eventually(lambda: receiver.of("perennial.skew"))
+    assert got["type"] == "application/json"
+    assert got["subject"] == "fraud: skew (critical)"
+    lines = got["text"].splitlines()
+    assert lines[0] == got["subject"]
+    assert lines[1] == EVENTS["skew"].when
+    assert lines[2] == hostile, "a reason is text, and never a template"
+    assert lines[3] == f"What to do: {EVENTS['skew'].do}"
+    assert lines[4] == "Runbook: https://git.example/RUNBOOK.md#skew"
+    assert lines[5] == "Evidence: file:///reports/1.html"
+    assert lines[6] == "MLflow: http://127.0.0.1:5000/#/runs/1"
+    assert lines[7].startswith("Stage RETRAIN, ledger row 7: http")
+    assert str(event("skew").id) in lines[7]
+
+
+def test_what_is_good_to_know_is_told_only_where_the_setting_asks_for_it(api, receiver, monkeypatch):
+    told(event("promotion"), event("verdict"))
+    all_are_heard(receiver)
+    assert not receiver.of("perennial.promotion")
+    monkeypatch.setenv("PERENNIAL_NOTIFY_FROM", "info")
+    register()
+    told(event("promotion", row=9), event("verdict", row=9))
+    all_are_heard(receiver)
+    assert len(receiver.of("perennial.promotion")) == 1
+    assert not receiver.of("perennial.verdict"), "the feed of all verdicts is nobody's message"
+
+
+def test_replicas_that_trip_over_one_challenger_turn_the_crank_once(api, receiver):
+    for replica in ("a", "b"):
+        emit(load_problem("fraud"), Trip(4, "c" * 64, datetime.now(UTC), f"5 errors in a row at {replica}"))
+    all_are_heard(receiver)
+    (got,) = receiver.of("perennial.trip")
+    assert got["subject"] == "fraud: trip (critical)"
+    assert "RUNBOOK.md#trip" in got["text"]
+    (run,) = eventually(lambda: runs_of(api, "lifecycle/fraud"))
+    assert run["parameters"] == {"problem": "fraud"}
+
+
+@pytest.mark.parametrize("name", [known.name for known in EVENTS.values() if known.starts == "retrain"])
+def test_what_calls_for_a_retrain_starts_one_run_that_names_its_row(api, receiver, name):
+    problem, before = known_problems()[0], {run["id"] for run in runs_of(api, "retrain/retrain")}
+    told(event(name, problem=problem), event(name, problem=problem), event(name, problem=problem, row=8))
+
+    def started() -> list[dict[str, Any]]:
+        return [run for run in runs_of(api, "retrain/retrain") if run["id"] not in before]
+
+    eventually(started)
+    all_are_heard(receiver)
+    (given,) = (run["parameters"] for run in started())
+    assert (given["problem"], given["cause"], given["actor"]) == (problem, EVENTS[name].cause, EVENTS[name].cause)
+    assert given["reason"] == f"{name} of row {given['row']}"
+
+
+def test_a_run_that_fails_is_told_by_its_name_and_not_by_its_error(api, receiver):
+    deployment = asked(api, "deployments/filter", {"deployments": {"name": {"any_": ["retrain"]}}})[0]["id"]
+    run = asked(api, f"deployments/{deployment}/create_flow_run", {"parameters": {"problem": "fraud"}})
+    failed = {"type": "FAILED", "message": "ValueError: row 17 of customer Ada"}
+    asked(api, f"flow_runs/{run['id']}/set_state", {"state": failed, "force": True})
+    (got,) = eventually(lambda: [one for one in receiver.got if one["event"] == "prefect.flow-run.Failed"])
+    assert got["subject"] == "retrain/retrain: run failed (warning)"
+    assert run["name"] in got["text"]
+    assert f"/runs/flow-run/{run['id']}" in got["text"]
+    assert "https://git.example/RUNBOOK.md#run-failed" in got["text"]
+    assert "Ada" not in got["text"]
+
+
+def test_the_address_of_the_webhook_is_shown_nowhere(api):
+    shown = json.dumps([asked(api, f"{what}/filter") for what in ("automations", "block_documents", "events")])
+    assert "perennial-notify" in shown
+    assert TOKEN not in shown
+    assert TOKEN not in (Settings().root / "logs" / "prefect.log").read_text()
+
+
+def test_deploying_again_changes_nothing_and_leaves_what_a_person_paused(api):
+    name = "perennial: webhook tells of what is warning"
+    httpx.patch(f"{api}/automations/{automations(api)[name]['id']}", json={"enabled": False}).raise_for_status()
+    register()
+    before = automations(api)
+    register()
+    assert automations(api) == before
+    assert not before[name]["enabled"]
+    httpx.patch(f"{api}/automations/{before[name]['id']}", json={"enabled": True}).raise_for_status()
+
+
+def test_a_block_of_the_team_tells_too(api, receiver, monkeypatch):
+    mail = CustomWebhookNotificationBlock(
+        name="mail", url=receiver.url, json_data={"event": "mail", "resource": "{{subject}}", "text": "{{body}}"}
+    )
+    mail.save("on-call", overwrite=True)
+    monkeypatch.setenv("PERENNIAL_NOTIFY_EMAIL", "custom-webhook/on-call")
+    register()
+    told(event("budget"))
+    (got,) = eventually(lambda: [one for one in receiver.got if one["event"] == "mail"])
+    assert got["resource"] == "fraud: budget (warning)"
+    assert "Runbook: https://git.example/RUNBOOK.md#budget" in got["text"]
+
+
+@pytest.mark.parametrize(
+    "setting, value, says",
+    [
+        ("PERENNIAL_NOTIFY_EMAIL", "sendgrid-email/nobody", "names no block"),
+        ("PERENNIAL_NOTIFY_WEBHOOK", "htps://hooks.example/T0P-SECRET", "names no block"),
+        ("PERENNIAL_NOTIFY_EMAIL", "secret/password", "cannot notify"),
+    ],
+)
+def test_a_block_that_cannot_tell_is_refused_without_repeating_a_secret(api, monkeypatch, setting, value, says):
+    Secret(value="nothing").save("password", overwrite=True)
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(PerennialError, match=f"{setting}.*{says}") as refused:
+        register()
+    assert "T0P-SECRET" not in str(refused.value)
+
+
+def test_a_ledger_row_that_is_announced_twice_is_one_event(api, receiver):
+    state = State("fraud", sequence=21, at=datetime.now(UTC), stage=Stage.RETRAIN, why=Reason.DECAY, hash="abc")
+    verdict = Verdict("decay", Outcome.FAIL, "decayed: live loss 0.2, 0.1 when it was accepted", {"low": 0.19})
+    entry = Entry(state, "turn", Stage.HEALTHY, "FAIL", verdict)
+    EventsWorker.drain_all()  # one that another test left may speak to another server
+    for _ in range(2):
+        announce(entry, live=True)
+        EventsWorker.drain_all()  # as when the process ends
+
+    def stored() -> list[dict[str, Any]]:
+        wanted = {
+            "resource": {"id": ["perennial.problem.fraud"]},
+            "event": {"name": ["perennial.verdict", "perennial.decay"]},
+        }
+        found = asked(api, "events/filter", {"filter": wanted})["events"]
+        return [one for one in found if one["payload"]["sequence"] == 21]
+
+    found = eventually(lambda: len(stored()) == 2 and stored())
+    assert {one["event"] for one in found} == {"perennial.verdict", "perennial.decay"}
+    (decay,) = (one for one in found if one["event"] == "perennial.decay")
+    assert decay["payload"]["evidence"] == {"low": 0.19}
+    assert decay["payload"]["runbook"] == "https://git.example/RUNBOOK.md#decay"
+    all_are_heard(receiver)
+    assert len(receiver.of("perennial.decay")) == 1
+    assert str(decay["id"]) in receiver.of("perennial.decay")[0]["text"]
+
+
+def test_what_told_people_goes_with_its_setting(api, monkeypatch):
+    monkeypatch.delenv("PERENNIAL_NOTIFY_WEBHOOK")
+    ours = automations(api)["perennial: drift starts a retrain"]
+    mine = asked(
+        api, "automations/", {name: ours[name] for name in ("trigger", "actions")} | {"name": "perennial: mine"}
+    )
+    register()
+    assert not [name for name in automations(api) if " tells of " in name]
+    assert "perennial-notify" not in {one["name"] for one in asked(api, "block_documents/filter")}
+    assert "perennial: drift starts a retrain" in automations(api)
+    assert mine["id"] in {one["id"] for one in automations(api).values()}, "a person's own automation stays"
