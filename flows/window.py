@@ -13,7 +13,7 @@ from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
 from tasks import contracts, windows
 
-__all__ = ["champion_of", "closed_window", "unless_it_raises", "valid_rows"]
+__all__ = ["champion_of", "closed_window", "reference_rows", "unless_it_raises", "valid_rows"]
 
 log = logging.getLogger("perennial")
 
@@ -32,6 +32,15 @@ def closed_window(turn: Turn) -> tuple[datetime, datetime] | None:
 def valid_rows(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
     """The window's rows as they were requested, without those in quarantine."""
     return contracts.check(problem, windows.read_sample(problem, start, end, as_of=start)[0]).valid
+
+
+def reference_rows(turn: Turn) -> pd.DataFrame:
+    """What the champion was trained on; for a rule, the weeks before it began to serve."""
+    problem, champion = turn.problem, champion_of(turn)
+    if champion.trained_from and champion.trained_until:
+        return valid_rows(problem, champion.trained_from, champion.trained_until)
+    since = turn.state.since or turn.now
+    return valid_rows(problem, since - problem.monitoring.reference, since)
 
 
 def champion_of(turn: Turn) -> Model:
