@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from schemas.verdict import Outcome
-from tasks.monitoring.frames import Drawable
+from tasks.monitoring.frames import Drawable, shown
 from tasks.monitoring.window import Judged, Window
 
-__all__ = ["figure", "head", "shown", "summary"]
+__all__ = ["figure", "head", "settings_of", "summary"]
 
 _MEANS = {
     Outcome.PASS: "No alarm",
@@ -104,11 +104,6 @@ def _row(frame: pd.DataFrame, name: str) -> tuple[str, str, str, str]:
 def figure(value: float) -> str:
     """Four digits, or that nobody knows."""
     return f"{value:.4g}" if math.isfinite(value) else "unknown"
-
-
-def shown(text: str) -> str:
-    """Text that a page shows and never runs: a value of a table may hold a tag, and Evidently writes it as it is."""
-    return text.replace("<", "‹").replace(">", "›")
 
 
 def settings_of(window: Window) -> Mapping[str, str]:

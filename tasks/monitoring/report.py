@@ -15,9 +15,9 @@ import pandas as pd
 from schemas.framing import Framing
 from schemas.settings import Settings
 from schemas.verdict import Outcome
-from tasks.monitoring.frames import Drawable, drawable
+from tasks.monitoring.frames import Drawable, drawable, shown
 from tasks.monitoring.memory import written
-from tasks.monitoring.page import head, settings_of, shown, summary
+from tasks.monitoring.page import head, settings_of, summary
 from tasks.monitoring.realised import realised
 from tasks.monitoring.window import Judged, Matured, Window
 
