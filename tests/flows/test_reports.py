@@ -1,6 +1,7 @@
 """Does a closed window leave one report that says what the ledger says, and that a retrain for drift names?"""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -113,22 +114,22 @@ def test_its_tests_say_what_the_verdict_says_of_names_that_are_no_columns_too(tu
 
 
 def test_it_measures_the_rows_whose_labels_had_time_to_come(turn):
-    content = json.loads(Path(_report(turn, week=3)["report"]).with_suffix(".json").read_text())
+    content = json.loads(Path(_report(turn, day=3)["report"]).with_suffix(".json").read_text())
     figures = {metric["metric_name"].partition("(")[0]: metric["value"] for metric in content["metrics"]}
     rows = reports._matured(turn)
     assert len(rows.label) == 2 * 60  # answered since day 90, and older than a day
     assert figures["Accuracy"] == pytest.approx(np.mean(rows.label == rows.decision))
 
 
-def _report(turn: Turn, *, week: int, outcome: Outcome = Outcome.PASS) -> dict[str, str]:
-    start = BEGIN - 10 * DAY + week * DAY
+def _report(turn: Turn, *, day: int, outcome: Outcome = Outcome.PASS) -> dict[str, str]:
+    start = BEGIN + (day - 10) * DAY
     verdict = Verdict("drift", outcome, "the test says so")
     return reports.reported(turn, start, start + DAY, verdict=verdict, distances={"x": 0.1}, limits={"x": 0.2})
 
 
 def test_pages_of_quiet_windows_go_here_and_in_mlflow_when_newer_ones_come_and_alarms_stay(turn):
     outcomes = [Outcome.FAIL, Outcome.PASS, Outcome.PASS, Outcome.PASS]
-    notes = [_report(turn, week=week + 20, outcome=outcome) for week, outcome in enumerate(outcomes)]
+    notes = [_report(turn, day=day + 20, outcome=outcome) for day, outcome in enumerate(outcomes)]
     run = registry._client().get_model_version("swings", turn.state.champion.version).run_id
     kept = [(Path(n["report"]).exists(), Path(n["report"]).with_suffix(".json").exists()) for n in notes]
     assert kept == [(True, True), (False, True), (True, True), (True, True)]
@@ -142,7 +143,7 @@ def test_pages_of_quiet_windows_go_here_and_in_mlflow_when_newer_ones_come_and_a
 
 
 def test_what_is_older_than_the_plan_keeps_goes_whole(turn):
-    notes = _report(turn, week=0, outcome=Outcome.FAIL)
+    notes = _report(turn, day=0, outcome=Outcome.FAIL)
     gone = reports.tidied(TOY, now=BEGIN + DAILY.keep_reports + timedelta(days=1))
     assert Path(notes["report"]).stem in {one.name for one in gone if one.whole}
     assert not Path(notes["report"]).exists()
@@ -155,6 +156,22 @@ def test_a_report_that_cannot_be_made_is_said_and_the_verdict_stands(turn, monke
         raise OSError("no space left on device")
 
     monkeypatch.setattr(monitoring, "make_report", dies)
-    notes = _report(turn, week=1)
+    notes = _report(turn, day=1)
     assert set(notes) == {"report_fault"}
     assert "could not be made: OSError" in notes["report_fault"]
+
+
+def test_of_a_large_window_a_bounded_part_is_read_and_the_page_says_how_many_there_are(turn, monkeypatch):
+    monkeypatch.setattr(reports, "_READ", 40)  # of 60 rows a day
+    page = Path(_report(turn, day=24)["report"]).read_text()
+    read = re.search(r"Read for this page: (\d+) valid rows of the window and (\d+) of the reference", page)
+    assert read is not None
+    assert all(0 < int(rows) <= 40 for rows in read.groups())
+    assert '"value": "60", "label": "rows in the window"' in page
+    assert '"value": "840", "label": "rows in the reference"' in page
+
+
+def test_a_simulation_of_thousands_may_have_reports_of_alarms_alone(turn, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_REPORTS", "alarms")
+    assert _report(turn, day=60) == {}
+    assert Path(_report(turn, day=60, outcome=Outcome.WAIT)["report"]).exists()

@@ -198,6 +198,7 @@ def test_a_large_window_is_drawn_from_a_sample_that_is_the_same_twice(home):
     assert first == again
     rows = [m["value"] for m in first if m["metric_name"] == "RowCount()"]
     assert rows == [5_000]
+    assert "Read for this page: 8,000 valid rows" in made(of, large).html.read_text()
     assert other != first or _plots(of) != _plots(of, seed=1)
 
 
