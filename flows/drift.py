@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flows.turn import Turn, seed_of
-from flows.window import champion_of, closed_window, unless_it_raises, valid_rows
+from flows.reports import reported
+from flows.turn import Turn
+from flows.window import champion_of, closed_window, reference_rows, unless_it_raises, valid_rows
 from schemas.plans import Reason
 from schemas.verdict import Outcome, Verdict
-from tasks import gates, monitoring, profiles, registry, windows
+from tasks import gates, monitoring, profiles, windows
 from tasks.stats import smallest_rate, window_limits
 
 __all__ = ["drifted"]
@@ -38,7 +39,7 @@ def _drift(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
     current = valid_rows(problem, start, end)
     if current.empty:
         return Verdict("drift", Outcome.WAIT, f"no rows between {start:%Y-%m-%d} and {end:%Y-%m-%d}"), {}
-    reference = _reference(turn)
+    reference = reference_rows(turn)
     profile, past = _calibration(turn, reference, before=start)
     now_at = profiles.distances(profile, current)
     names = sorted(profile)
@@ -56,21 +57,7 @@ def _drift(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
         verdict = gates.drift(now_at, limits, floor=plan.effect_floor, rate=plan.false_alarms)
     if verdict.outcome is not Outcome.FAIL:
         _join_calibration(turn, start, now_at)
-    name = f"{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}"
-    report = monitoring.make_report(
-        problem.name, name, current, reference, distances=now_at, limits=limits, seed=seed_of(turn)
-    )
-    run = registry.log_report(problem, champion_of(turn), [report.html, report.json], folder=name)
-    return verdict, {"report": str(report.html), "report_run": registry.run_link(problem, run)}
-
-
-def _reference(turn: Turn) -> pd.DataFrame:
-    """What the champion was trained on; for a rule, the weeks before it began to serve."""
-    problem, champion = turn.problem, champion_of(turn)
-    if champion.trained_from and champion.trained_until:
-        return valid_rows(problem, champion.trained_from, champion.trained_until)
-    since = turn.state.since or turn.now
-    return valid_rows(problem, since - problem.monitoring.reference, since)
+    return verdict, reported(turn, start, end, verdict=verdict, distances=now_at, limits=limits)
 
 
 def _calibration(

@@ -30,6 +30,7 @@ __all__ = [
     "adopt",
     "check",
     "fetch",
+    "forget_report",
     "load",
     "log_report",
     "model_file",
@@ -257,6 +258,18 @@ def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str
     for file in files:
         client.log_artifact(run_id, str(file), artifact_path=f"reports/{folder}")
     return str(run_id)
+
+
+def forget_report(run_id: str, *, folder: str, file: str = "") -> None:
+    """Remove a report's copy from its run: one file of its folder, or all of it. A run that is gone has none."""
+    mlflow = _mlflow()
+    if not run_id:
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    uri = mlflow.get_run(run_id).info.artifact_uri
+    path = f"reports/{folder}/{file}" if file else f"reports/{folder}"
+    get_artifact_repository(uri).delete_artifacts(path)
 
 
 def run_link(problem: Problem, run_id: str) -> str:
