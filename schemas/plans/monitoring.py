@@ -53,3 +53,17 @@ class MonitoringPlan(Plan):
         default=0.0005, ge=0, description="Loss a row above the held-out level that is still no decay."
     )
     decay_alpha: float = Field(default=0.01, gt=0, lt=1, description="Error rate of each look at the decay.")
+    leak_rate: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="False alarms a look at each figure that may creep up: training time, model size, latency, memory.",
+    )
+    leak_growth: float = Field(
+        default=0.5,
+        gt=0,
+        description="Growth over the runs looked at from which creeping up is told: half as much again is seldom noise.",
+    )
+    leak_looks: int = Field(
+        default=30, ge=6, description="The newest retrains, and monitoring windows, that a slow leak is sought in."
+    )

@@ -1,0 +1,145 @@
+"""What is to be expected of rows without labels, if the relation between inputs and label has not changed; and has it?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from schemas.framing import Framing
+from tasks.cohorts import counted, scored
+from tasks.scoring import Scores
+from tasks.stats import calibrated, effective_rows, expected_auc, expected_ratio, fixed_interval
+
+__all__ = ["CONDITION", "Expected", "expected"]
+
+CONDITION = "if the relation between inputs and label has not changed"
+_FEW_ROWS, _FEW_OF_A_CLASS = 200, 20  # labelled rows that a score's meaning is learned from
+_BEYOND = 0.01  # share of scores outside those that were labelled
+_DAYS = 5
+_ALPHA = 0.01
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The figures to expect, and every reason to doubt them; valid where there is none."""
+
+    values: dict[str, float]
+    rows: int
+    doubts: tuple[str, ...]
+
+    @property
+    def valid(self) -> bool:
+        return bool(self.values) and not self.doubts
+
+
+def expected(known: pd.DataFrame, now: pd.DataFrame, framing: Framing, *, newest: pd.Timedelta) -> Expected:
+    """Figures to expect of the rows `now` (score, decision), from `known` ones (event_time, score, decision, label) that
+    matured and that the model was not trained on. Whether the relation still holds is asked of the `newest` of them."""
+    known, now = known[known["decision"].notna()], now[now["decision"].notna()]
+    if len(known) < 2 or now.empty:
+        return Expected({}, len(now), ("no labelled rows that the model was not trained on",))
+    doubts = [*_too_few(known, framing), *_unsupported(known, now, framing), *_changed(known, framing, newest)]
+    return Expected(_figures(known, now, framing), len(now), tuple(doubts))
+
+
+def _figures(known: pd.DataFrame, now: pd.DataFrame, framing: Framing) -> dict[str, float]:
+    said = scored(now, framing)
+    if framing.task == "regression":
+        return {name: float(values.mean()) for name, values in _by_score(known, said.score, framing).items()}
+    probability = _probability(known, said, framing)
+    ratios = _if_each_class(said, framing)
+    found = {name: expected_ratio(above, below, probability) for name, (above, below) in ratios.items()}
+    if framing.task == "binary":
+        found["roc_auc"] = expected_auc(said.score, probability[:, 1])
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _probability(known: pd.DataFrame, said: Scores, framing: Framing) -> np.ndarray:
+    """How probable each class is, shape (n, k), by what the scores of labelled rows turned out to mean."""
+    before, y = scored(known, framing), known["label"].to_numpy(dtype=float)
+    if framing.task == "binary":
+        positive = calibrated(before.score, y).at(said.score)
+        return np.column_stack([1 - positive, positive])
+    each = [calibrated(before.score[:, k], y == k).at(said.score[:, k]) for k in range(framing.n_classes)]
+    whole = np.column_stack(each)
+    return whole / np.maximum(whole.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _if_each_class(said: Scores, framing: Framing) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What each row would count for each figure if its class were the first, the second ...: two arrays of shape (n, k)."""
+    n = len(said.decision)
+    cases = [counted(said, np.full(n, float(k)), framing) for k in range(framing.n_classes)]
+    return {
+        name: (np.column_stack([c[name][0] for c in cases]), np.column_stack([c[name][1] for c in cases]))
+        for name in cases[0]
+    }
+
+
+def _by_score(known: pd.DataFrame, score: np.ndarray, framing: Framing) -> dict[str, np.ndarray]:
+    """A regression's loss and error to expect at each score: their means over labelled rows of like predictions."""
+    before = scored(known, framing)
+    edges = np.unique(np.quantile(before.score, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    place, there = np.searchsorted(edges, before.score), np.searchsorted(edges, score)
+    rows = np.maximum(np.bincount(place, minlength=edges.size + 1), 1)
+    values = counted(before, known["label"].to_numpy(dtype=float), framing)
+    return {
+        name: (np.bincount(place, weights=v, minlength=edges.size + 1) / rows)[there] for name, (v, _) in values.items()
+    }
+
+
+def _too_few(known: pd.DataFrame, framing: Framing) -> list[str]:
+    if len(known) < _FEW_ROWS:
+        return [f"its scores are calibrated on {len(known)} labelled rows, {_FEW_ROWS} are needed"]
+    if framing.task == "regression":
+        return []
+    rows = np.bincount(known["label"].astype(int), minlength=framing.n_classes)
+    if rows.min() < _FEW_OF_A_CLASS:
+        return [f"its scores are calibrated on {rows.min()} rows of a class, {_FEW_OF_A_CLASS} are needed"]
+    return []
+
+
+def _unsupported(known: pd.DataFrame, now: pd.DataFrame, framing: Framing) -> list[str]:
+    """Are scores asked about that no labelled row speaks for?"""
+    before, said = scored(known, framing).score, scored(now, framing).score
+    columns = range(before.shape[1]) if before.ndim == 2 else [slice(None)]
+    found = [
+        effective_rows(before[:, c] if before.ndim == 2 else before, said[:, c] if said.ndim == 2 else said)
+        for c in columns
+    ]
+    rows, beyond = min(one[0] for one in found), max(one[1] for one in found)
+    if beyond > _BEYOND:
+        return [f"{beyond:.1%} of the scores lie beyond those of all labelled rows"]
+    if rows < min(_FEW_ROWS, len(known) / 2):
+        return [f"where the scores lie now, the labelled rows are worth {rows:.0f}"]
+    return []
+
+
+def _changed(known: pd.DataFrame, framing: Framing, newest: pd.Timedelta) -> list[str]:
+    """Does what was learned of the older labelled rows hold for the newest? A value a day: rows of one day move together."""
+    fresh = known["event_time"] > known["event_time"].max() - newest
+    older, later = known[~fresh], known[fresh]
+    days = later["event_time"].dt.floor("D")
+    if len(older) < _FEW_ROWS or days.nunique() < _DAYS:
+        return ["whether the relation still holds is not known: too few labelled rows are older or newer"]
+    gap = _loss(later, framing) - _expected_loss(older, later, framing)
+    low, middle, high = fixed_interval(pd.Series(gap).groupby(days.to_numpy()).mean(), alpha=_ALPHA / 2)
+    if (low > 0 or high < 0) and abs(middle) > framing.margin:
+        return [
+            f"the relation has changed: the newest labelled rows lost {middle:+.4f} [{low:+.4f}, {high:+.4f}] a row against "
+            "what the older ones let expect"
+        ]
+    return []
+
+
+def _loss(rows: pd.DataFrame, framing: Framing) -> np.ndarray:
+    return counted(scored(rows, framing), rows["label"].to_numpy(dtype=float), framing)["loss"][0]
+
+
+def _expected_loss(older: pd.DataFrame, later: pd.DataFrame, framing: Framing) -> np.ndarray:
+    said = scored(later, framing)
+    if framing.task == "regression":
+        return _by_score(older, said.score, framing)["loss"]
+    probability = _probability(older, said, framing)
+    above = _if_each_class(said, framing)["loss"][0]
+    return np.asarray((probability * above).sum(axis=1))
