@@ -23,7 +23,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Seen:
-    """The log as this turn sees it: rows from `since` on with the label known now (nan), `age` and `delay` in days."""
+    """The log as this turn sees it: rows from `since` on with the label known now (nan), `age` and `delay` in days, and the label that was said `first`."""
 
     turn: Turn
     window: tuple[datetime, datetime]
@@ -79,10 +79,11 @@ def seen(turn: Turn, window: tuple[datetime, datetime]) -> Seen:
 def _aged(turn: Turn, since: datetime) -> pd.DataFrame:
     problem = turn.problem
     rows = predictions.cohort(problem, since=since, now=turn.now, matured=False)
-    known = rows["key"].map(labels.first_known(problem, since=since, now=turn.now))
+    first = labels.first_known(problem, since=since, now=turn.now).reindex(rows["key"])
     day = pd.Timedelta(_DAY)
     age = (pd.Timestamp(turn.now) - rows["event_time"]) / day
-    return rows.assign(age=age, delay=(pd.to_datetime(known, utc=True) - rows["event_time"]) / day)
+    delay = (first["known_at"].set_axis(rows.index) - rows["event_time"]) / day
+    return rows.assign(age=age, delay=delay, first=first["label"].to_numpy(dtype=float))
 
 
 def realised_figures(found: Seen) -> list[Figure]:

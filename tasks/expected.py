@@ -8,15 +8,14 @@ import pandas as pd
 from schemas.framing import Framing
 from tasks.cohorts import counted, scored
 from tasks.scoring import Scores
-from tasks.stats import calibrated, effective_rows, expected_auc, expected_ratio, fixed_interval
+from tasks.stats import calibrated, calibration, effective_rows, expected_auc, expected_ratio
 
 __all__ = ["CONDITION", "Expected", "expected"]
 
 CONDITION = "if the relation between inputs and label has not changed"
 _FEW_ROWS, _FEW_OF_A_CLASS = 200, 20  # labelled rows that a score's meaning is learned from
 _BEYOND = 0.01  # share of scores outside those that were labelled
-_DAYS = 5
-_ALPHA = 0.01
+_ALPHA = 0.01  # of the test whether the relation still holds
 _BINS = 10
 
 
@@ -116,20 +115,42 @@ def _unsupported(known: pd.DataFrame, now: pd.DataFrame, framing: Framing) -> li
 
 
 def _changed(known: pd.DataFrame, framing: Framing, newest: pd.Timedelta) -> list[str]:
-    """Does what was learned of the older labelled rows hold for the newest? A value a day: rows of one day move together."""
+    """Does what was learned of the older labelled rows hold for the newest: beyond chance, and by more than the framing
+    thinks nothing of? Where rows of one day move together chance is underrated, and doubt is what errs on the safe side."""
     fresh = known["event_time"] > known["event_time"].max() - newest
     older, later = known[~fresh], known[fresh]
-    days = later["event_time"].dt.floor("D")
-    if len(older) < _FEW_ROWS or days.nunique() < _DAYS:
+    if min(len(older), len(later)) < _FEW_ROWS:
         return ["whether the relation still holds is not known: too few labelled rows are older or newer"]
-    gap = _loss(later, framing) - _expected_loss(older, later, framing)
-    low, middle, high = fixed_interval(pd.Series(gap).groupby(days.to_numpy()).mean(), alpha=_ALPHA / 2)
-    if (low > 0 or high < 0) and abs(middle) > framing.margin:
+    wanted, real = _expected_loss(older, later, framing), _loss(later, framing)
+    gap = float((real - wanted).mean())
+    p_value, error = _off(older, later, framing) if framing.task != "regression" else (_two_sided(real - wanted), 0.0)
+    if p_value < _ALPHA and (abs(gap) > framing.margin or error > framing.calibration_tolerance):
         return [
-            f"the relation has changed: the newest labelled rows lost {middle:+.4f} [{low:+.4f}, {high:+.4f}] a row against "
-            "what the older ones let expect"
+            f"the relation has changed: the newest labelled rows lost {gap:+.4f} a row against what the older ones let "
+            f"expect, by chance they are so far off with p = {p_value:.1g}"
         ]
     return []
+
+
+def _off(older: pd.DataFrame, later: pd.DataFrame, framing: Framing) -> tuple[float, float]:
+    """How surprising the labels of later rows are for probabilities learned of older ones, and how far off they lie; of
+    several classes the most surprising, paid for all of them."""
+    from scipy.stats import chi2
+
+    probability, y = _probability(older, scored(later, framing), framing), later["label"].to_numpy(dtype=float)
+    classes = [1] if framing.task == "binary" else range(framing.n_classes)
+    tested = [calibration(probability[:, k], y == k) for k in classes]
+    # What was learned is itself uncertain, as much as that many more rows would make it.
+    scale = 1 + len(later) / len(older)
+    p_values = [float(chi2.sf(one.chi2 / scale, len(one.bins))) for one in tested]
+    worst = int(np.argmin(p_values))
+    return min(1.0, p_values[worst] * len(tested)), tested[worst].error
+
+
+def _two_sided(values: np.ndarray) -> float:
+    from scipy.stats import ttest_1samp
+
+    return float(ttest_1samp(values, 0.0).pvalue)
 
 
 def _loss(rows: pd.DataFrame, framing: Framing) -> np.ndarray:

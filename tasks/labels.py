@@ -118,20 +118,22 @@ def revised(problem: Problem, *, now: datetime) -> dict[str, tuple[float, float]
     return {key: (values[0], values[-1]) for key, values in said.items() if values[0] != values[-1]}
 
 
-def first_known(problem: Problem, *, since: datetime, now: datetime) -> pd.Series:
-    """When a label of each key was first known, of those that became known in [since, now): times by key."""
+def first_known(problem: Problem, *, since: datetime, now: datetime) -> pd.DataFrame:
+    """What was said first of each key, and when, of labels that became known in [since, now): label and known_at, by key.
+    A later correction says nothing of how fast labels come."""
     query = (
-        sa.select(_LABELS.c.key, sa.func.min(_LABELS.c.known_at))
+        sa.select(_LABELS.c.key, _LABELS.c.label, _LABELS.c.known_at)
         .where(
             _LABELS.c.problem == problem.name,
             _LABELS.c.known_at >= _moment(since),
             _LABELS.c.known_at < _moment(now),
         )
-        .group_by(_LABELS.c.key)
+        .order_by(_LABELS.c.known_at)
     )
     with open_database(Settings().log, "log").connect() as connection:
-        found = dict(connection.execute(query).tuples().all())
-    return pd.to_datetime(pd.Series(found, dtype="int64"), unit="us", utc=True)
+        found = pd.DataFrame(connection.execute(query).all(), columns=["key", "label", "known_at"])
+    first = found.drop_duplicates("key").set_index("key")
+    return first.assign(known_at=pd.to_datetime(first["known_at"].astype("int64"), unit="us", utc=True))
 
 
 def _values(problem: Problem, labels: Sequence[tuple[str, Any, datetime | None]], now: datetime) -> list[float]:

@@ -32,11 +32,12 @@ class Delays:
 
 
 def delays_by_class(rows: pd.DataFrame, framing: Framing) -> Delays | None:
-    """The delays of labelled rows (columns label, decision, delay, age, in days). None where a class of two has too few."""
-    known = rows[rows["label"].notna() & (rows["delay"] >= 0)]
+    """The delays of labelled rows (columns first: the label that was said first, decision, delay and age in days). None where
+    a class of two has too few."""
+    known = rows[rows["first"].notna() & (rows["delay"] >= 0)]
     if len(known) < _FEW:
         return None
-    edges = np.quantile(known["label"], [1 / 3, 2 / 3]) if framing.task == "regression" else np.array([])
+    edges = np.quantile(known["first"], [1 / 3, 2 / 3]) if framing.task == "regression" else np.array([])
     kind = _kind(known, edges)
     classes = 3 if framing.task == "regression" else framing.n_classes
     curves, curve_of = [_curve(known)], np.zeros(2 * classes, dtype=int)
@@ -62,10 +63,10 @@ def partly_matured(
     """(low, estimate, high) of each figure that the cohort's rows will show, the rows it is about, and how many of those
     are labelled. Rows younger than `delays.youngest` are left out. Empty with too few labels.
 
-    `rows` are all of the cohort, labelled or not: columns event_time, score, decision, label (nan), age (days).
+    `rows` are all of the cohort, labelled or not: columns event_time, score, decision, label and first (nan), age (days).
     """
     about = rows[rows["age"] >= delays.youngest]
-    known = about[about["label"].notna()]
+    known = about[about["label"].notna() & about["first"].notna()]
     if len(known) < _FEW:
         return {}, len(about), len(known)
     kind = delays.kind_of(known)
@@ -95,7 +96,7 @@ def labels_arrived(rows: pd.DataFrame, before: DelayCurve, *, unlabelled: float)
 
 def _kind(rows: pd.DataFrame, edges: np.ndarray) -> np.ndarray:
     """Twice the class, and one more where a positive was decided for."""
-    label = rows["label"].to_numpy(dtype=float)
+    label = rows["first"].to_numpy(dtype=float)
     if edges.size:
         return 2 * np.searchsorted(edges, label)
     acted = np.nan_to_num(rows["decision"].to_numpy(dtype=float)) >= 0.5

@@ -81,7 +81,10 @@ def weighted_ratio(
     counted = v > 0
     # Rows that all agree do not prove that none of those under way differs.
     variance += float(np.mean((1 - share[counted]) * weight[counted] ** 2)) / (4 * total**2)
-    return _logit(ratio, variance, _quantile(alpha, by_chance), least=0.5 / total)
+    if variance == 0:  # all have come
+        return ratio, ratio, ratio
+    under_way = float((weight - 1) @ v)
+    return _logit(ratio, variance, _quantile(alpha, by_chance), least=min(0.5, under_way) / total)
 
 
 def _of_curve(curve: DelayCurve, age: np.ndarray, pull: np.ndarray) -> float:
@@ -101,12 +104,12 @@ def _quantile(alpha: float, by_chance: np.ndarray) -> float:
     from scipy.stats import t
 
     squares = float((by_chance**2).sum())
-    rows = float(by_chance.sum()) ** 2 / squares if squares > 0 else 3.0
+    rows = float(by_chance.sum()) ** 2 / squares if squares > 0 else math.inf
     return float(t.ppf(1 - alpha / 2, max(rows - 1, 2.0)))
 
 
 def _logit(ratio: float, variance: float, reach: float, *, least: float) -> tuple[float, float, float]:
-    inside = min(max(ratio, least), 1 - least) if least < 0.5 else 0.5
+    inside = min(max(ratio, least), 1 - least)
     half = reach * math.sqrt(variance) / (inside * (1 - inside))
     odds = math.log(inside / (1 - inside))
     low, high = (1 / (1 + math.exp(min(-odds + side * half, 700.0))) for side in (1, -1))
