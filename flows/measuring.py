@@ -29,7 +29,7 @@ class Seen:
     window: tuple[datetime, datetime]
     rows: pd.DataFrame
     since: datetime
-    looked: datetime | None  # when figures were kept last
+    looked: quality_log.Look | None  # when figures were kept last, and of which cohorts
 
     @property
     def problem(self) -> Problem:
@@ -66,14 +66,10 @@ def between(rows: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
 
 
 def seen(turn: Turn, window: tuple[datetime, datetime]) -> Seen:
-    """Read the log from the oldest cohort on whose figures are not known yet, and at least the rows that decay is judged on."""
+    """Read the log from the first cohort on that holds rows which decay is judged on."""
     problem, plan = turn.problem, turn.problem.monitoring
-    looked, ended = quality_log.last_look(problem)
-    until = turn.now - problem.framing.maturity
-    since, _ = cohorts.cohort_of(until - plan.decay_window, plan.window)
-    if ended is not None:  # a rollout went by, in which nobody looked
-        since = min(since, max(cohorts.cohort_of(ended, plan.window)[0], turn.now - plan.history))
-    return Seen(turn, window, _aged(turn, since), since, looked)
+    since, _ = cohorts.cohort_of(turn.now - problem.framing.maturity - plan.decay_window, plan.window)
+    return Seen(turn, window, _aged(turn, since), since, quality_log.last_look(problem))
 
 
 def _aged(turn: Turn, since: datetime) -> pd.DataFrame:
@@ -109,17 +105,25 @@ def realised_figures(found: Seen) -> list[Figure]:
 
 
 def _cohorts(found: Seen, span: timedelta) -> Iterator[tuple[datetime, datetime, pd.DataFrame]]:
-    """The cohorts to measure, with their rows: those that were read, and older ones that a late label revises."""
-    problem, now = found.problem, found.turn.now
-    first, _ = cohorts.cohort_of(now - problem.monitoring.history, span)
-    if found.looked is not None:
-        for start in quality_log.touched(
-            problem, known_since=found.looked, now=now, after=first, before=found.since, span=span
-        ):
-            yield start, start + span, predictions.cohort(problem, since=start, now=now, before=start + span)
+    """The cohorts to measure, with their rows: those that were read; and, one at a time, older ones that a late label
+    revises, or that passed in a rollout, when nobody looked."""
+    for start, end in _older(found, span):
+        yield start, end, predictions.cohort(found.problem, since=start, now=found.turn.now, before=end)
     for start, end in cohorts.cohorts(found.since, found.until, span):
         if end <= found.until:
             yield start, end, between(found.rows, start, end)
+
+
+def _older(found: Seen, span: timedelta) -> list[tuple[datetime, datetime]]:
+    looked, now = found.looked, found.turn.now
+    if looked is None:
+        return []
+    first, _ = cohorts.cohort_of(looked.first, span)
+    revised = quality_log.touched(
+        found.problem, known_since=looked.at, now=now, after=first, before=found.since, span=span
+    )
+    passed = [start for start, _ in cohorts.cohorts(looked.ended, found.since, span)]
+    return [(start, start + span) for start in sorted({*revised, *passed})]
 
 
 def _ends(low: float, high: float) -> tuple[float | None, float | None]:

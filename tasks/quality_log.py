@@ -1,6 +1,7 @@
 """What was measured of each cohort, and since when is it known? Append-only: a figure that changes gets a row more."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from schemas.problem import Problem
 from schemas.settings import Settings
 from tasks.database import open_database
 
-__all__ = ["figures", "keep_figures", "last_look", "touched"]
+__all__ = ["Look", "figures", "keep_figures", "last_look", "touched"]
 
 _COLUMNS = (
     "kind",
@@ -32,6 +33,15 @@ _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "k
 _ASKED = sa.table("predictions", *(sa.column(name) for name in ("problem", "key", "event_time")))
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Look:
+    """When realised figures were last kept, the start of the oldest cohort that has one and the end of the newest."""
+
+    at: datetime
+    first: datetime
+    ended: datetime
 
 
 def keep_figures(problem: Problem, found: Sequence[Figure], *, now: datetime) -> int:
@@ -73,14 +83,13 @@ def figures(
         return [_figure(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def last_look(problem: Problem) -> tuple[datetime | None, datetime | None]:
-    """When realised figures were last kept, and the end of the newest cohort that has one; None before the first."""
-    query = sa.select(sa.func.max(_QUALITY.c.known_at), sa.func.max(_QUALITY.c.ended)).where(
-        _QUALITY.c.problem == problem.name, _QUALITY.c.kind == "realised"
-    )
+def last_look(problem: Problem) -> Look | None:
+    """When realised figures were last kept, and of which cohorts there are any; None before the first."""
+    columns = (sa.func.max(_QUALITY.c.known_at), sa.func.min(_QUALITY.c.started), sa.func.max(_QUALITY.c.ended))
+    query = sa.select(*columns).where(_QUALITY.c.problem == problem.name, _QUALITY.c.kind == "realised")
     with _engine().connect() as connection:
-        known_at, ended = connection.execute(query).one()
-    return (_time(known_at) if known_at else None), (_time(ended) if ended else None)
+        found = connection.execute(query).one()
+    return None if found[0] is None else Look(*(_time(value) for value in found))
 
 
 def touched(

@@ -9,11 +9,11 @@ from tasks.stats import trend
 __all__ = ["no_leak"]
 
 
-def no_leak(what: str, values: Sequence[float], *, unit: str, rate: float, growth: float, at_least: int = 6) -> Verdict:
+def no_leak(what: str, values: Sequence[float], *, unit: str, rate: float, growth: float, at_least: int) -> Verdict:
     """Do `values`, one a run or window (`unit`), oldest first, rise further than chance makes them, and far enough to matter?
 
     FAIL where a rank test finds a rise at `rate` false alarms a look, and the line through them grew by more than the share
-    `growth` of where it began. Six values are the fewest whose every order can be told from chance at 1 %.
+    `growth` of where it began.
     """
     name, n = f"leak of {what}", len(values)
     if n < at_least or not all(math.isfinite(value) for value in values):

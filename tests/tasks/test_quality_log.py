@@ -83,10 +83,10 @@ def test_models_kinds_problems_and_cohorts_do_not_mix(log_home, mine):
 
 
 def test_the_last_look_is_of_realised_figures(log_home, mine):
-    assert quality_log.last_look(mine) == (None, None)
+    assert quality_log.last_look(mine) is None
     quality_log.keep_figures(mine, [recall()], now=START + 9 * DAY)
     quality_log.keep_figures(mine, [dataclasses.replace(recall(), kind="expected")], now=START + 16 * DAY)
-    assert quality_log.last_look(mine) == (START + 9 * DAY, START + WEEK)
+    assert quality_log.last_look(mine) == quality_log.Look(START + 9 * DAY, START, START + WEEK)
 
 
 def test_late_labels_name_the_cohorts_they_revise(log_home, mine, toy_rows):

@@ -116,7 +116,7 @@ def _labels(unlabelled: int, rows: int, limit: float = 0.02) -> Verdict:
 
 
 def _leak(values, growth: float = 0.5) -> Verdict:
-    return gates.no_leak("training time", values, unit="retrains", rate=0.01, growth=growth)
+    return gates.no_leak("training time", values, unit="retrains", rate=0.01, growth=growth, at_least=6)
 
 
 def _pair(scored_by, **newer: bool) -> Verdict:
