@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/mode
 
 history: $(SETUP) ## what served when, and why: PROBLEM=fraud
 	@$(BIN)/python -m flows history $(PROBLEM) $(ARGS)
+
+quality: $(SETUP) ## what each cohort of rows showed, with every revision by late labels: PROBLEM=fraud
+	@$(BIN)/python -m flows quality $(PROBLEM) $(ARGS)
 
 verify: $(SETUP) ## prove that the ledger is whole
 	@$(BIN)/python -m flows verify $(ARGS)

@@ -40,6 +40,12 @@ def _run(args: argparse.Namespace) -> int:
         return _doctor(args)
     if args.command == "skew":
         return _skew(args)
+    if args.command == "quality":
+        from flows.quality_screen import quality_history
+
+        for line in quality_history(args.problem):
+            print(line)
+        return 0
     if args.command == "contract":
         from flows.contract import contract_report
 
@@ -186,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", "what to fix before the first turn"),
         ("history", "what served when, and why"),
         ("turn", "turn the crank once, now"),
+        ("quality", "what each cohort showed, and how late labels revised it"),
         ("contract", "what the working file's contract would change, and refuse"),
         ("data", "fetch a public table"),
         ("archive", "keep requests only as long as the plan says"),

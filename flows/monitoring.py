@@ -5,9 +5,9 @@ from typing import Any
 
 from flows.drift import drifted
 from flows.faults import requests_fault, skewed
-from flows.quality import decayed
+from flows.quality import quality
 from flows.turn import Turn
-from flows.window import champion_of, unless_it_raises, valid_rows
+from flows.window import champion_of, valid_rows
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.rows import Model
@@ -34,7 +34,9 @@ def watch(turn: Turn) -> Decision:
     skew = skewed(turn, notes)
     if skew and skew.outcome is Outcome.FAIL:
         return Decision(Verdict(skew.gate, Outcome.WAIT, f"holding: {skew.reason}", skew.evidence), notes=notes)
-    decay = unless_it_raises("decay", lambda: decayed(turn))
+    measured = quality(turn)
+    decay = measured.verdict if measured else None
+    notes |= measured.notes if measured else {}
     resting = _resting(turn)
     if resting:
         return Decision(resting, notes=notes)
@@ -47,6 +49,13 @@ def watch(turn: Turn) -> Decision:
             both = [v for v in (drift, decay) if v and v.outcome is Outcome.FAIL] or [verdict]
             return _wanted(reason, turn, combine(str(reason), both), notes)
     spoken = [v for v in (drift, decay) if v]
+    moved = measured.predictions if measured else None
+    if (
+        moved and moved.outcome is Outcome.FAIL
+    ):  # nothing to retrain on: without labels nobody knows which of them are wrong
+        return Decision(
+            Verdict("predictions", Outcome.WAIT, f"look at it: {moved.reason}", moved.evidence), notes=notes
+        )
     if not spoken:
         return Decision(Verdict("healthy", Outcome.PASS, "no window has closed since the last turn"), notes=notes)
     whole = combine("healthy", spoken)

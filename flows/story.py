@@ -7,6 +7,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.runtime import flow_run
 
 from flows.events import announce
+from flows.quality_screen import table
 from schemas.problem import load_problem
 from schemas.risks import open_risks
 from schemas.rows import Entry
@@ -51,6 +52,7 @@ def markdown(entry: Entry) -> str:
     lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]
     lines += ["", " · ".join(_links(notes))]
     lines += ["", _judged_on(notes["held_out"])] if notes.get("held_out") else []
+    lines += table(notes["quality"]) if notes.get("quality") else []
     if notes.get("gates"):
         lines += ["", "| gate | verdict | why |", "|---|---|---|"]
         lines += [f"| {gate} | {outcome} | {_cell(reason)} |" for gate, outcome, reason in notes["gates"]]

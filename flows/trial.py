@@ -249,6 +249,7 @@ def _describe(
     params = {"family": recipe.family, "features": ",".join(recipe.features), "seed": seed_of(trial.turn)}
     params |= {"threshold": threshold, **recipe.parameters}
     metrics = {f"{part}_{name}": value for part, values in measured.items() for name, value in values.items()}
+    metrics |= {name: float(value) for name, value in verdict.beside.items() if isinstance(value, int | float)}
     tags = {"snapshot": snapshot.sha256, "why": str(state.why)}
     tags |= {"outcome": str(verdict.outcome), "reason": verdict.reason[:4000]}
     tags |= {"recipe": recipe.model_dump_json()}

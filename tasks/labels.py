@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -15,7 +16,7 @@ from schemas.settings import Settings
 from tasks.database import open_database
 from tasks.scoring import class_indices
 
-__all__ = ["Arrived", "LabelError", "coverage", "revised", "take_in"]
+__all__ = ["Arrived", "LabelError", "coverage", "first_known", "revised", "take_in"]
 
 _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
 _ASKED = sa.table("predictions", *(sa.column(name) for name in ("problem", "key", "event_time", "role", "request")))
@@ -115,6 +116,24 @@ def revised(problem: Problem, *, now: datetime) -> dict[str, tuple[float, float]
         for key, label in connection.execute(query.order_by(_LABELS.c.known_at)):
             said.setdefault(str(key), []).append(float(label))
     return {key: (values[0], values[-1]) for key, values in said.items() if values[0] != values[-1]}
+
+
+def first_known(problem: Problem, *, since: datetime, now: datetime) -> pd.DataFrame:
+    """What was said first of each key, and when, of labels that became known in [since, now): label and known_at, by key.
+    A later correction says nothing of how fast labels come."""
+    query = (
+        sa.select(_LABELS.c.key, _LABELS.c.label, _LABELS.c.known_at)
+        .where(
+            _LABELS.c.problem == problem.name,
+            _LABELS.c.known_at >= _moment(since),
+            _LABELS.c.known_at < _moment(now),
+        )
+        .order_by(_LABELS.c.known_at)
+    )
+    with open_database(Settings().log, "log").connect() as connection:
+        found = pd.DataFrame(connection.execute(query).all(), columns=["key", "label", "known_at"])
+    first = found.drop_duplicates("key").set_index("key")
+    return first.assign(known_at=pd.to_datetime(first["known_at"].astype("int64"), unit="us", utc=True))
 
 
 def _values(problem: Problem, labels: Sequence[tuple[str, Any, datetime | None]], now: datetime) -> list[float]:

@@ -97,13 +97,15 @@ def cohort(
     stages: tuple[str, ...] = (),
     matured: bool = True,
     with_labels: bool = True,
+    before: datetime | None = None,
 ) -> pd.DataFrame:
     """Logged rows from `since` on, in prediction order, with the label known at `now` (nan where none is).
 
     `matured` keeps rows older than the maturity window only: rows labelled so far are a biased sample, since which
-    labels come early depends on what they are.
+    labels come early depends on what they are. `before` leaves out later rows, and no label.
     """
     until = now - problem.framing.maturity if matured else now
+    until = until if before is None else min(until, before)
     wanted = sa.select(*(_stored(problem, name) for name in _JUDGED)).where(
         _PREDICTIONS.c.problem == problem.name,
         _PREDICTIONS.c.event_time >= _moment(since),

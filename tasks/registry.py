@@ -39,6 +39,7 @@ __all__ = [
     "register",
     "run_link",
     "training_run",
+    "training_times",
 ]
 
 _ROLES = ("champion", "challenger", "previous")
@@ -81,6 +82,22 @@ def describe(
     mlflow.set_tags(dict(tags))
     for file in files:
         mlflow.log_artifact(str(file), artifact_path="data")
+
+
+def training_times(problem: Problem, *, n: int) -> list[dict[str, float]]:
+    """What each of the newest `n` retrains took, oldest first: `at` (seconds since 1970), `training seconds` from the run's
+    first to its last moment, and what a fresh process measured of the model where it was asked (`serveability.*`)."""
+    found = _client().search_runs(
+        [_experiment(problem.name)],
+        "attributes.status = 'FINISHED' and tags.recipe LIKE '%'",
+        order_by=["attributes.start_time DESC"],
+        max_results=n,
+    )
+    return [
+        {"at": run.info.start_time / 1e3, "training seconds": (run.info.end_time - run.info.start_time) / 1e3}
+        | {name: value for name, value in run.data.metrics.items() if name.startswith("serveability.")}
+        for run in reversed(found)
+    ]
 
 
 def register(

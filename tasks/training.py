@@ -160,7 +160,7 @@ def measure(scores: Scores, labels: np.ndarray, framing: Framing) -> dict[str, f
         shares = {f"share of {name}": float(np.mean(scores.decision == i)) for i, name in enumerate(framing.classes)}
         return result | shares | {"roc_auc": float(macro_auc(scores.score, y))}
     both = 0 < y.mean() < 1
-    result |= {"positives": float(np.mean(scores.decision >= 0.5))}
+    result |= {"positives": float(np.mean(scores.decision >= 0.5)), "base rate": float(y.mean())}
     result["roc_auc"] = float(roc_auc_score(y, scores.score)) if both else float("nan")
     result["average_precision"] = float(average_precision_score(y, scores.score)) if both else float("nan")
     return result

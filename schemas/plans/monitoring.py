@@ -68,3 +68,17 @@ class MonitoringPlan(Plan):
         gt=timedelta(0),
         description="How long the figures of a window's report are kept, some 40 KB each; two years show a season twice.",
     )
+    leak_rate: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="False alarms a look at each figure that may creep up: training time, model size, latency, memory.",
+    )
+    leak_growth: float = Field(
+        default=0.5,
+        gt=0,
+        description="Growth over the runs looked at from which creeping up is told: half as much again is seldom noise.",
+    )
+    leak_looks: int = Field(
+        default=30, ge=6, description="The newest retrains, and monitoring windows, that a slow leak is sought in."
+    )

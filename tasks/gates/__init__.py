@@ -3,6 +3,7 @@
 from tasks.gates.data import Seen, arrivals, missing_shares, unseen_categories
 from tasks.gates.honesty import fresh_test_set, labels_complete, mirror_complete, no_duplicates, no_overlap, same_pair
 from tasks.gates.labels import early_labels, maturity_holds
+from tasks.gates.leaks import no_leak
 from tasks.gates.monitoring import decay, drift, requirement_live
 from tasks.gates.operations import (
     Limits,
@@ -56,6 +57,7 @@ __all__ = [
     "mirror_complete",
     "missing_shares",
     "no_duplicates",
+    "no_leak",
     "no_overlap",
     "no_worse_live",
     "not_shown_worse",

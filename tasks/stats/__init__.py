@@ -4,6 +4,7 @@ from tasks.stats.agreement import cohen_kappa, error_of_agreement
 from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
 from tasks.stats.bounded import bounded_interval
 from tasks.stats.calibration import Calibration, CalibrationBin, calibration
+from tasks.stats.cbpe import Calibrated, calibrated, effective_rows, expected_auc, expected_ratio
 from tasks.stats.conformal import smallest_rate, window_limits
 from tasks.stats.counts import binomial_excess, count_tails, dispersion
 from tasks.stats.drift import binned, bins, distance
@@ -31,10 +32,13 @@ from tasks.stats.power import (
 )
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
+from tasks.stats.trend import Trend, mann_kendall, theil_sen, trend
 from tasks.stats.unpaired import unpaired_sequence
+from tasks.stats.weighting import shares_known, weighted_ratio
 
 __all__ = [
     "Betting",
+    "Calibrated",
     "Calibration",
     "CalibrationBin",
     "CoinFlip",
@@ -42,6 +46,7 @@ __all__ = [
     "LabelNoise",
     "RunningAverage",
     "SampleRatio",
+    "Trend",
     "average_precision",
     "betting",
     "binned",
@@ -49,6 +54,7 @@ __all__ = [
     "bins",
     "bootstrap_interval",
     "bounded_interval",
+    "calibrated",
     "calibration",
     "cohen_kappa",
     "coin_flip",
@@ -58,12 +64,16 @@ __all__ = [
     "delay_curve_of_known",
     "dispersion",
     "distance",
+    "effective_rows",
     "entities_for_sample_ratio",
     "error_of_agreement",
     "errors_for_coin_flip",
+    "expected_auc",
+    "expected_ratio",
     "fixed_interval",
     "label_noise",
     "macro_auc",
+    "mann_kendall",
     "paired_bootstrap",
     "precision_at_threshold",
     "rate_above",
@@ -76,10 +86,14 @@ __all__ = [
     "rows_for_unpaired",
     "running_average",
     "sample_ratio",
+    "shares_known",
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
+    "theil_sen",
+    "trend",
     "unpaired_sequence",
     "weighted_mean",
+    "weighted_ratio",
     "window_limits",
 ]

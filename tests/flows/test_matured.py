@@ -73,7 +73,7 @@ def test_the_slow_clock_of_a_rollout_reads_matured_rows(turn):
 
 
 def test_decay_is_judged_on_matured_rows(turn):
-    verdict = quality.decayed(turn)
+    verdict = quality.quality(turn).verdict
     assert verdict.outcome is Outcome.FAIL
     assert verdict.evidence["live"] == pytest.approx((0.1**2 + 0.9**2) / 2, abs=0.005)
 
@@ -84,7 +84,7 @@ def test_decay_is_not_judged_where_matured_rows_lack_their_labels(rows, tmp_path
     served(rows.assign(band_at=gone))
     state = State("early", 7, stage=Stage.HEALTHY, champion=CHAMPION, since=START, turned=NOW - 8 * DAY)
     with added(PROBLEM, tmp_path):
-        verdict = quality.decayed(Turn("early", state, NOW))
+        verdict = quality.quality(Turn("early", state, NOW)).verdict
     assert verdict.outcome is Outcome.WAIT
     assert "matured rows have no label" in verdict.reason
 

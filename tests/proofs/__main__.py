@@ -74,12 +74,20 @@ def corruptions() -> dict[str, Any]:
     return prove()
 
 
+def delays() -> dict[str, Any]:
+    """Simulated problems whose labels come late for what they say: quality realised, estimated and expected, through the log."""
+    from tests.proofs.delays import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
     "gateway": gateway,
     "corruptions": corruptions,
     "labels": labels,
+    "delays": delays,
 }
 
 

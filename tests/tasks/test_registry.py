@@ -190,3 +190,15 @@ def test_arrays_swapped_within_a_file_change_its_digest(tmp_path):
         for name, data in content.items():
             archive.writestr(name, data)
     assert modelfile.digest(swapped) != modelfile.digest(path)
+
+
+def test_what_retrains_took_is_told_in_their_order(problem):
+    for number in range(4):
+        with registry.training_run(problem, key=f"took/{next(_names)}"):
+            tags = {"recipe": "{}"} if number else {}  # the first registers a rule: nothing was trained
+            registry.describe({}, {"serveability.size_mb": float(number), "test_loss": 0.1}, tags, [])
+    found = registry.training_times(problem, n=2)
+    assert [run["serveability.size_mb"] for run in found] == [2.0, 3.0]
+    assert set(found[0]) == {"at", "training seconds", "serveability.size_mb"}
+    assert 0 <= found[0]["training seconds"] < 60
+    assert found[0]["at"] <= found[1]["at"]

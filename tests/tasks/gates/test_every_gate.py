@@ -115,6 +115,10 @@ def _labels(unlabelled: int, rows: int, limit: float = 0.02) -> Verdict:
     return gates.labels_complete(unlabelled, rows, limit=limit)
 
 
+def _leak(values, growth: float = 0.5) -> Verdict:
+    return gates.no_leak("training time", values, unit="retrains", rate=0.01, growth=growth, at_least=6)
+
+
 def _pair(scored_by, **newer: bool) -> Verdict:
     return gates.same_pair(scored_by, ["b"] * len(scored_by), champion="a", challenger="b", newer=newer)
 
@@ -288,6 +292,14 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         },
         {"rows", "share", "natural"},
     ),
+    "no_leak": (
+        {
+            PASS: lambda: _leak([10.0] * 8),
+            FAIL: lambda: _leak([10.0 + n for n in range(8)]),
+            WAIT: lambda: _leak([10.0] * 5),
+        },
+        {"values", "p_value", "growth", "rate"},
+    ),
     "labels_complete": (
         {PASS: lambda: _labels(0, 500), FAIL: None, WAIT: lambda: _labels(100, 500)},
         {"rows", "unlabelled"},
@@ -395,6 +407,7 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     + [lambda x=x: gates.latency_guardrail([0], [x], ratio=1.0, alpha=0.05, arms="") for x in _HOLES],
     "mirror_complete": [lambda: _mirrored(0, 0), lambda: _mirrored(500, 500), lambda: _mirrored(math.inf, 500)],
     "labels_complete": [lambda: _labels(0, 0), lambda: _labels(500, 500), lambda: _labels(math.inf, 500)],
+    "no_leak": [lambda x=x: _leak([10.0] * 8 + [x]) for x in _HOLES] + [lambda: _leak([]), lambda: _leak(range(8))],
     "same_features": [lambda: _skew(math.nan), lambda: _skew(rows=500), lambda: _skew(0.0, rows=0)],
     "same_pair": [lambda: _pair([], champion=True), lambda: _pair(["a"]), lambda: _pair([None], champion=True)],
     "drift": [lambda x=x: _drift(x) for x in _HOLES]
