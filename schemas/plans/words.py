@@ -16,6 +16,8 @@ class Reason(StrEnum):
     DECAY = "decay"
     PERSON = "person"
     FORCED = "forced replacement"
+    STALENESS = "staleness"  # models of this problem are known to lose with age, by so much by now
+    LABELS = "new labels"  # so many matured since the last training
 
 
 class Promotion(StrEnum):

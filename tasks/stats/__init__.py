@@ -29,8 +29,10 @@ from tasks.stats.power import (
     smallest_difference,
     smallest_paired_difference,
 )
+from tasks.stats.recalibration import platt_map, straight_map, temperature
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
+from tasks.stats.staleness import growth, rank_correlation, sign_agreement
 from tasks.stats.unpaired import unpaired_sequence
 
 __all__ = [
@@ -62,10 +64,13 @@ __all__ = [
     "error_of_agreement",
     "errors_for_coin_flip",
     "fixed_interval",
+    "growth",
     "label_noise",
     "macro_auc",
     "paired_bootstrap",
+    "platt_map",
     "precision_at_threshold",
+    "rank_correlation",
     "rate_above",
     "rate_below",
     "recall_at_precision",
@@ -76,9 +81,12 @@ __all__ = [
     "rows_for_unpaired",
     "running_average",
     "sample_ratio",
+    "sign_agreement",
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
+    "straight_map",
+    "temperature",
     "unpaired_sequence",
     "weighted_mean",
     "window_limits",
