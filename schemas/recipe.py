@@ -50,6 +50,11 @@ class Recipe(BaseModel):
         default=None, gt=timedelta(0), description="Training rows weigh half as much for each of these they are older."
     )
 
+    relative_to: str | None = Field(
+        default=None,
+        description="Of a regression: the feature that the target is learned as a ratio to, so that predictions grow with it beyond what training saw; None learns the target itself.",
+    )
+
     @model_validator(mode="after")
     def _starts_from_what_it_can(self) -> "Recipe":
         if self.start == "updated" and self.family != "sgd":
@@ -58,7 +63,8 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _names_its_features(self) -> "Recipe":
-        named = [*self.encodings, *(name for pair in self.interactions for name in pair)]
+        named = [self.relative_to] if self.relative_to else []
+        named += [*self.encodings, *(name for pair in self.interactions for name in pair)]
         unknown = sorted(set(named) - set(self.features))
         if unknown:
             raise ValueError(f"the recipe encodes or combines {', '.join(unknown)}, which are none of its features")

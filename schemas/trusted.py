@@ -29,6 +29,7 @@ TRUSTED_TYPES = (
     "tasks.encoders.Words",
     "tasks.recalibration.RecalibratedClassifier",
     "tasks.recalibration.RecalibratedRegressor",
+    "tasks.relative.RelativeRegressor",
 )
 
 

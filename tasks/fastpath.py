@@ -66,7 +66,9 @@ def _unwrapped(model: Any, method: str, names: Sequence[str]) -> Ask | None:
     last = _boosted(steps[-1][1], method) or getattr(steps[-1][1], method, None)
     if last is None or any(one is None for one in prepare):
         return None
-    corrected = [one for one in reversed(around) if hasattr(type(one), "remapped")]  # a frozen layer has what it holds has
+    corrected = [
+        one for one in reversed(around) if hasattr(type(one), "remapped")
+    ]  # a frozen layer has what it holds has
 
     def ask(matrix: np.ndarray) -> np.ndarray:
         for one in prepare:

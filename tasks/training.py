@@ -17,6 +17,7 @@ from schemas.framing import CostLoss, Framing
 from schemas.recipe import Recipe
 from tasks.pipeline import pipeline_of
 from tasks.recalibration import recalibrated
+from tasks.relative import RelativeRegressor
 from tasks.scoring import Scores, class_indices, row_loss, score
 from tasks.splits import Split
 from tasks.stats import macro_auc
@@ -62,11 +63,20 @@ def fit(
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
         if recipe.start == "anew":
-            weighed = {} if recipe.half_life is None else {"model__sample_weight": _weights(recipe, framing, rows)}
-            model = pipeline_of(recipe, framing, X, y, seed=seed).fit(X, y, **weighed)
+            model = _fitted(recipe, framing, rows, X, y, seed)
         else:
             model = _from_champion(recipe, framing, champion, rows)
     return model if threshold is None else with_threshold(model, threshold, rows[_columns_of(model, recipe)], y)
+
+
+def _fitted(recipe: Recipe, framing: Framing, rows: pd.DataFrame, X: pd.DataFrame, y: pd.Series, seed: int) -> Any:
+    pipeline = pipeline_of(recipe, framing, X, y, seed=seed)
+    weights = None if recipe.half_life is None else _weights(recipe, framing, rows)
+    if recipe.relative_to is None:
+        return pipeline.fit(X, y, **({} if weights is None else {"model__sample_weight": weights}))
+    if framing.task != "regression":
+        raise PerennialError(f"only a number is relative to {recipe.relative_to!r}; the task is {framing.task}")
+    return RelativeRegressor(pipeline, recipe.relative_to).fit(X, y, sample_weight=weights)
 
 
 def _weights(recipe: Recipe, framing: Framing, rows: pd.DataFrame) -> np.ndarray:
