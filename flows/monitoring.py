@@ -1,13 +1,15 @@
 """HEALTHY: is the champion still the right one, and if not, what is the reason?"""
 
-from datetime import timedelta
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flows.drift import drifted
 from flows.faults import requests_fault, skewed
 from flows.quality import quality
+from flows.renewal import labels_came, scheduled, stale
 from flows.turn import Turn
-from flows.window import champion_of, valid_rows
+from flows.window import champion_of, unless_it_raises, valid_rows
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.rows import Model
@@ -17,11 +19,16 @@ from tasks.transitions import Decision
 
 __all__ = ["watch"]
 
-_DAY = timedelta(days=1)
+# Nothing is wrong, and it is time all the same; the first that speaks.
+_RENEWAL: dict[Reason, Callable[[Turn], Verdict | None]] = {
+    Reason.STALENESS: stale,
+    Reason.LABELS: labels_came,
+    Reason.SCHEDULE: scheduled,
+}
 
 
 def watch(turn: Turn) -> Decision:
-    """HEALTHY: a data fault, a person's request, the first model, drift, decay, the schedule; the first that speaks."""
+    """HEALTHY: a data fault, a person's request, the first model, drift, decay, its age, new labels, the schedule; the first that speaks."""
     noted: dict[str, Any] = {}
     fault = requests_fault(turn, noted)
     drift, notes = (None, {}) if fault else drifted(turn)
@@ -44,7 +51,9 @@ def watch(turn: Turn) -> Decision:
         return _wanted(
             Reason.FIRST_MODEL, turn, Verdict("first model", Outcome.FAIL, "nothing trained serves yet"), notes
         )
-    for reason, verdict in ((Reason.DRIFT, drift), (Reason.DECAY, decay), (Reason.SCHEDULE, _schedule(turn))):
+    found: dict[Reason, Verdict | None] = {Reason.DRIFT: drift, Reason.DECAY: decay}
+    found |= {reason: unless_it_raises(str(reason), partial(judge, turn)) for reason, judge in _RENEWAL.items()}
+    for reason, verdict in found.items():
         if verdict and verdict.outcome is Outcome.FAIL:
             both = [v for v in (drift, decay) if v and v.outcome is Outcome.FAIL] or [verdict]
             return _wanted(reason, turn, combine(str(reason), both), notes)
@@ -105,14 +114,3 @@ def _resting(turn: Turn) -> Verdict | None:
     if ended is None or turn.now >= ended + cooldown:
         return None
     return Verdict("cooldown", Outcome.PASS, f"resting until {ended + cooldown:%Y-%m-%d} after the last rollout")
-
-
-def _schedule(turn: Turn) -> Verdict | None:
-    every, tried = turn.problem.retraining.every, turn.state.tried or turn.state.since
-    if every is None or tried is None or turn.now < tried + every:
-        return None
-    return Verdict(
-        "schedule",
-        Outcome.FAIL,
-        f"{(turn.now - tried) / _DAY:.0f} days since the last retrain, the plan says {every / _DAY:.0f}",
-    )

@@ -23,6 +23,7 @@ from flows.arms import (
     slow_by_arm,
 )
 from flows.turn import Turn, seed_of
+from flows.worth import with_worth
 from schemas.plans import Promotion
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict, combine
@@ -72,7 +73,7 @@ def shadow(turn: Turn) -> Decision:
     )
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("shadow", Outcome.PASS, verdicts[1].reason + _money(turn, matured), verdict.evidence)
-    return Decision(verdict)
+    return with_worth(turn, Decision(verdict))
 
 
 def canary(turn: Turn) -> Decision:
@@ -196,7 +197,7 @@ def probation(turn: Turn) -> Decision:
     verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.probation_at_most)
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("probation", Outcome.PASS, slow.reason, verdict.evidence)
-    return Decision(verdict)
+    return with_worth(turn, Decision(verdict))
 
 
 def _kept(turn: Turn, own: pd.DataFrame, *, enough: bool) -> list[Verdict]:

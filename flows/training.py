@@ -1,10 +1,13 @@
 """COLD and RETRAIN: what serves first, and does a new challenger deserve a shadow?"""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
 
+from flows.reach import chosen, offered
 from flows.trial import Trial, tried
 from flows.trust import training_trusted
 from flows.turn import Turn
@@ -64,6 +67,9 @@ def first_champion(turn: Turn) -> Decision:
     return Decision(verdict, model=registered, notes={"run": run})
 
 
+_PLAIN = re.compile(r"[^\w. -]")  # what MLflow does not take in the name of a metric
+
+
 @dataclass(frozen=True)
 class Given:
     """What a recipe is given: rows that were labelled by now and matured, in folds; `copies` went before the split."""
@@ -73,6 +79,7 @@ class Given:
     labelled: pd.DataFrame
     until: datetime
     copies: int = 0
+    window: dict[str, Any] = field(default_factory=dict)  # which training window was chosen, on which evidence
 
 
 def make_challenger(turn: Turn) -> Decision:
@@ -81,23 +88,31 @@ def make_challenger(turn: Turn) -> Decision:
     given = rows_for(turn)
     if isinstance(given, Decision):
         return given
-    short = _too_few(problem, splits.pooled(problem.framing, given.folds))
+    short = _too_few(problem, given.recipe, splits.pooled(problem.framing, given.folds))
     if short:
         return Decision(
             gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
         )
     warm()
     with registry.training_run(problem, key=_run_key(turn)) as run:
+        if given.window:
+            losses = {f"window_loss {_PLAIN.sub('', name)}": loss for name, loss in given.window["losses"].items()}
+            registry.describe({"window": given.window["chosen"]}, losses, {"window": given.window["reason"]}, [])
         decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run))
-    return replace(decision, notes={**decision.notes, "copies": given.copies}) if given.copies else decision
+    beside: dict[str, Any] = {"copies": given.copies} if given.copies else {}
+    beside |= {"window": given.window} if given.window else {}
+    return replace(decision, notes={**decision.notes, **beside}) if beside else decision
 
 
 def rows_for(turn: Turn) -> Given | Decision:
     """The rows that the recipe is trained and judged on, or why there are none."""
     problem = turn.problem
     recipe = recipe_for(turn)
+    if cannot := _cannot_start(turn, recipe):
+        return cannot
     until = turn.now - problem.framing.maturity
-    start = until - _reach(turn, recipe)
+    choices = offered(turn, recipe)
+    start = until - max(_reach(turn, one) for one in choices.values())
     rows, share = windows.read_sample(problem, start, until, as_of=turn.now)
     checked, fault = _checked(problem, rows)
     if checked is not None and not fault:
@@ -106,14 +121,36 @@ def rows_for(turn: Turn) -> Given | Decision:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
     labelled, copies = _once(problem, labelled)
-    folds = splits.folds(
-        problem,
-        labelled,
-        until=until,
-        window=recipe.window,
-        disjoint_from=_champion(turn).trained_until,
-    )
-    return Given(recipe, folds, labelled, until, copies)
+    parts = {name: (one, folds_for(turn, one, labelled, until)) for name, one in choices.items()}
+    choice = chosen(turn, parts)
+    return Given(choice.recipe, parts[choice.name][1], labelled, until, copies, choice.noted())
+
+
+def folds_for(turn: Turn, recipe: Recipe, labelled: pd.DataFrame, until: datetime) -> tuple[splits.Split, ...]:
+    """The labelled rows in folds, by what the recipe starts from."""
+    problem, trained_until = turn.problem, _champion(turn).trained_until
+    if recipe.start == "anew":
+        return splits.folds(problem, labelled, until=until, window=recipe.window, disjoint_from=trained_until)
+    assert trained_until is not None, "asked before rows were read"
+    rules: dict[str, Any] = {"plan": problem.retraining, "embargo": splits.embargo_of(problem)}
+    return (splits.unseen(problem.framing, labelled, since=trained_until, until=until, **rules),)
+
+
+def _cannot_start(turn: Turn, recipe: Recipe) -> Decision | None:
+    """Why nothing can be made from this champion; None where it can, or the recipe starts anew."""
+    champion = _champion(turn)
+    if recipe.start == "anew":
+        return None
+    if turn.problem.framing.timeless:
+        why = "a table without a time has no rows that are newer than it"
+    elif not champion.trained:
+        why = "it is a rule or a baseline, and has learned nothing to go on from"
+    elif champion.trained_until is None:
+        why = "nobody knows until when it was trained"
+    else:
+        return None
+    said = f"no challenger can be {recipe.start} from the champion, {champion}: {why}; ask for one that is trained anew"
+    return Decision(Verdict("training", Outcome.FAIL, said))
 
 
 def _once(problem: Problem, labelled: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -137,10 +174,10 @@ def recipe_for(turn: Turn) -> Recipe:
     return recipe
 
 
-def _too_few(problem: Problem, parts: splits.Split) -> Verdict | None:
+def _too_few(problem: Problem, recipe: Recipe, parts: splits.Split) -> Verdict | None:
     plan = problem.retraining
     for name, part, needed in (
-        ("training", parts.train, plan.train_rows),
+        ("training", parts.train, plan.train_rows if recipe.start == "anew" else plan.start_rows),
         ("validation", parts.validation, 1),
         ("held-out", parts.test, plan.test_rows),
     ):
@@ -158,11 +195,13 @@ def _too_few(problem: Problem, parts: splits.Split) -> Verdict | None:
 def _reach(turn: Turn, recipe: Recipe) -> timedelta:
     """How far back rows are read. A recipe without a window takes all there is."""
     problem, plan = turn.problem, turn.problem.retraining
-    until = turn.now - problem.framing.maturity
+    until, trained_until = turn.now - problem.framing.maturity, _champion(turn).trained_until
+    if recipe.start != "anew" and trained_until:
+        return max(until - trained_until, timedelta(0))
     if recipe.window is None:
         return until - windows.bounds(problem)[0]
     test = plan.test
-    if trained_until := _champion(turn).trained_until:
+    if trained_until:
         test = min(test, max(until - trained_until, timedelta(0)))
     return recipe.window + plan.validation + splits.embargo_of(problem) + test
 

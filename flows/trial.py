@@ -59,18 +59,31 @@ class Trial:
 
     @cached_property
     def everything(self) -> pd.DataFrame:
-        """The labelled rows that the recipe's window reaches, held-out ones and all: what the challenger is refitted on."""
+        """The labelled rows that the recipe's window reaches, held-out ones and all: what the challenger is refitted on;
+        of one that is made from the champion, those that the champion was not trained on."""
         window, time = self.recipe.window, self.labelled[self.problem.framing.event_time]
-        return self.labelled if window is None else self.labelled[time >= self.until - window]
+        if window is None or self.recipe.start != "anew":
+            return self.labelled
+        return self.labelled[time >= self.until - window]
 
     @cached_property
     def parts(self) -> Split:
         """What is judged on, and what nobody judges: of several folds, theirs together."""
         return pooled(self.problem.framing, self.folds)
 
+    @cached_property
+    def base(self) -> Any:
+        """The champion, where the challenger is made from it."""
+        return None if self.recipe.start == "anew" else registry.load(self.problem, self.champion)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """What the challenger reads: of one that is made from the champion, what the champion reads."""
+        return list(getattr(self.base, "feature_names_in_", self.recipe.features))
+
     def fitted(self, recipe: Recipe) -> Any:
         """A recipe fitted on the training rows, its operating point frozen on the validation rows; fold by fold."""
-        fit = partial(training.fit_and_freeze, recipe, self.problem.framing)
+        fit = partial(training.fit_and_freeze, recipe, self.problem.framing, champion=self.base)
         return self.each(lambda part: fit(part, seed=seed_of(self.turn), threads=Settings().threads))
 
     def each(self, fit: Callable[[Split], Any]) -> Any:
@@ -85,7 +98,22 @@ class Trial:
             seed=seed_of(self.turn),
             threads=Settings().threads,
             threshold=training.frozen_threshold(model),
+            champion=self.base,
         )
+
+    @cached_property
+    def frozen(self) -> snapshots.Snapshot:
+        """Every row that the challenger was trained on; of one that is made from the champion, the champion's too."""
+        name, key, base = self.problem.name, self.problem.framing.key, self.champion.snapshot
+        if self.recipe.start == "anew" or not base:
+            return snapshots.freeze(name, self.everything)
+        return snapshots.freeze(name, snapshots.joined(name, base, self.everything, key=key))
+
+    @property
+    def known_rows(self) -> str:
+        """The sha256 by which the challenger names its rows. What the champion was trained on before anybody froze it is
+        in no file: then it names none, and all rows up to its newest count as seen."""
+        return "" if self.recipe.start != "anew" and not self.champion.snapshot else self.frozen.sha256
 
 
 def tried(trial: Trial) -> Decision:
@@ -108,10 +136,10 @@ def tried(trial: Trial) -> Decision:
         log.info("%s: %s", problem.name, verdicts[Gate.SIMPLICITY].reason)
         before = [[f"{trial.recipe.family}: {v.gate}", str(v.outcome), v.reason] for v in verdicts.values()]
         return tried(replace(trial, recipe=taken, before=[*trial.before, *before]))
-    snapshot, challenger = snapshots.freeze(problem.name, trial.everything), None
+    snapshot, challenger = trial.frozen, None
     if verdict_of(verdicts).outcome is Outcome.PASS:
         measured["test"] |= goal_measured(case)
-        challenger, served = _logged(trial, refitted, measured["test"], snapshot.sha256)
+        challenger, served = _logged(trial, refitted, measured["test"])
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
     _describe(trial, training.frozen_threshold(model), measured, verdict, snapshot)
@@ -170,8 +198,17 @@ def _case(trial: Trial, model: Any) -> Case:
     )
 
 
-def _seen(trial: Trial) -> pd.Series:
-    """Keys of the rows that the challenger was fitted on before it judged them: of each fold, its own."""
+def _seen(trial: Trial) -> Any:
+    """Keys of the rows that the challenger was fitted on before it judged them, of each fold its own, and of the champion's
+    where it is made from it; None where nobody knows those."""
+    own = _fitted_on(trial)
+    if trial.recipe.start == "anew":
+        return own
+    before = keys_of(trial.problem, trial.champion, trial.parts.test)
+    return None if before is None else pd.concat([own, pd.Series(before, dtype=object).astype(str)])
+
+
+def _fitted_on(trial: Trial) -> pd.Series:
     key = trial.problem.framing.key
     own = [pd.concat([part.train, part.validation])[key] for part in trial.folds]
     if len(own) > 1:
@@ -189,9 +226,7 @@ def _measured(trial: Trial, model: Any) -> dict[str, dict[str, float]]:
     }
 
 
-def _logged(
-    trial: Trial, model: Any, held_out: Mapping[str, float], snapshot: str
-) -> tuple[Model | None, Verdict | None]:
+def _logged(trial: Trial, model: Any, held_out: Mapping[str, float]) -> tuple[Model | None, Verdict | None]:
     """The refitted model as a registered version, and whether the one that was logged can be served; what cannot be
     logged is refused even where the plan does not ask."""
     problem, everything = trial.problem, trial.everything
@@ -199,14 +234,15 @@ def _logged(
         challenger = registry.register(
             problem,
             model,
-            name=trial.recipe.family,
-            example=everything[list(trial.recipe.features)].head(30),
+            name=_named(trial),
+            example=everything[trial.columns].head(30),
             run_id=trial.run,
             why=str(trial.turn.state.why or ""),
-            trained_from=everything[problem.framing.event_time].min().to_pydatetime(),
+            trained_from=_trained_from(trial),
             trained_until=trial.until,
             held_out={name: float(f"{value:.12g}") for name, value in held_out.items() if value == value},
-            snapshot=snapshot,
+            snapshot=trial.known_rows,
+            base="" if trial.recipe.start == "anew" else trial.champion.sha256,
         )
     except AlteredModelError as error:
         return None, Verdict(Gate.SERVEABILITY, Outcome.FAIL, f"it cannot be logged: {error}")
@@ -215,10 +251,25 @@ def _logged(
     return challenger, gates.closed(Gate.SERVEABILITY, lambda: _serveable(trial, challenger, model))
 
 
+def _named(trial: Trial) -> str:
+    """What people call the challenger; a correction replaces an earlier one, and so does its name."""
+    if trial.recipe.start != "recalibrated":
+        return trial.recipe.family
+    name = trial.champion.name
+    return name if name.startswith("recalibrated ") else f"recalibrated {name}"
+
+
+def _trained_from(trial: Trial) -> datetime | None:
+    if trial.recipe.start != "anew":
+        return trial.champion.trained_from
+    first: pd.Timestamp = trial.everything[trial.problem.framing.event_time].min()
+    return first.to_pydatetime()
+
+
 def _serveable(trial: Trial, challenger: Model, model: Any) -> Verdict:
     """The logged model in a process of its own, against the one that was trained here."""
     problem, plan, framing = trial.problem, trial.problem.retraining, trial.problem.framing
-    golden = trial.everything[list(trial.recipe.features)].tail(_GOLDEN_ROWS)
+    golden = trial.everything[trial.columns].tail(_GOLDEN_ROWS)
     found = probe(
         registry.model_file(problem, challenger),
         trusted_for(problem.heuristic),
@@ -247,11 +298,12 @@ def _describe(
     """What the MLflow run says of this challenger."""
     recipe, state = trial.recipe, trial.turn.state
     params = {"family": recipe.family, "features": ",".join(recipe.features), "seed": seed_of(trial.turn)}
-    params |= {"threshold": threshold, **recipe.parameters}
+    params |= {"threshold": threshold, "start": recipe.start, **recipe.parameters}
     metrics = {f"{part}_{name}": value for part, values in measured.items() for name, value in values.items()}
     metrics |= {name: float(value) for name, value in verdict.beside.items() if isinstance(value, int | float)}
     tags = {"snapshot": snapshot.sha256, "why": str(state.why)}
     tags |= {"outcome": str(verdict.outcome), "reason": verdict.reason[:4000]}
     tags |= {"recipe": recipe.model_dump_json()}
+    tags |= {} if recipe.start == "anew" else {"base": trial.champion.sha256}
     tags |= {"recipe_change": str(difference(trial.problem.recipe, recipe))[:4000]}
     registry.describe(params, metrics, tags, [snapshot.path])

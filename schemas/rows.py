@@ -72,6 +72,7 @@ class Model:
         default_factory=dict
     )  # what the offline gate measured; what decay is held against
     snapshot: str = ""  # sha256 of the rows it was trained on, where we froze them
+    base: str = ""  # sha256 of the champion it was made from; empty: trained anew
 
     @property
     def trained(self) -> bool:

@@ -4,7 +4,7 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["TRUSTED_TYPES", "trusted_for"]
 
-# Beyond what skops trusts by itself. Each is a plain container of numbers inside scikit-learn, or one of our own encoders.
+# Beyond what skops trusts by itself. Each is a plain container of numbers inside scikit-learn, or one of our own encoders and corrections.
 TRUSTED_TYPES = (
     "numpy.dtype",
     "sklearn._loss.link.IdentityLink",
@@ -27,6 +27,9 @@ TRUSTED_TYPES = (
     "tasks.encoders.JoinedCategories",
     "tasks.encoders.Product",
     "tasks.encoders.Words",
+    "tasks.recalibration.RecalibratedClassifier",
+    "tasks.recalibration.RecalibratedRegressor",
+    "tasks.relative.RelativeRegressor",
 )
 
 

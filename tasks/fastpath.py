@@ -45,25 +45,38 @@ class Shell:
 
 def innermost(model: Any) -> Any:
     """The fitted estimator inside what carries a threshold or a calibration."""
-    while hasattr(model, "estimator") or hasattr(model, "estimator_"):
-        model = getattr(model, "estimator_", None) or model.estimator
-    return model
+    return _layers(model)[-1]
+
+
+def _layers(model: Any) -> list[Any]:
+    """The model, what it carries, and so on, down to the fitted estimator."""
+    found = [model]
+    while hasattr(found[-1], "estimator") or hasattr(found[-1], "estimator_"):
+        found.append(getattr(found[-1], "estimator_", None) or found[-1].estimator)
+    return found
 
 
 def _unwrapped(model: Any, method: str, names: Sequence[str]) -> Ask | None:
     """The fitted estimator inside, asked without the names that the layers around it look up."""
-    steps = getattr(innermost(model), "steps", None)
+    *around, inside = _layers(model)
+    steps = getattr(inside, "steps", None)
     if not steps:
         return None
     prepare = [_prepared(step, names) for _, step in steps[:-1]]
     last = _boosted(steps[-1][1], method) or getattr(steps[-1][1], method, None)
     if last is None or any(one is None for one in prepare):
         return None
+    corrected = [
+        one for one in reversed(around) if hasattr(type(one), "remapped")
+    ]  # a frozen layer has what it holds has
 
     def ask(matrix: np.ndarray) -> np.ndarray:
         for one in prepare:
             matrix = one(matrix)  # type: ignore[misc]
-        return np.asarray(last(matrix))
+        said = np.asarray(last(matrix))
+        for one in corrected:
+            said = one.remapped(said)
+        return said
 
     return ask
 

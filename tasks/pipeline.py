@@ -10,7 +10,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
@@ -112,7 +112,7 @@ def _filled(recipe: Recipe, encoder: Any) -> Any:
 
 
 def _encoder(how: Encoding, recipe: Recipe, framing: Framing, y: pd.Series, seed: int) -> Any:
-    linear = recipe.family == "linear"
+    linear = recipe.family in ("linear", "sgd")
     match how:
         case "ordinal":
             return _ordinal(recipe)
@@ -166,10 +166,15 @@ def _estimator(recipe: Recipe, framing: Framing, seed: int) -> BaseEstimator:
     kinds: Mapping[str, Any] = {
         "boosting": HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor,
         "linear": LogisticRegression if classes else Ridge,
+        "sgd": SGDClassifier if classes else SGDRegressor,
         "constant": DummyClassifier if classes else DummyRegressor,
     }
     if recipe.family != "constant":
         given = {"random_state": seed} | given
     if recipe.family == "boosting":
         given = {"early_stopping": False} | given  # its random split would spend rows we hold out by time
+    if recipe.family == "sgd":
+        # A rate that falls with every row seen would soon learn nothing from the newest; and of a classifier's losses
+        # only this one gives probabilities.
+        given = {"learning_rate": "constant", "eta0": 0.01} | ({"loss": "log_loss"} if classes else {}) | given
     return kinds[recipe.family](**given)

@@ -112,6 +112,7 @@ def register(
     trained_until: datetime | None = None,
     held_out: Mapping[str, float] | None = None,
     snapshot: str = "",
+    base: str = "",
 ) -> Model:
     """A version for `model`: the one that holds the same content already, or a new one logged to the run. The rows of
     `example` become its golden rows: whoever serves it scores them first, and compares."""
@@ -140,11 +141,11 @@ def register(
             info.model_uri,
             run_id=run_id,
             model_id=info.model_id,
-            tags={"sha256": content, "kind": name, "snapshot": snapshot},
+            tags={"sha256": content, "kind": name, "snapshot": snapshot, "base": base},
         )
         number = str(made.version)
         _keep_golden(client, run_id, content, model, example, problem)
-    return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}), snapshot)
+    return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}), snapshot, base)
 
 
 def load(problem: Problem, model: Model) -> Any:

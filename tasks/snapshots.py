@@ -10,7 +10,7 @@ import pandas as pd
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["Snapshot", "freeze", "keys", "load"]
+__all__ = ["Snapshot", "freeze", "joined", "keys", "load"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,18 @@ def keys(problem: str, sha256: str, column: str) -> pd.Series | None:
         return None
     _whole(path, sha256)
     return pd.read_parquet(path, columns=[column])[column].astype(str)
+
+
+def joined(problem: str, sha256: str, frame: pd.DataFrame, *, key: str) -> pd.DataFrame:
+    """The rows of a frozen snapshot and those of `frame`, each key once, in its newest form; refused where its file is gone."""
+    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    if not path.exists():
+        raise PerennialError(
+            f"snapshot {sha256[:12]} of {problem!r} is gone, and with it what the champion was trained on. Restore "
+            f"{path}, or train a challenger anew."
+        )
+    before = load(Snapshot(path, sha256, 0))
+    return pd.concat([before[~before[key].isin(frame[key])], frame], ignore_index=True)
 
 
 def load(snapshot: Snapshot) -> pd.DataFrame:

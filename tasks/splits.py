@@ -14,7 +14,7 @@ from schemas.plans import DataPlan, RetrainingPlan
 from schemas.problem import Problem
 from tasks.routing import position
 
-__all__ = ["Split", "by_time", "embargo_of", "folds", "held_back", "pooled", "why_changed"]
+__all__ = ["Split", "by_time", "embargo_of", "folds", "held_back", "pooled", "unseen", "why_changed"]
 
 # The field's default shares, 70 / 15 / 15; under folds the never judged part is the base of every fold.
 _TRAIN, _VALIDATION = 0.70, 0.85
@@ -74,6 +74,24 @@ def by_time(
     rows = rows[rows[framing.event_time] < until]
     test_from = max(until - plan.test, disjoint_from or until - plan.test)
     return _cut(framing, rows, test_from, until, plan=plan, embargo=embargo, window=window)
+
+
+def unseen(
+    framing: Framing,
+    rows: pd.DataFrame,
+    *,
+    since: datetime,
+    until: datetime,
+    plan: RetrainingPlan,
+    embargo: timedelta,
+) -> Split:
+    """The rows that the champion was not trained on, which are those from `since` on: what a challenger made from it is
+    fitted and judged on. The newest judge, at most half of the time; no more than a third of the others choose the threshold."""
+    rows = rows[(rows[framing.event_time] >= since) & (rows[framing.event_time] < until)]
+    start = until - min(plan.test, (until - since) / 2)
+    left = max(start - embargo - since, timedelta(0))
+    shorter = plan.model_copy(update={"validation": min(plan.validation, left / 3)})
+    return _cut(framing, rows, start, until, plan=shorter, embargo=embargo, window=None)
 
 
 def _cut(

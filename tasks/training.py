@@ -16,9 +16,12 @@ from schemas.errors import PerennialError
 from schemas.framing import CostLoss, Framing
 from schemas.recipe import Recipe
 from tasks.pipeline import pipeline_of
+from tasks.recalibration import recalibrated
+from tasks.relative import RelativeRegressor
 from tasks.scoring import Scores, class_indices, row_loss, score
 from tasks.splits import Split
 from tasks.stats import macro_auc
+from tasks.updating import updated
 
 __all__ = [
     "best_threshold",
@@ -40,8 +43,12 @@ def fit(
     seed: int,
     threads: int = 1,
     threshold: float | None = None,
+    champion: Any = None,
 ) -> Any:
-    """The recipe fitted on `rows`. A classifier carries its frozen threshold; equal arguments give equal models."""
+    """The recipe fitted on `rows`. A classifier carries its frozen threshold; equal arguments give equal models.
+
+    `champion` is what a recipe starts from that does not start anew: `rows` are then those it was not trained on.
+    """
     X, y = rows[list(recipe.features)], rows[framing.target]
     if y.isna().any():
         raise PerennialError(
@@ -52,12 +59,43 @@ def fit(
             f"all {len(y)} training rows have one label; a classifier needs both. Train on a longer window."
         )
     y = _target(y, framing)
-    pipeline = pipeline_of(recipe, framing, X, y, seed=seed)
     # One thread by default: sums in another order give another model in its last digits, and so another hash.
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
-        pipeline.fit(X, y)
-    return pipeline if threshold is None else with_threshold(pipeline, threshold, X, y)
+        if recipe.start == "anew":
+            model = _fitted(recipe, framing, rows, X, y, seed)
+        else:
+            model = _from_champion(recipe, framing, champion, rows)
+    return model if threshold is None else with_threshold(model, threshold, rows[_columns_of(model, recipe)], y)
+
+
+def _fitted(recipe: Recipe, framing: Framing, rows: pd.DataFrame, X: pd.DataFrame, y: pd.Series, seed: int) -> Any:
+    pipeline = pipeline_of(recipe, framing, X, y, seed=seed)
+    weights = None if recipe.half_life is None else _weights(recipe, framing, rows)
+    if recipe.relative_to is None:
+        return pipeline.fit(X, y, **({} if weights is None else {"model__sample_weight": weights}))
+    if framing.task != "regression":
+        raise PerennialError(f"only a number is relative to {recipe.relative_to!r}; the task is {framing.task}")
+    return RelativeRegressor(pipeline, recipe.relative_to).fit(X, y, sample_weight=weights)
+
+
+def _weights(recipe: Recipe, framing: Framing, rows: pd.DataFrame) -> np.ndarray:
+    """What each row counts, shape (n,), in (0, 1]: the newest 1, and half as much for each half-life that it is older."""
+    time = rows[framing.event_time]
+    return np.exp2(-((time.max() - time) / pd.Timedelta(recipe.half_life)).to_numpy(dtype=float))
+
+
+def _from_champion(recipe: Recipe, framing: Framing, champion: Any, rows: pd.DataFrame) -> Any:
+    if champion is None:
+        raise PerennialError(f"a recipe that starts {recipe.start!r} needs a trained champion, and there is none.")
+    if recipe.start == "recalibrated":
+        return recalibrated(champion, framing, rows)
+    return updated(champion, rows[list(recipe.features)], _target(rows[framing.target], framing))
+
+
+def _columns_of(model: Any, recipe: Recipe) -> list[str]:
+    """What the model reads: of one that was made from the champion, the champion's columns."""
+    return list(getattr(model, "feature_names_in_", recipe.features))
 
 
 def _target(y: pd.Series, framing: Framing) -> pd.Series:
@@ -76,10 +114,12 @@ def _target(y: pd.Series, framing: Framing) -> pd.Series:
     return pd.Series(names[index.astype(int)], index=y.index)
 
 
-def fit_and_freeze(recipe: Recipe, framing: Framing, parts: Split, *, seed: int, threads: int = 1) -> Any:
+def fit_and_freeze(
+    recipe: Recipe, framing: Framing, parts: Split, *, seed: int, threads: int = 1, champion: Any = None
+) -> Any:
     """The recipe fitted on the training rows; a classifier of two classes with its threshold frozen on validation rows,
     where it costs least, or at 0.5 where the loss has no decisions to cost."""
-    model = fit(recipe, framing, parts.train, seed=seed, threads=threads)
+    model = fit(recipe, framing, parts.train, seed=seed, threads=threads, champion=champion)
     if framing.task != "binary":
         return model
     threshold = 0.5
@@ -89,7 +129,7 @@ def fit_and_freeze(recipe: Recipe, framing: Framing, parts: Split, *, seed: int,
             score(model, rows, framing).score, rows[framing.target].to_numpy(dtype=float), framing.loss
         )
     return with_threshold(
-        model, threshold, parts.train[list(recipe.features)], _target(parts.train[framing.target], framing)
+        model, threshold, parts.train[_columns_of(model, recipe)], _target(parts.train[framing.target], framing)
     )
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "aware",
     "bounds",
     "count",
+    "labelled",
     "link",
     "locate",
     "materialise",
@@ -108,6 +109,14 @@ def whole_table(problem: Problem) -> ibis.Table:
 def count(problem: Problem, start: datetime, end: datetime) -> int:
     """How many rows the window has."""
     return int(_between(problem, start, end).count().to_pandas())
+
+
+def labelled(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> int:
+    """How many rows of the window had a label that was known by `as_of`."""
+    aware(as_of, "as_of")
+    rows, framing = _between(problem, start, end), problem.framing
+    known = rows[framing.label_time] < ibis.literal(as_of)
+    return int(rows.filter(known, rows[framing.target].notnull()).count().to_pandas())
 
 
 def affordable(problem: Problem, start: datetime, end: datetime) -> datetime:

@@ -5,7 +5,7 @@ Every number says its unit and its reason. A problem overrides what its own traf
 
 from schemas.plans.data import DataPlan
 from schemas.plans.monitoring import MonitoringPlan
-from schemas.plans.retraining import RetrainingPlan
+from schemas.plans.retraining import Reach, RetrainingPlan
 from schemas.plans.rollout import RolloutPlan
 from schemas.plans.serving import ServingPlan
 from schemas.plans.words import Gate, PairedTest, Promotion, Reason
@@ -16,6 +16,7 @@ __all__ = [
     "MonitoringPlan",
     "PairedTest",
     "Promotion",
+    "Reach",
     "Reason",
     "RetrainingPlan",
     "RolloutPlan",

@@ -3,11 +3,45 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.plans.words import Gate, Plan, Promotion, Reason
+from schemas.recipe import Recipe
 
-__all__ = ["RetrainingPlan"]
+__all__ = ["Reach", "RetrainingPlan"]
+
+_DAY = timedelta(days=1)
+
+
+class Reach(Plan):
+    """How far back training rows reach, and how much the old ones of them count: one of what may be chosen among."""
+
+    rows: Literal["all", "trailing", "since the change"]
+    window: timedelta | None = Field(default=None, gt=timedelta(0), description="Of a trailing one: how far back.")
+    half_life: timedelta | None = Field(
+        default=None,
+        gt=timedelta(0),
+        description="Rows weigh half as much for each of these they are older; None: alike.",
+    )
+
+    @model_validator(mode="after")
+    def _says_how_far(self) -> "Reach":
+        if (self.rows == "trailing") != (self.window is not None):
+            raise ValueError("a trailing window says how far back it reaches, and no other does")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What people read: trailing 84 days, half-life 28 days."""
+        said = f"trailing {self.window / _DAY:g} days" if self.window else self.rows
+        return f"{said}, half-life {self.half_life / _DAY:g} days" if self.half_life else said
+
+    def applied(self, recipe: Recipe, *, since_change: timedelta | None) -> Recipe | None:
+        """The recipe with this window; None where it is one since a change and nobody knows of one."""
+        if self.rows == "since the change" and since_change is None:
+            return None
+        window = {"all": None, "trailing": self.window, "since the change": since_change}[self.rows]
+        return recipe.model_copy(update={"window": window, "half_life": self.half_life})
 
 
 class RetrainingPlan(Plan):
@@ -60,6 +94,7 @@ class RetrainingPlan(Plan):
             Reason.DRIFT: Promotion.NON_INFERIORITY,
             Reason.DECAY: Promotion.NON_INFERIORITY,
             Reason.FORCED: Promotion.NON_INFERIORITY,
+            Reason.STALENESS: Promotion.NON_INFERIORITY,
         },
         description="Superiority unless newer is worth having in itself: the champion is known to be out of date.",
     )
@@ -68,6 +103,30 @@ class RetrainingPlan(Plan):
     )
     healthy_turn: timedelta = Field(default=timedelta(days=7), description="A turn of the loop while HEALTHY.")
     rollout_turn: timedelta = Field(default=timedelta(days=1), description="A turn of the loop during a rollout.")
+
+    start_rows: int = Field(
+        default=200,
+        ge=20,
+        description="Rows new to the champion under which it is neither recalibrated nor updated: two numbers need few.",
+    )
+
+    reaches: tuple[Reach, ...] = Field(
+        default=(),
+        description="Training windows beside the recipe's own, of which the one is taken that loses least on validation rows: give those some days (`validation`). None: the recipe's own.",
+    )
+    new_labels: int | None = Field(
+        default=None, ge=1, description="Retrain when so many labels matured since the last training; None never."
+    )
+    new_labels_share: float | None = Field(
+        default=None,
+        gt=0,
+        description="Retrain when the labels that matured since are this share of the rows the champion was trained on: what learns from all history changes by the ratio of new rows to old. None never.",
+    )
+    stale_after: int | None = Field(
+        default=None,
+        ge=2,
+        description="Past rollouts whose paired rows have to show how much models lose with age before that alone calls for a retrain, once the loss is the framing's margin; None never.",
+    )
 
     def promotes_by(self, reason: Reason) -> Promotion:
         """Superiority is the default: an equal model passes a non-inferiority test by design."""

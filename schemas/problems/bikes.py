@@ -9,7 +9,7 @@ import pandera.pandas as pa
 
 from schemas.framing import AbsoluteLoss, Framing, Goal, Requirement, Risk
 from schemas.heuristic import HeuristicRegressor
-from schemas.plans import Gate, MonitoringPlan, RetrainingPlan, RolloutPlan
+from schemas.plans import Gate, MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -19,6 +19,16 @@ __all__ = ["PROBLEM", "SameAsLastWeek"]
 UTC_TIME = pd.DatetimeTZDtype(unit="us", tz="UTC")
 WHOLE = ("season", "mnth", "hr", "holiday", "weekday", "workingday", "weathersit")
 MEASURED = ("temp", "atemp", "hum", "windspeed")
+COMPARED = ("warmer", "damper", "windier")  # with the same hour a week ago, in the units of what is measured
+RATIOS = ("rose_last_week", "grew", "share_last_week")
+
+
+RECIPE_FEATURES = (
+    *("hr", "weekday", "workingday", "holiday", "weathersit", "hum", "windspeed"),
+    *("rented_last_week", "weather_last_week", "working_last_week"),
+    *COMPARED,
+    *RATIOS,
+)
 
 
 class SameAsLastWeek(HeuristicRegressor):
@@ -29,14 +39,60 @@ class SameAsLastWeek(HeuristicRegressor):
 
 
 def derive(table: ibis.Table) -> ibis.Table:
-    """Adds the hour as a time in UTC, when its count was known, and the count of the same hour a week ago."""
+    """Adds the hour as a time in UTC, when its count was known, and how it compares with what was known of the weeks before."""
     day = table.dteday.strftime("%Y-%m-%d") if table.dteday.type().is_temporal() else None
     day = table.dteday.as_timestamp("%m/%d/%Y") if day is None else day.as_timestamp("%Y-%m-%d")
     started = (day + table.hr.cast("int64").as_interval("h")).cast("timestamp('UTC')")
-    table = table.mutate(started=started, cnt=table.cnt.cast("float64"))
-    week_ago = table.select(a_week_later=table.started + ibis.interval(days=7), rented_last_week=table.cnt)
-    joined = table.left_join(week_ago, table.started == week_ago.a_week_later).drop("a_week_later")
-    return joined.mutate(known_at=joined.started + ibis.interval(days=1))
+    table = table.mutate(
+        started=started, cnt=table.cnt.cast("float64"), day=day.epoch_seconds().cast("int64") // 86_400
+    )
+    joined = _with_levels(_with_weeks_ago(table))
+    return joined.drop("day").mutate(known_at=joined.started + ibis.interval(days=1))
+
+
+def _with_weeks_ago(table: ibis.Table) -> ibis.Table:
+    """The same hour a week and two weeks ago: its count, and how much warmer, damper and windier it is now."""
+    week = table.select(
+        a_week_later=table.started + ibis.interval(days=7),
+        rented_last_week=table.cnt,
+        weather_last_week=table.weathersit,
+        working_last_week=table.workingday,
+        _temp=table.atemp,
+        _hum=table.hum,
+        _wind=table.windspeed,
+    )
+    fortnight = table.select(a_fortnight_later=table.started + ibis.interval(days=14), _rented=table.cnt)
+    joined = table.left_join(week, table.started == week.a_week_later)
+    joined = joined.left_join(fortnight, joined.started == fortnight.a_fortnight_later)
+    joined = joined.mutate(
+        warmer=joined.atemp - joined["_temp"],
+        damper=joined.hum - joined["_hum"],
+        windier=joined.windspeed - joined["_wind"],
+        rose_last_week=joined.rented_last_week / _at_least_one(joined["_rented"]),
+    )
+    return joined.drop("a_week_later", "a_fortnight_later", "_temp", "_hum", "_wind", "_rented")
+
+
+def _with_levels(table: ibis.Table) -> ibis.Table:
+    """The mean hour of the week that ended the day before yesterday, whose labels are all known, against the month before
+    and against the same hour a week ago."""
+    daily = table.group_by("day").agg(rented=table.cnt.sum(), hours=table.cnt.count())
+
+    def mean_of(days: int) -> ibis.Value:
+        window = ibis.range_window(order_by=daily.day, preceding=days - 1, following=0)
+        return daily.rented.sum().over(window) / daily.hours.sum().over(window).nullif(0)
+
+    levels = daily.select(two_days_later=daily.day + 2, _week=mean_of(7), _month=mean_of(28))
+    joined = table.left_join(levels, table.day == levels.two_days_later)
+    joined = joined.mutate(
+        grew=joined["_week"] / _at_least_one(joined["_month"]),
+        share_last_week=joined.rented_last_week / _at_least_one(joined["_week"]),
+    )
+    return joined.drop("two_days_later", "_week", "_month")
+
+
+def _at_least_one(count: ibis.Value) -> ibis.Value:
+    return ibis.ifelse(count < 1, 1.0, count)
 
 
 CONTRACT = pa.DataFrameSchema(
@@ -46,6 +102,10 @@ CONTRACT = pa.DataFrameSchema(
         **{name: pa.Column("int64", pa.Check.in_range(0, 24)) for name in WHOLE},
         **{name: pa.Column("float64", pa.Check.in_range(0, 1)) for name in MEASURED},
         "rented_last_week": pa.Column("float64", pa.Check.ge(0), nullable=True),
+        "weather_last_week": pa.Column("float64", pa.Check.in_range(1, 4), nullable=True),
+        "working_last_week": pa.Column("float64", pa.Check.isin([0.0, 1.0]), nullable=True),
+        **{name: pa.Column("float64", pa.Check.in_range(-1, 1), nullable=True) for name in COMPARED},
+        **{name: pa.Column("float64", pa.Check.ge(0), nullable=True) for name in RATIOS},
         # casual + registered = cnt: both are leaks, and neither is in the contract.
         "cnt": pa.Column("float64", pa.Check.in_range(0, 5_000), nullable=True),
         "known_at": pa.Column(UTC_TIME, nullable=True),
@@ -84,9 +144,22 @@ PROBLEM = Problem(
             Risk(name="weather out of season", detector="drift"),
         ),
     ),
-    # Last week's count carries the level, so that a model of the winter is not lost in spring; and all history, since
-    # twelve weeks know one season only and next season's model would look better each time.
-    recipe=Recipe(family="boosting", features=(*WHOLE, *MEASURED, "rented_last_week"), parameters={"max_iter": 100}),
+    # What is learned is by how much an hour exceeds the same hour of last week, from what differs between the two: warmer,
+    # wetter, a holiday, a week that was itself out of the ordinary. None of it belongs to a season, so that a model of the
+    # winter is not lost in spring, and the level grows with last week's. And all history: twelve weeks know one season only.
+    recipe=Recipe(
+        family="boosting",
+        features=RECIPE_FEATURES,
+        relative_to="rented_last_week",
+        # Small trees: a new model differs little from the last, and what a change of model gains is soon all there is.
+        parameters={
+            "max_iter": 60,
+            "learning_rate": 0.08,
+            "max_leaf_nodes": 12,
+            "min_samples_leaf": 30,
+            "l2_regularization": 5.0,
+        },
+    ),
     rollout=RolloutPlan(
         shadow_at_least=timedelta(days=7),
         shadow_at_most=timedelta(days=28),
@@ -100,17 +173,19 @@ PROBLEM = Problem(
     ),
     monitoring=MonitoringPlan(history=timedelta(days=364), decay_window=timedelta(days=28), decay_tolerance=0.05),
     retraining=RetrainingPlan(
-        # Each change of model moves the vans' routes: twice a year is what the stations' crews bear, and a newer model has
-        # to be shown better.
-        every=timedelta(days=182),
-        cooldown=timedelta(days=182),
+        # Each change of model moves the vans' routes. What learns from all history changes by the ratio of new rows to old:
+        # a model is renewed when there is nearly as much again to learn from, which is four times in two years.
+        every=None,
+        new_labels_share=0.9,
+        cooldown=timedelta(days=28),
         test=timedelta(days=14),
         validation=timedelta(days=7),
         test_rows=200,
         # The replay compares three ways to serve one recipe; a simpler one that wins here and there would be a fourth.
         gates=tuple(gate for gate in Gate if gate is not Gate.SIMPLICITY),
         slice_rows=50,  # two weeks hold some 330 hours, of which half are searched
-        promotion={},
+        # With nearly twice as many rows, newer is worth having in itself; a champion that drifts or decays has to be beaten.
+        promotion={Reason.LABELS: Promotion.NON_INFERIORITY},
         healthy_turn=timedelta(days=1),
     ),
     heuristic=SameAsLastWeek(),

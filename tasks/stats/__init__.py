@@ -30,8 +30,10 @@ from tasks.stats.power import (
     smallest_difference,
     smallest_paired_difference,
 )
+from tasks.stats.recalibration import platt_map, straight_map, temperature
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
+from tasks.stats.staleness import growth, rank_correlation, sign_agreement
 from tasks.stats.trend import Trend, mann_kendall, theil_sen, trend
 from tasks.stats.unpaired import unpaired_sequence
 from tasks.stats.weighting import shares_known, weighted_ratio
@@ -71,11 +73,14 @@ __all__ = [
     "expected_auc",
     "expected_ratio",
     "fixed_interval",
+    "growth",
     "label_noise",
     "macro_auc",
     "mann_kendall",
     "paired_bootstrap",
+    "platt_map",
     "precision_at_threshold",
+    "rank_correlation",
     "rate_above",
     "rate_below",
     "recall_at_precision",
@@ -87,9 +92,12 @@ __all__ = [
     "running_average",
     "sample_ratio",
     "shares_known",
+    "sign_agreement",
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
+    "straight_map",
+    "temperature",
     "theil_sen",
     "trend",
     "unpaired_sequence",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deployments.loop import compare, judged_rows
+from deployments.ways import compare, judged_rows
 from flows import quality
 from flows.arms import matured_rows
 from flows.turn import Turn
