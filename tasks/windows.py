@@ -140,10 +140,14 @@ def read_window(problem: Problem, start: datetime, end: datetime, *, as_of: date
     return _frame(problem, window_table(problem, start, end, as_of=as_of))
 
 
-def read_sample(problem: Problem, start: datetime, end: datetime, *, as_of: datetime) -> tuple[pd.DataFrame, float]:
-    """The window, or where it has more rows than pandas may hold the same part of its keys each time; and the share read."""
+def read_sample(
+    problem: Problem, start: datetime, end: datetime, *, as_of: datetime, at_most: int | None = None
+) -> tuple[pd.DataFrame, float]:
+    """The window, or where it has more rows than pandas may hold (or than `at_most`) the same part of its keys each time;
+    and the share read."""
     rows = count(problem, start, end)
-    share = min(1.0, problem.data.frame_rows / rows) if rows else 1.0
+    budget = min(problem.data.frame_rows, at_most or problem.data.frame_rows)
+    share = min(1.0, budget / rows) if rows else 1.0
     table = window_table(problem, start, end, as_of=as_of)
     if share < 1:
         # Under the budget by three standard deviations of a binomial, so that no draw exceeds it.

@@ -4,9 +4,21 @@ from tasks.stats.agreement import cohen_kappa, error_of_agreement
 from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
 from tasks.stats.bounded import bounded_interval
 from tasks.stats.calibration import Calibration, CalibrationBin, calibration
-from tasks.stats.conformal import smallest_rate, window_limits
+from tasks.stats.conformal import Ranks, Unusual, alarm_ranks, alarm_rate, smallest_rate, unusual, window_limits
 from tasks.stats.counts import binomial_excess, count_tails, dispersion
-from tasks.stats.drift import binned, bins, distance
+from tasks.stats.drift import (
+    binned,
+    bins,
+    distance,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    missing_share,
+    outside_share,
+    psi,
+    thinned,
+    total_variation,
+    wasserstein,
+)
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
@@ -40,8 +52,12 @@ __all__ = [
     "CoinFlip",
     "DelayCurve",
     "LabelNoise",
+    "Ranks",
     "RunningAverage",
     "SampleRatio",
+    "Unusual",
+    "alarm_ranks",
+    "alarm_rate",
     "average_precision",
     "betting",
     "binned",
@@ -62,10 +78,15 @@ __all__ = [
     "error_of_agreement",
     "errors_for_coin_flip",
     "fixed_interval",
+    "jensen_shannon",
+    "kolmogorov_smirnov",
     "label_noise",
     "macro_auc",
+    "missing_share",
+    "outside_share",
     "paired_bootstrap",
     "precision_at_threshold",
+    "psi",
     "rate_above",
     "rate_below",
     "recall_at_precision",
@@ -79,7 +100,11 @@ __all__ = [
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
+    "thinned",
+    "total_variation",
     "unpaired_sequence",
+    "unusual",
+    "wasserstein",
     "weighted_mean",
     "window_limits",
 ]
