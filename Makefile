@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic deploy retrain revert rollback approve adopt history verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ serve: $(SETUP) ## the model server of one problem: PROBLEM=fraud PORT=8000
 
 traffic: $(SETUP) ## its table as live requests with late labels: PROBLEM=fraud RATE=200
 	@$(BIN)/python -m deployments traffic $(PROBLEM) $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+evidently: $(SETUP) ## Evidently's own pages over every window's report, until Ctrl-C: PORT=8085
+	@exec $(BIN)/python -m deployments evidently $(if $(PORT),--port $(PORT)) $(ARGS)
 
 deploy: $(SETUP) ## register deployments, schedules and automations on the Prefect server
 	@$(BIN)/python -m deployments deploy $(ARGS)

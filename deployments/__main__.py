@@ -41,6 +41,11 @@ def _run(args: argparse.Namespace) -> int:
             from deployments import rollback
 
             return rollback.run(args.problem, reason=args.reason, url=args.url)
+        case "evidently":
+            from tasks import monitoring
+
+            monitoring.serve(host=args.host, port=args.port)
+            return 0
         case "traffic":
             from deployments import traffic
 
@@ -77,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     traffic.add_argument("--rate", type=float, default=200.0, help="requests a second")
     traffic.add_argument("--url", default="http://127.0.0.1:8000", help="where its gateway is")
     traffic.add_argument("--days", type=int, help="of the table's time; all there is by default")
+    evidently = commands.add_parser("evidently", help="Evidently's own UI over the reports, until Ctrl-C")
+    evidently.add_argument("--port", type=int, default=int(os.environ.get("EVIDENTLY_PORT", "8085")))
+    evidently.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
     rollback = commands.add_parser("rollback", help="back to the previous champion, now, and see that it serves")
     rollback.add_argument("problem")
     rollback.add_argument("--reason", default="a person asked")

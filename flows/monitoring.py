@@ -24,8 +24,8 @@ def watch(turn: Turn) -> Decision:
     """HEALTHY: a data fault, a person's request, the first model, drift, decay, the schedule; the first that speaks."""
     noted: dict[str, Any] = {}
     fault = requests_fault(turn, noted)
-    drift, notes = (None, {}) if fault else drifted(turn)
-    notes |= noted
+    found = None if fault else drifted(turn)
+    drift, notes = (found.verdict, found.notes | noted) if found else (None, noted)
     asked = _request(turn, notes)
     if asked and (asked.revert or not fault):
         return asked

@@ -1,7 +1,7 @@
 """What was the champion trained on, and how did the problem's own windows look beside it? Counted once, and remembered."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,25 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.counting import counted, slices_of, with_scores
 from flows.turn import Turn, seed_of
 from schemas.plans import Reason
 from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.stage import Stage
-from tasks import contracts, engine_contracts, ledger, monitoring, registry, scoring, windows
+from tasks import contracts, ledger, monitoring, registry, scoring, windows
 from tasks.drifting import Reference, Window, window_from_json, window_to_json
 from tasks.effects import effects
-from tasks.engine_profiles import profile_windows
-from tasks.engine_rules import UntranslatableError
-from tasks.profiles import Column, Profile, count_frame, freeze_profile, merged, profile_from_json, profile_to_json, watched
+from tasks.profiles import Column, Counts, Profile, freeze_profile, merged, profile_from_json, profile_to_json, watched
 
 __all__ = ["Past", "freeze", "keep", "past_of", "regime_of"]
 
 _FORMAT = 2  # of what is stored; what an earlier one wrote is made anew from the same rows
 _MOST = 400  # windows that are remembered, and blocks; the newest
-_SCORED_ROWS = 3_000  # of a window that the champion scores anew: a share of them is known to one in fifty
-_EFFECT_ROWS = 2_000
-_SLICES, _SLICE_SHARE = 8, 0.05  # values of a declared column that are watched, and the share of rows they have at least
+_BINNED_ROWS, _SCORED_ROWS, _EFFECT_ROWS = 200_000, 50_000, 2_000  # that bins, scores' bins and effects are found on
 log = logging.getLogger("perennial")
 
 Stored = dict[str, Any]
@@ -41,9 +38,7 @@ class Past:
         frozen = stored["reference"]
         self.start, self.until = (datetime.fromisoformat(frozen[name]) for name in ("from", "until"))
         blocks = [window_from_json(start, one) for start, one in sorted(frozen["blocks"].items())]
-        # Rows older than the oldest whole block count as rows of the reference, and as no window.
-        columns = profile_from_json(frozen["columns"])
-        self.reference = Reference(columns, blocks, frozen["effects"])
+        self.reference = Reference(profile_from_json(frozen["columns"]), blocks, frozen["effects"])
 
     def windows_before(self, start: datetime) -> tuple[list[Window], Window]:
         """The own windows before the one that began at `start`, in order, and that one; counted where they are not yet.
@@ -56,7 +51,7 @@ class Past:
         wanted = [*early, *after, start][-_MOST:]
         known = self.stored["windows"]
         for first, n in _runs([one for one in wanted if one.isoformat() not in known], span):
-            found = counted(turn.problem, self.reference.columns, self._champion(), first, n)
+            found = counted(turn.problem, self.reference.columns, self._champion(), first, n, span=span)
             for at in (first + place * span for place in range(n)):
                 known[at.isoformat()] = window_to_json(Window(at, found.get(at, {})))
             self.save()
@@ -121,24 +116,25 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     problem, plan = turn.problem, turn.problem.monitoring
     start, until = _span(turn, model)
     known = until + problem.framing.maturity
-    sample, _ = windows.read_sample(problem, start, until, as_of=known, at_most=_MOST * _SCORED_ROWS)
+    sample, _ = windows.read_sample(problem, start, until, as_of=known, at_most=_BINNED_ROWS)
     rows = contracts.check(problem, sample).valid
     features = watched(rows, problem.recipe.features)
-    scored = _with_scores(problem, estimator, rows.sample(n=min(len(rows), 60_000), random_state=seed_of(turn)))
+    scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
     columns: dict[str, Column] = freeze_profile(rows, features)
     columns |= freeze_profile(scored, [name for name in scored if name.startswith("score")], kind="score")
-    columns |= _slices(problem, scored, columns)
+    columns |= slices_of(problem, scored, columns)
     label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
     labels = freeze_profile(label, ["label"], kind="label")
     n = min(max((until - start) // plan.window, 0), _MOST)
-    counts = counted(problem, columns, estimator, until - n * plan.window, n)
-    if until - n * plan.window > start:
-        counts[start] = _rest(problem, columns, estimator, start, until - n * plan.window)
-    whole = merged(counts.values())
-    columns = {name: replace(column, counts=whole.get(name, column.counts)) for name, column in columns.items()} | labels
-    blocks = {at.isoformat(): window_to_json(Window(at, one)) for at, one in counts.items() if at != start or start == until - n * plan.window}
-    few = rows.sample(n=min(len(rows), _EFFECT_ROWS), random_state=seed_of(turn))
-    effect = effects(estimator, few, problem.framing, features, rng=np.random.default_rng(seed_of(turn)))
+    first = until - n * plan.window
+    blocks = counted(problem, columns, estimator, first, n, span=plan.window)
+    whole = merged([*blocks.values(), *_rest(problem, columns, estimator, start, first)])
+    columns = {
+        name: replace(column, counts=whole.get(name, column.counts)) for name, column in columns.items()
+    } | labels
+    effect = effects(
+        estimator, _some(turn, rows, _EFFECT_ROWS), problem.framing, features, rng=np.random.default_rng(seed_of(turn))
+    )
     regime = regime_of(problem, before=known)
     return {
         "format": _FORMAT,
@@ -147,7 +143,7 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
         "regime": regime.isoformat() if regime else None,
         "effects": {name: float(f"{value:.12g}") for name, value in effect.items()},
         "columns": profile_to_json(columns),
-        "blocks": blocks,
+        "blocks": {at.isoformat(): window_to_json(Window(at, counts)) for at, counts in blocks.items()},
     }
 
 
@@ -158,103 +154,31 @@ def regime_of(problem: Problem, *, before: datetime) -> datetime | None:
         called = row.facts["before"] == str(Stage.HEALTHY) and row.facts["arrow"] == "FAIL"
         if called and row.facts["why"] == str(Reason.DRIFT) and datetime.fromisoformat(row.facts["at"]) <= before:
             said = row.notes.get("moved_since")
-            found = datetime.fromisoformat(said) if said else datetime.fromisoformat(row.facts["at"]) - problem.monitoring.window
-    return found
-
-
-def counted(
-    problem: Problem, columns: Profile, champion: Any, first: datetime, n: int
-) -> dict[datetime, dict[str, np.ndarray]]:
-    """Counts of the `n` windows from `first` on, by their beginning: features of all their valid rows in the engine, scores of
-    a part of them, the same each time. A window without a row is left out."""
-    span = problem.monitoring.window
-    if not n:
-        return {}
-    features = {name: column for name, column in columns.items() if column.kind == "feature"}
-    table = windows.window_table(problem, first, first + n * span, as_of=first)
-    try:
-        valid = engine_contracts.check_table(problem, table).valid
-        found = profile_windows(valid, problem.framing.event_time, features, origin=first, span=span)
-    except UntranslatableError:  # one window may fit into a frame where all of them do not
-        found = {}
-        for at in (first + place * span for place in range(n)):
-            rows = contracts.check(problem, windows.read_sample(problem, at, at + span, as_of=at)[0]).valid
-            found |= {at: count_frame(features, rows)} if len(rows) else {}
-    for at, rows in _sampled(problem, first, n):
-        scores = count_frame(_scores_of(columns), _with_scores(problem, champion, rows, columns))
-        found.setdefault(at, {}).update({name: _given(columns[name], counts) for name, counts in scores.items()})
+            found = (
+                datetime.fromisoformat(said)
+                if said
+                else datetime.fromisoformat(row.facts["at"]) - problem.monitoring.window
+            )
     return found
 
 
 def _span(turn: Turn, model: Model) -> tuple[datetime, datetime]:
     """Whole seconds: windows are counted to the second."""
     until = model.trained_until or turn.state.since or turn.now
-    start = model.trained_from if model.trained_from and model.trained_until else until - turn.problem.monitoring.reference
+    start = (
+        model.trained_from if model.trained_from and model.trained_until else until - turn.problem.monitoring.reference
+    )
     return start.replace(microsecond=0), until.replace(microsecond=0)
 
 
-def _rest(problem: Problem, columns: Profile, champion: Any, start: datetime, end: datetime) -> dict[str, np.ndarray]:
-    """Counts of the rows that are older than the oldest whole block."""
-    longer = replace(problem, monitoring=problem.monitoring.model_copy(update={"window": end - start}))
-    return counted(longer, columns, champion, start, 1).get(start, {})
+def _rest(problem: Problem, columns: Profile, champion: Any, start: datetime, end: datetime) -> list[Counts]:
+    """Counts of the rows that are older than the oldest whole block: rows of the reference, and no block."""
+    seconds = timedelta(seconds=(end - start).total_seconds() // 1)
+    return list(counted(problem, columns, champion, start, 1, span=seconds).values()) if seconds else []
 
 
-def _sampled(problem: Problem, first: datetime, n: int) -> Iterable[tuple[datetime, pd.DataFrame]]:
-    """The valid rows of a sample of the windows, window by window."""
-    span, time = problem.monitoring.window, problem.framing.event_time
-    rows, _ = windows.read_sample(problem, first, first + n * span, as_of=first, at_most=n * _SCORED_ROWS)
-    valid = contracts.check(problem, rows).valid
-    for place, part in valid.groupby((valid[time] - pd.Timestamp(first)) // span):
-        yield first + int(place) * span, part
-
-
-def _with_scores(
-    problem: Problem, champion: Any, rows: pd.DataFrame, columns: Profile | None = None
-) -> pd.DataFrame:
-    """The rows' scores as columns: "score", or of classes "score CLASS"; the declared columns; and of the slices that
-    `columns` has the score of their rows, of the likeliest class where there are several."""
-    score = scoring.outputs(champion, rows, problem.framing).score
-    plain = {"score": score} if score.ndim == 1 else {
-        f"score {name}": score[:, at] for at, name in enumerate(problem.framing.classes)
-    }
-    frame = pd.DataFrame(plain).assign(likeliest=score if score.ndim == 1 else score.max(axis=1))
-    frame = frame.assign(**{name: rows[name].astype(str).to_numpy() for name in _declared(problem)})
-    slices = [name for name, column in (columns or {}).items() if column.kind == "slice"]
-    found = {name: frame["likeliest"].where(frame[_column(name)] == _value(name)) for name in slices}
-    return frame.assign(**found)
-
-
-def _declared(problem: Problem) -> list[str]:
-    """Columns whose values a report may show."""
-    return [name for name in problem.framing.slices if name not in problem.personal]
-
-
-def _slices(problem: Problem, scored: pd.DataFrame, columns: Mapping[str, Column]) -> dict[str, Column]:
-    """The scores within the largest slices of each declared column."""
-    found = {}
-    for name in _declared(problem):
-        shares = scored[name].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
-        for value in shares[shares >= _SLICE_SHARE].index[:_SLICES]:
-            inside = pd.DataFrame({f"slice {name}={value}": scored["likeliest"][scored[name] == value]})
-            found |= freeze_profile(inside, list(inside), kind="slice")
-    return found
-
-
-def _column(name: str) -> str:
-    return name.removeprefix("slice ").partition("=")[0]
-
-
-def _value(name: str) -> str:
-    return name.partition("=")[2]
-
-
-def _scores_of(columns: Profile) -> dict[str, Column]:
-    return {name: column for name, column in columns.items() if column.kind in ("score", "slice")}
-
-
-def _given(column: Column, counts: np.ndarray) -> np.ndarray:
-    """Rows of other slices are no missing scores of this one."""
-    return np.append(counts[:-1], 0) if column.kind == "slice" else counts
+def _some(turn: Turn, rows: pd.DataFrame, n: int) -> pd.DataFrame:
+    return rows.sample(n=min(len(rows), n), random_state=seed_of(turn))
 
 
 def _tiled(start: datetime, end: datetime, span: timedelta) -> list[datetime]:

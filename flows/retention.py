@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.asking import user
 from flows.operations import ProblemName
+from flows.reports import tidied
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.settings import Settings
@@ -26,13 +27,15 @@ __all__ = ["Erasure", "erase", "retention"]
 
 @flow(name="retention", flow_run_name="retention {problem}")
 def retention(problem: ProblemName, now: datetime | None = None) -> str:
-    """Delete features and archive answers and labels that are older than the plan of `problem` keeps them."""
+    """Delete features, archive answers and labels, and remove reports that are older than the plan of `problem` keeps them."""
     known = load_problem(problem)
     moment = windows.aware(now or datetime.now(UTC), "now")
     archived = archive(known, now=moment, open_rollout=_open_rollout(problem))
+    # Every turn that closes a window removes what is over by then; where none does any more, this is who comes.
+    reports = sum(one.whole for one in tidied(known, now=moment))
     said = (
         f"{archived.features:,} rows of features deleted; {archived.answers:,} answers and {archived.labels:,} labels "
-        f"archived in {len(archived.files):,} files"
+        f"archived in {len(archived.files):,} files; {reports:,} reports removed"
     )
     create_markdown_artifact(
         key=f"retention-{problem.replace('_', '-').lower()}",

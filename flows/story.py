@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
@@ -77,6 +77,8 @@ def _links(notes: dict[str, Any]) -> list[str]:
             f"[Evidently report]({Path(notes['report']).as_uri()})",
             f"[its copy in MLflow]({notes['report_run']})",
         ]
+    if "report_fault" in notes:
+        links += [notes["report_fault"]]
     return links
 
 
@@ -93,6 +95,7 @@ def tell(entry: Entry, *, live: bool) -> None:
     create_markdown_artifact(
         key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry)
     )
+    _link_report(entry)
     # A retrain that was asked for has its run already: an event of its own would start another, and that one another.
     asked = entry.verdict.gate == "request"
     if live and not asked and entry.before is Stage.HEALTHY and entry.verdict.outcome is Outcome.FAIL:
@@ -100,6 +103,18 @@ def tell(entry: Entry, *, live: bool) -> None:
             event=f"perennial.{entry.state.why}".replace(" ", "-"),
             resource={"prefect.resource.id": f"perennial.problem.{name}", "prefect.resource.name": name},
             payload={"problem": name, "reason": entry.verdict.reason, "report": entry.notes.get("report", "")},
+        )
+
+
+def _link_report(entry: Entry) -> None:
+    """The newest window's report, one click from the Prefect UI; only a turn that closed a window made one."""
+    name, page = entry.state.problem, entry.notes.get("report_page") or entry.notes.get("report_run")
+    if page:
+        create_link_artifact(
+            key=f"report-{name.replace('_', '-').lower()}",
+            link=page,
+            link_text=f"{name}: {Path(entry.notes['report']).stem}",
+            description=f"{entry.verdict.outcome}: {entry.verdict.reason}. On this machine: {entry.notes['report']}",
         )
 
 

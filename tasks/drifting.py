@@ -90,7 +90,9 @@ def moved(reference: Reference, own: Sequence[Window], now: Window, plan: Monito
     low = _floored(found, ranks.low, heavy, plan)
     armed = _armed(own, now, plan)
     limits |= low if armed else _floored(found, ranks.high, heavy, plan)
-    aside = _aside(at, calibration, [name for name in names if not weights[name]], ranks.low if armed else ranks.high, plan)
+    aside = _aside(
+        at, calibration, [name for name in names if not weights[name]], ranks.low if armed else ranks.high, plan
+    )
     return Moved(at, limits, any(at[name] > low[name] for name in heavy), ranks.rate, basis, aside)
 
 
@@ -240,7 +242,11 @@ def _floored(found: Unusual, rank: int, names: Sequence[str], plan: MonitoringPl
 
 
 def _aside(
-    at: Mapping[str, float], calibration: Sequence[Mapping[str, float]], names: list[str], rank: int, plan: MonitoringPlan
+    at: Mapping[str, float],
+    calibration: Sequence[Mapping[str, float]],
+    names: list[str],
+    rank: int,
+    plan: MonitoringPlan,
 ) -> tuple[str, ...]:
     if not names:
         return ()

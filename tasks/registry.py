@@ -31,6 +31,7 @@ __all__ = [
     "adopt",
     "check",
     "fetch",
+    "forget_report",
     "keep_profile",
     "load",
     "log_report",
@@ -282,6 +283,18 @@ def read_profile(problem: Problem, model: Model) -> dict[str, Any] | None:
         Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/{path}")).read_text()
     )
     return found
+
+
+def forget_report(run_id: str, *, folder: str, file: str = "") -> None:
+    """Remove a report's copy from its run: one file of its folder, or all of it. A run that is gone has none."""
+    mlflow = _mlflow()
+    if not run_id:
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    uri = mlflow.get_run(run_id).info.artifact_uri
+    path = f"reports/{folder}/{file}" if file else f"reports/{folder}"
+    get_artifact_repository(uri).delete_artifacts(path)
 
 
 def run_link(problem: Problem, run_id: str) -> str:

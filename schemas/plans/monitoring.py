@@ -53,6 +53,21 @@ class MonitoringPlan(Plan):
         default=0.0005, ge=0, description="Loss a row above the held-out level that is still no decay."
     )
     decay_alpha: float = Field(default=0.01, gt=0, lt=1, description="Error rate of each look at the decay.")
+    report_pages: int = Field(
+        default=30,
+        ge=1,
+        description="Newest windows whose report is kept as HTML, 4 to 5 MB each; of others its figures stay as JSON.",
+    )
+    alarm_pages: int = Field(
+        default=100,
+        ge=1,
+        description="Newest windows that raised an alarm, or could not be judged, whose HTML is kept beyond those.",
+    )
+    keep_reports: timedelta = Field(
+        default=timedelta(days=730),
+        gt=timedelta(0),
+        description="How long the figures of a window's report are kept, some 40 KB each; two years show a season twice.",
+    )
     repeated: int = Field(
         default=2, ge=1, description="Windows over their low limit, this one among them, that are an alarm together."
     )

@@ -41,8 +41,12 @@ def drift(
     shown = ", ".join(f"{n} by {distances[n]:.2f} (limit {max(limits[n], floor):.2f})" for n in far)
     besides = f"; without an effect on predictions moved {', '.join(aside)}" if aside else ""
     if not rate <= allowed:
-        at = "" if rate >= 1 else f"; at that rate it would say: {f'moved {shown}' if far else 'nothing moved'}{besides}"
-        said = f"blind: {basis} support no rate under {rate:.1%} false alarms a window, the plan allows {allowed:.1%}{at}"
+        at = (
+            "" if rate >= 1 else f"; at that rate it would say: {f'moved {shown}' if far else 'nothing moved'}{besides}"
+        )
+        said = (
+            f"blind: {basis} support no rate under {rate:.1%} false alarms a window, the plan allows {allowed:.1%}{at}"
+        )
         return Verdict("drift", Outcome.WAIT, said, evidence)
     stated = f"calibrated on {basis} to at most {rate:.1%} false alarms a window, {yearly:.1f} a year"
     if far:
