@@ -68,7 +68,7 @@ def _drift(turn: Turn, start: datetime, end: datetime) -> Drift:
     found = moved(past.reference, own, now, plan)
     verdict = _verdict(turn, found)
     drift = _told(past.reference, now, found, Drift(verdict, _since(turn, own, now, found), start, end))
-    past.judged(replace(now, over=over(found), low=found.low))
+    past.judged(replace(now, over=over(found), near=found.near))
     past.save()
     report = reported(turn, start, end, verdict=verdict, distances=drift.distances, limits=drift.limits)
     return replace(drift, notes=drift.notes | report)
@@ -82,7 +82,7 @@ def _all_judged(turn: Turn, past: Past, own: list[Window]) -> list[Window]:
         if window.rows >= turn.problem.monitoring.window_rows:
             found = moved(past.reference, before, window, turn.problem.monitoring)
             verdict = _verdict(turn, found)
-            own[place] = replace(window, over=over(found) if verdict.outcome is Outcome.FAIL else {}, low=found.low)
+            own[place] = replace(window, over=over(found) if verdict.outcome is Outcome.FAIL else {}, near=found.near)
         past.judged(own[place])
     return own
 
@@ -103,11 +103,11 @@ def _verdict(turn: Turn, found: Moved) -> Verdict:
 
 def _since(turn: Turn, own: list[Window], now: Window, found: Moved) -> dict[str, Any]:
     """Since when the windows lie beyond their low limits, without one between that does not."""
-    if not found.low:
+    if not found.near:
         return {}
     since, span = now.start, turn.problem.monitoring.window
     for window in reversed(own):
-        if not window.low or window.start != since - span:
+        if not window.near or window.start != since - span:
             break
         since = window.start
     return {"moved_since": since.isoformat()}

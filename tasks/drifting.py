@@ -1,7 +1,7 @@
 """Did this window move further than the problem's own windows do? From counts alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,12 +23,12 @@ _LIKE = 1 / 16  # of a season: Mondays are like Mondays, and a week of the year 
 
 @dataclass(frozen=True)
 class Window:
-    """One window's counts; and of one that was judged, the limits that it exceeded, and whether it did its low ones."""
+    """One window's counts; and of one that was judged, by name the limits in force and the low limits that it exceeded."""
 
     start: datetime
     counts: Counts
     over: Mapping[str, float] = field(default_factory=dict)
-    low: bool = False
+    near: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -49,14 +49,14 @@ class Reference:
 class Moved:
     """By name: how far the window lies from the reference, and the limits that are in force in it, each in [0, 1].
 
-    `rate` is the probability of an alarm without drift that the limits keep, and `basis` says on what. `low` is whether the
-    window exceeds its low limits, so that the next one has to as well and no more. `aside` are the features that moved
+    `rate` is the probability of an alarm without drift that the limits keep, and `basis` says on what. `near` are
+    the low limits that the window exceeds: then the next one has to exceed them as well, and no more. `aside` are the features that moved
     beyond what is usual and have no effect on scores.
     """
 
     distances: dict[str, float]
     limits: dict[str, float]
-    low: bool
+    near: dict[str, float]
     rate: float
     basis: str
     aside: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def moved(reference: Reference, own: Sequence[Window], now: Window, plan: Monito
     limits = dict.fromkeys(at, 1.0)  # no distance is above 1
     ranks = alarm_ranks(len(calibration), alpha=plan.false_alarms, repeated=plan.repeated, among=plan.among)
     if len(calibration) < 2 or not heavy:
-        return Moved(at, limits, False, 1.0 if len(calibration) < 2 else ranks.rate, basis)
+        return Moved(at, limits, {}, 1.0 if len(calibration) < 2 else ranks.rate, basis)
     found = unusual(
         _matrix(calibration, heavy), weights=[weights[n] for n in heavy], least_spread=plan.effect_floor / 8
     )
@@ -93,23 +93,24 @@ def moved(reference: Reference, own: Sequence[Window], now: Window, plan: Monito
     aside = _aside(
         at, calibration, [name for name in names if not weights[name]], ranks.low if armed else ranks.high, plan
     )
-    return Moved(at, limits, any(at[name] > low[name] for name in heavy), ranks.rate, basis, aside)
+    near = {name: limit for name, limit in low.items() if at[name] > limit}
+    return Moved(at, limits, near, ranks.rate, basis, aside)
 
 
 def over(found: Moved) -> dict[str, float]:
-    """The limits that the window exceeds: what joins the calibration of later windows is clipped there. Left out, each alarm
+    """The limits that the window exceeds. What joins the calibration of later windows is clipped there: left out, each alarm
     would lower the limits of those to come; whole, a fault of one week would hide the next one."""
     return {name: limit for name, limit in found.limits.items() if found.distances[name] > limit}
 
 
 def window_to_json(window: Window) -> dict[str, Any]:
     counts = {name: counts.tolist() for name, counts in window.counts.items()}
-    return {"counts": counts, "over": dict(window.over), "low": window.low}
+    return {"counts": counts, "over": dict(window.over), "near": dict(window.near)}
 
 
 def window_from_json(start: str, stored: Mapping[str, Any]) -> Window:
     counts = {name: np.asarray(counts, dtype=int) for name, counts in stored["counts"].items()}
-    return Window(datetime.fromisoformat(start), counts, stored.get("over", {}), stored.get("low", False))
+    return Window(datetime.fromisoformat(start), counts, stored.get("over", {}), stored.get("near", {}))
 
 
 def _comparable(
@@ -117,7 +118,7 @@ def _comparable(
 ) -> tuple[list[Window], list[Window], Counts]:
     """The windows and blocks that `now` is held against, and the counts that features are: of a plan with a season those of
     its part of it, and none before two whole seasons are there."""
-    past, blocks = list(own), list(reference.blocks)
+    past, blocks = _clipped(own, now, plan), list(reference.blocks)
     pool: Counts = {name: column.counts for name, column in reference.columns.items()}
     if plan.season is not None:
         first = min((window.start for window in (*past, *blocks)), default=now.start)
@@ -128,6 +129,19 @@ def _comparable(
     # Half a window, or one with a day of rows, says more of its size than of what is in it.
     least = np.median([window.rows for window in (*past, *blocks)] or [0]) / 2
     return [w for w in past if w.rows >= max(least, 1)], [w for w in blocks if w.rows >= max(least, 1)], pool
+
+
+def _clipped(own: Sequence[Window], now: Window, plan: MonitoringPlan) -> list[Window]:
+    """A window beyond its low limits alone joins as it is, unless an alarm follows, or still may: what begins to move would
+    otherwise widen the limits that its next window has to exceed."""
+    reach = (plan.among - 1) * plan.window
+    alarms = [now.start, *(window.start for window in own if window.over)]
+    return [
+        replace(w, over=w.near)
+        if w.near and not w.over and any(timedelta(0) < at - w.start <= reach for at in alarms)
+        else w
+        for w in own
+    ]
 
 
 def _alike(windows: Iterable[Window], now: Window, season: timedelta) -> list[Window]:
@@ -257,4 +271,4 @@ def _aside(
 def _armed(own: Sequence[Window], now: Window, plan: MonitoringPlan) -> bool:
     """Have enough of the windows right before exceeded their low limits, so that this one's are the low ones?"""
     recent = now.start - (plan.among - 1) * plan.window
-    return sum(window.low for window in own if window.start >= recent) >= plan.repeated - 1
+    return sum(bool(window.near) for window in own if window.start >= recent) >= plan.repeated - 1

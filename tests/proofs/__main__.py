@@ -74,12 +74,20 @@ def corruptions() -> dict[str, Any]:
     return prove()
 
 
+def drift() -> dict[str, Any]:
+    """Twenty thousand windows without drift, and worlds in which something drifts."""
+    from tests.proofs.drift import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
     "gateway": gateway,
     "corruptions": corruptions,
     "labels": labels,
+    "drift": drift,
 }
 
 
