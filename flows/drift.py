@@ -10,7 +10,8 @@ from flows.turn import Turn
 from flows.window import champion_of, closed_window, unless_it_raises
 from schemas.verdict import Outcome, Verdict
 from tasks import gates
-from tasks.drifting import Moved, Reference, Window, moved, over
+from tasks.drifting import Moved, moved, over
+from tasks.held_against import Reference, Window
 from tasks.profiles import measures
 
 __all__ = ["Drift", "drifted"]
@@ -97,6 +98,7 @@ def _verdict(turn: Turn, found: Moved) -> Verdict:
         allowed=plan.false_alarms,
         window=plan.window,
         basis=found.basis,
+        unsure={} if found.alone else found.near,
         aside=found.aside,
     )
 

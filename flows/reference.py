@@ -16,8 +16,8 @@ from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.stage import Stage
 from tasks import contracts, ledger, monitoring, registry, scoring, windows
-from tasks.drifting import Reference, Window, window_from_json, window_to_json
 from tasks.effects import effects
+from tasks.held_against import Reference, Window, window_from_json, window_to_json
 from tasks.profiles import Column, Counts, Profile, freeze_profile, merged, profile_from_json, profile_to_json, watched
 
 __all__ = ["Past", "freeze", "keep", "past_of", "regime_of"]

@@ -1,48 +1,25 @@
 """Did this window move further than the problem's own windows do? From counts alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 
 from schemas.plans import MonitoringPlan
-from tasks.profiles import Column, Counts, Profile, apart, lacking, merged
-from tasks.stats import Unusual, alarm_ranks, smallest_rate, thinned, unusual
+from tasks.held_against import Held, Reference, Window
+from tasks.profiles import Counts, merged
+from tasks.stats import Unusual, alarm_ranks, smallest_rate, unusual
 
-__all__ = ["NEGLIGIBLE", "Moved", "Reference", "Window", "moved", "over", "window_from_json", "window_to_json"]
+__all__ = ["NEGLIGIBLE", "Moved", "moved", "over"]
 
 NEGLIGIBLE = 0.01  # a feature that moves scores by less of what two rows differ by cannot raise an alarm
 _LEAST_WEIGHT = 0.3  # any other feature may, at some three times the usual move
-_LEAST_OWN = 3  # windows that scores of the champion outside its training rows are pooled from
 _HELD = 0.8  # share of the calibration windows in which a slice has rows, that it is judged
-_NONE = np.zeros(2, dtype=int)
 _LIKE = 1 / 16  # of a season: Mondays are like Mondays, and a week of the year like the three around it
+_DAY = timedelta(days=1)
 
-
-@dataclass(frozen=True)
-class Window:
-    """One window's counts; and of one that was judged, by name the limits in force and the low limits that it exceeded."""
-
-    start: datetime
-    counts: Counts
-    over: Mapping[str, float] = field(default_factory=dict)
-    near: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        return max((int(counts.sum()) for counts in self.counts.values()), default=0)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the champion was trained on, frozen: bins and counts of all of it, counts of its blocks (each as long as a
-    window), and how much each feature moves the champion's score, as a share of what two rows differ by."""
-
-    columns: Profile
-    blocks: Sequence[Window] = ()
-    effects: Mapping[str, float] = field(default_factory=dict)
+Calibration = Mapping[str, np.ndarray]  # distances of the calibration windows, shape (n_windows,), by name
 
 
 @dataclass(frozen=True)
@@ -50,7 +27,8 @@ class Moved:
     """By name: how far the window lies from the reference, and the limits that are in force in it, each in [0, 1].
 
     `rate` is the probability of an alarm without drift that the limits keep, and `basis` says on what. `near` are
-    the low limits that the window exceeds: then the next one has to exceed them as well, and no more. `aside` are the features that moved
+    the low limits that the window exceeds: then the next one has to exceed them as well, and no more. `alone` is
+    whether one window can alarm by itself: of few windows only repeated moves can. `aside` are the features that moved
     beyond what is usual and have no effect on scores.
     """
 
@@ -60,6 +38,7 @@ class Moved:
     rate: float
     basis: str
     aside: tuple[str, ...] = ()
+    alone: bool = True
 
 
 def moved(reference: Reference, own: Sequence[Window], now: Window, plan: MonitoringPlan) -> Moved:
@@ -71,30 +50,29 @@ def moved(reference: Reference, own: Sequence[Window], now: Window, plan: Monito
     """
     past, blocks, pool = _comparable(reference, own, now, plan)
     use = blocks if smallest_rate(len(past)) > plan.false_alarms else []
-    basis = f"{len(past)} windows of its own" + (f" and {len(use)} blocks of what it was trained on" if use else "")
-    basis += f" in the same part of {plan.season}" if plan.season else ""
-    rows = _Rows(reference.columns, pool, past, blocks)
-    at = rows.now(now)
-    calibration = [rows.of_own(window, now) for window in past] + [rows.of_block(window, now) for window in use]
-    names = _judged(at, calibration)
-    at = {name: value for name, value in at.items() if name in names or rows.is_feature(name)}
+    held = Held(reference.columns, pool, past, use, now)
+    calibration = {name: np.append(held.past[name], held.blocks[name]) for name in held.now}
+    n = len(past) + len(use)
+    names = _judged(held.now, calibration)
+    features = {*held.columns, *(f"missing {name}" for name in held.columns)} - {*_scores(held)}
+    at = {name: value for name, value in held.now.items() if name in names or name in features}
     weights = _weights(reference, names)
-    heavy = [name for name in names if weights[name] > 0]
-    limits = dict.fromkeys(at, 1.0)  # no distance is above 1
-    ranks = alarm_ranks(len(calibration), alpha=plan.false_alarms, repeated=plan.repeated, among=plan.among)
-    if len(calibration) < 2 or not heavy:
-        return Moved(at, limits, {}, 1.0 if len(calibration) < 2 else ranks.rate, basis)
-    found = unusual(
-        _matrix(calibration, heavy), weights=[weights[n] for n in heavy], least_spread=plan.effect_floor / 8
+    heavy, light = ([name for name in names if (weights[name] > 0) is counts] for counts in (True, False))
+    ranks = alarm_ranks(n, alpha=plan.false_alarms, repeated=plan.repeated, among=plan.among)
+    found = Moved(at, dict.fromkeys(at, 1.0), {}, ranks.rate if n > 1 else 1.0, _basis(past, use, plan))
+    if n < 2 or not heavy:
+        return found
+    usual = _unusual(calibration, heavy, plan, [weights[name] for name in heavy])
+    low, armed = _floored(usual, ranks.low, heavy, plan), _armed(own, now, plan)
+    limits = low if armed else _floored(usual, ranks.high, heavy, plan)
+    aside = _floored(_unusual(calibration, light, plan), ranks.low, light, plan) if light else {}
+    return replace(
+        found,
+        limits=found.limits | limits,
+        near={name: limit for name, limit in low.items() if at[name] > limit},
+        aside=tuple(name for name, limit in aside.items() if at[name] > limit),
+        alone=armed or ranks.high <= n,
     )
-    low = _floored(found, ranks.low, heavy, plan)
-    armed = _armed(own, now, plan)
-    limits |= low if armed else _floored(found, ranks.high, heavy, plan)
-    aside = _aside(
-        at, calibration, [name for name in names if not weights[name]], ranks.low if armed else ranks.high, plan
-    )
-    near = {name: limit for name, limit in low.items() if at[name] > limit}
-    return Moved(at, limits, near, ranks.rate, basis, aside)
 
 
 def over(found: Moved) -> dict[str, float]:
@@ -103,14 +81,11 @@ def over(found: Moved) -> dict[str, float]:
     return {name: limit for name, limit in found.limits.items() if found.distances[name] > limit}
 
 
-def window_to_json(window: Window) -> dict[str, Any]:
-    counts = {name: counts.tolist() for name, counts in window.counts.items()}
-    return {"counts": counts, "over": dict(window.over), "near": dict(window.near)}
-
-
-def window_from_json(start: str, stored: Mapping[str, Any]) -> Window:
-    counts = {name: np.asarray(counts, dtype=int) for name, counts in stored["counts"].items()}
-    return Window(datetime.fromisoformat(start), counts, stored.get("over", {}), stored.get("near", {}))
+def _basis(past: Sequence[Window], blocks: Sequence[Window], plan: MonitoringPlan) -> str:
+    said = f"{len(past)} windows of its own" + (
+        f" and {len(blocks)} blocks of what it was trained on" if blocks else ""
+    )
+    return said + (f" in the same part of {plan.season / _DAY:g} days" if plan.season else "")
 
 
 def _comparable(
@@ -121,8 +96,7 @@ def _comparable(
     past, blocks = _clipped(own, now, plan), list(reference.blocks)
     pool: Counts = {name: column.counts for name, column in reference.columns.items()}
     if plan.season is not None:
-        first = min((window.start for window in (*past, *blocks)), default=now.start)
-        if now.start - first < 2 * plan.season:
+        if (len(past) + len(blocks)) * plan.window < 2 * plan.season:
             return [], [], pool
         past, blocks = _alike(past, now, plan.season), _alike(blocks, now, plan.season)
         pool = merged(block.counts for block in blocks) if len(blocks) > 1 else pool
@@ -152,74 +126,15 @@ def _alike(windows: Iterable[Window], now: Window, season: timedelta) -> list[Wi
     return [window for window in windows if apart_in_season(window) <= season * _LIKE]
 
 
-class _Rows:
-    """Distances by name, a window. Features are held against the reference; scores, and scores in slices, of rows that the
-    champion was not trained on against other such rows, since on training rows they are those of a model that knows them."""
-
-    def __init__(self, columns: Profile, pool: Counts, past: Sequence[Window], blocks: Sequence[Window]) -> None:
-        self.columns, self.pool = columns, pool
-        quiet = [window.counts for window in past if not window.over]
-        self.fresh = merged(quiet) if len(quiet) >= _LEAST_OWN else {}
-        self.seen = merged(block.counts for block in blocks)
-        self.scored = bool(self.fresh)
-
-    def is_feature(self, name: str) -> bool:
-        return name.startswith("missing ") or (name in self.columns and self.columns[name].kind == "feature")
-
-    def now(self, window: Window) -> dict[str, float]:
-        return self._row(window.counts, lambda column, name: (self.fresh if _scored(column) else self.pool).get(name))
-
-    def of_own(self, window: Window, now: Window) -> dict[str, float]:
-        def held_against(column: Column, name: str) -> np.ndarray | None:
-            if not _scored(column):
-                return self.pool.get(name)
-            whole = self.fresh.get(name)
-            return whole if whole is None or window.over else whole - window.counts.get(name, 0)
-
-        found = self._row(self._thinned(window, now), held_against)
-        return {name: min(value, window.over.get(name, 1.0)) for name, value in found.items()}
-
-    def of_block(self, block: Window, now: Window) -> dict[str, float]:
-        def rest(column: Column, name: str) -> np.ndarray | None:
-            whole = (self.seen if _scored(column) else self.pool).get(name)
-            return None if whole is None else whole - block.counts.get(name, 0)
-
-        return self._row(self._thinned(block, now), rest)
-
-    def _thinned(self, window: Window, now: Window) -> dict[str, np.ndarray]:
-        """As many rows as `now` has: fewer rows lie further out by chance alone. Drawn the same each time."""
-        rng = np.random.default_rng(int(window.start.timestamp()) & 0xFFFFFFFF)
-        rows = {name: int(counts.sum()) for name, counts in now.counts.items()}
-        return {
-            name: thinned(counts, rows.get(name, 0) or int(counts.sum()), rng)
-            for name, counts in sorted(window.counts.items())
-        }
-
-    def _row(self, counts: Counts, held_against: Any) -> dict[str, float]:
-        found = {}
-        for name, column in self.columns.items():
-            if column.kind == "label" or (_scored(column) and not self.scored):
-                continue
-            now, then = counts.get(name, _NONE), held_against(column, name)
-            then = _NONE if then is None else then
-            found[name] = apart(column, then, now)
-            if column.kind == "feature":
-                found[f"missing {name}"] = lacking(then, now)
-        return found
+def _scores(held: Held) -> list[str]:
+    return [name for name, column in held.columns.items() if column.kind != "feature"]
 
 
-def _scored(column: Column) -> bool:
-    return column.kind in ("score", "slice")
-
-
-def _judged(at: Mapping[str, float], calibration: Sequence[Mapping[str, float]]) -> list[str]:
+def _judged(at: Mapping[str, float], calibration: Calibration) -> list[str]:
     """Names with a distance now and in most of the calibration windows."""
-    n = len(calibration)
+    said = {name: np.isfinite(values) for name, values in calibration.items()}
     return [
-        name
-        for name in sorted(at)
-        if np.isfinite(at[name])
-        and sum(np.isfinite(row.get(name, np.nan)) for row in calibration) >= max(_HELD * n, min(n, 2))
+        n for n in sorted(at) if np.isfinite(at[n]) and said[n].sum() >= max(_HELD * said[n].size, min(said[n].size, 2))
     ]
 
 
@@ -244,28 +159,19 @@ def _weights(reference: Reference, names: Iterable[str]) -> dict[str, float]:
     return {name: weight(name) for name in names}
 
 
-def _matrix(calibration: Sequence[Mapping[str, float]], names: Sequence[str]) -> np.ndarray:
-    """Shape (n_windows, n_names); a slice without rows in one window is given what it has in the others."""
-    matrix = np.array([[row.get(name, np.nan) for name in names] for row in calibration])
-    return np.where(np.isfinite(matrix), matrix, np.nanmean(matrix, axis=0))
+def _unusual(
+    calibration: Calibration, names: Sequence[str], plan: MonitoringPlan, weights: Sequence[float] | None = None
+) -> Unusual:
+    """A slice without rows in one window is given what it has in the others. What moves by less than an eighth of the floor
+    is never unusual: the floor is its limit."""
+    matrix = np.column_stack([calibration[name] for name in names])
+    matrix = np.where(np.isfinite(matrix), matrix, np.nanmean(matrix, axis=0))
+    return unusual(matrix, weights=weights, least_spread=plan.effect_floor / 8)
 
 
 def _floored(found: Unusual, rank: int, names: Sequence[str], plan: MonitoringPlan) -> dict[str, float]:
     limits = np.clip(found.limits(rank), plan.effect_floor, 1.0)
     return {name: float(limit) for name, limit in zip(names, limits, strict=True)}
-
-
-def _aside(
-    at: Mapping[str, float],
-    calibration: Sequence[Mapping[str, float]],
-    names: list[str],
-    rank: int,
-    plan: MonitoringPlan,
-) -> tuple[str, ...]:
-    if not names:
-        return ()
-    limits = _floored(unusual(_matrix(calibration, names), least_spread=plan.effect_floor / 8), rank, names, plan)
-    return tuple(name for name in names if at[name] > limits[name])
 
 
 def _armed(own: Sequence[Window], now: Window, plan: MonitoringPlan) -> bool:

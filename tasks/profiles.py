@@ -10,7 +10,7 @@ import pandas as pd
 from tasks.stats import (
     binned,
     bins,
-    distance,
+    distances_of,
     jensen_shannon,
     kolmogorov_smirnov,
     missing_share,
@@ -94,23 +94,27 @@ def compared(profile: Profile, counts: Counts) -> dict[str, float]:
     found = {}
     for name, column in profile.items():
         now = counts.get(name)
-        found[name] = float("nan") if now is None else apart(column, column.counts, now)
+        found[name] = float("nan") if now is None else float(apart(column, column.counts, now))
         if column.kind == "feature":
-            found[f"missing {name}"] = float("nan") if now is None else lacking(column.counts, now)
+            found[f"missing {name}"] = float("nan") if now is None else float(lacking(column.counts, now))
     return found
 
 
-def apart(column: Column, reference: np.ndarray, current: np.ndarray) -> float:
-    """Distance of one column's given values. Where one side has rows and no value it is 0: the missing share says it all."""
-    if not reference.sum() or not current.sum():
-        return float("nan")
-    found = distance(reference, current, ordered=column.ordered)
-    return found if found == found else 0.0
+def apart(column: Column, reference: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Distance of one column's given values in windows of shape (n_windows, n_bins), or in one of shape (n_bins,).
+
+    Where one side has rows and no value it is 0, since the missing share says it all; nan where it has no rows.
+    """
+    found = distances_of(reference, windows, ordered=column.ordered)
+    rows = (reference.sum(axis=-1) > 0) & (windows.sum(axis=-1) > 0)
+    return np.where(rows & np.isnan(found), 0.0, found)
 
 
-def lacking(reference: np.ndarray, current: np.ndarray) -> float:
-    """Difference of the missing shares."""
-    return abs(missing_share(current) - missing_share(reference))
+def lacking(reference: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Difference of the missing shares, shaped as in `apart`; nan where there are no rows."""
+    then, now = reference.sum(axis=-1), windows.sum(axis=-1)
+    gap = windows[..., -1] / np.maximum(now, 1) - reference[..., -1] / np.maximum(then, 1)
+    return np.where((then > 0) & (now > 0), np.abs(gap), np.nan)
 
 
 def distances(profile: Profile, window: pd.DataFrame) -> dict[str, float]:

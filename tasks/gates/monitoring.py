@@ -22,12 +22,15 @@ def drift(
     allowed: float,
     window: timedelta,
     basis: str,
+    unsure: Mapping[str, float] | None = None,
     aside: Sequence[str] = (),
 ) -> Verdict:
     """Did anything move further than this problem's own windows ever do, and far enough to matter?
 
     `rate` is the probability of an alarm a window of length `window` without drift that the limits keep; where it is above
-    the `allowed` one they are told, and nothing rests on them. `aside` are names that moved without an effect on predictions.
+    the `allowed` one they are told, and nothing rests on them. `unsure` are lower limits that the
+    window exceeds, where the windows are too few for one of them to alarm alone: the next one decides. `aside` are names that
+    moved without an effect on predictions.
     """
     if not limits:
         return Verdict("drift", Outcome.WAIT, "no column is watched")
@@ -51,6 +54,10 @@ def drift(
     stated = f"calibrated on {basis} to at most {rate:.1%} false alarms a window, {yearly:.1f} a year"
     if far:
         return Verdict("drift", Outcome.FAIL, f"moved: {shown}; {stated}{besides}", evidence)
+    if unsure:
+        shown = ", ".join(f"{n} by {distances[n]:.2f} (limit {unsure[n]:.2f})" for n in sorted(unsure))
+        said = f"unusual: {shown}; an alarm when it is repeated, since so few windows alarm by none alone; {stated}{besides}"
+        return Verdict("drift", Outcome.WAIT, said, evidence)
     return Verdict("drift", Outcome.PASS, f"no column moved; {stated}{besides}", evidence)
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "bins",
     "category_counts",
     "distance",
+    "distances_of",
     "jensen_shannon",
     "kolmogorov_smirnov",
     "missing_share",
@@ -119,20 +120,25 @@ def distance(reference: np.ndarray, current: np.ndarray, *, ordered: bool) -> fl
     return kolmogorov_smirnov(reference, current) if ordered else total_variation(reference, current)
 
 
+def distances_of(reference: np.ndarray, windows: np.ndarray, *, ordered: bool) -> np.ndarray:
+    """As `distance`, of many windows, shape (n_windows, n_bins), from one reference or from one each; shape (n_windows,)."""
+    gap = _gap(reference[..., :-1], windows[..., :-1])
+    found: np.ndarray = np.abs(gap.cumsum(axis=-1)).max(axis=-1) if ordered else np.abs(gap).sum(axis=-1) / 2
+    return found
+
+
 def kolmogorov_smirnov(reference: np.ndarray, current: np.ndarray) -> float:
     r"""Largest difference of the distribution functions at the bins' edges, :math:`\max_b |F_c(b) - F_r(b)|`, in [0, 1].
 
     Of ordered bins, the missing ones in the last left out; nan where a window has no value. Never above the statistic of
     the values themselves, and equal to it where each value has its own bin.
     """
-    gap = _gap(reference[:-1], current[:-1])
-    return float("nan") if gap is None else float(np.abs(np.cumsum(gap)).max())
+    return float(distances_of(reference, current, ordered=True))
 
 
 def total_variation(reference: np.ndarray, current: np.ndarray) -> float:
     r"""Half the summed difference of the shares, :math:`\frac12 \sum_b |c_b - r_b|`, in [0, 1]; missing ones left out."""
-    gap = _gap(reference[:-1], current[:-1])
-    return float("nan") if gap is None else float(np.abs(gap).sum() / 2)
+    return float(distances_of(reference, current, ordered=False))
 
 
 def wasserstein(reference: np.ndarray, current: np.ndarray) -> float:
@@ -143,7 +149,7 @@ def wasserstein(reference: np.ndarray, current: np.ndarray) -> float:
     in the last left out; nan where a window has no value. Vallender (1974) for the sum over distribution functions.
     """
     gap = _gap(reference[:-1], current[:-1])
-    if gap is None:
+    if np.isnan(gap).any():
         return float("nan")
     share = reference[:-1] / reference[:-1].sum()
     place = np.cumsum(share) - share / 2
@@ -178,9 +184,12 @@ def jensen_shannon(reference: np.ndarray, current: np.ndarray) -> float:
     return float(np.sqrt(max(divergence, 0.0)))
 
 
-def _gap(reference: np.ndarray, current: np.ndarray) -> np.ndarray | None:
-    """Difference of the shares a bin; None where a window is empty."""
-    if reference.sum() == 0 or current.sum() == 0:
-        return None
-    gap: np.ndarray = current / current.sum() - reference / reference.sum()
+def _gap(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
+    """Difference of the shares a bin; nan where a window is empty."""
+    gap: np.ndarray = _shares(current) - _shares(reference)
     return gap
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)

@@ -75,7 +75,7 @@ def corruptions() -> dict[str, Any]:
 
 
 def drift() -> dict[str, Any]:
-    """Twenty thousand windows without drift, and worlds in which something drifts."""
+    """Sixteen thousand windows without drift, and worlds in which something drifts."""
     from tests.proofs.drift import prove
 
     return prove()
