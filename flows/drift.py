@@ -1,104 +1,131 @@
 """Has the world moved? The newest closed window against the champion's reference, on the problem's own windows."""
 
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from flows.reference import Past, past_of
 from flows.reports import reported
 from flows.turn import Turn
-from flows.window import champion_of, closed_window, reference_rows, unless_it_raises, valid_rows
-from schemas.plans import Reason
+from flows.window import champion_of, closed_window, unless_it_raises
 from schemas.verdict import Outcome, Verdict
-from tasks import gates, monitoring, profiles, windows
-from tasks.stats import smallest_rate, window_limits
+from tasks import gates
+from tasks.drifting import Moved, moved, over
+from tasks.held_against import Reference, Window
+from tasks.profiles import measures
 
-__all__ = ["drifted"]
+__all__ = ["Drift", "drifted"]
 
-
-def drifted(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
-    """The drift verdict and its report. What cannot be judged is WAIT: an exception calls for no retrain, and never passes."""
-    notes: dict[str, Any] = {}
-
-    def judge() -> Verdict | None:
-        verdict, found = _drift(turn)
-        notes.update(found)
-        return verdict
-
-    return unless_it_raises("drift", judge), notes
+_NAN = float("nan")
 
 
-def _drift(turn: Turn) -> tuple[Verdict | None, dict[str, Any]]:
-    """The verdict on the newest closed window, with its one Evidently report; None where no window closed."""
+@dataclass(frozen=True)
+class Drift:
+    """What was found of one closed window, [start, end).
+
+    `distances` and `limits`, each in [0, 1], stand under a feature's own name, "score" (of classes "score CLASS"),
+    "missing NAME" and "slice COLUMN=VALUE"; what moved is above its limit, and a feature without an effect on predictions has
+    the limit 1. `missing` and `outside` are shares of rows by feature, now and in the reference; outside is below or above its
+    range, or a category that it never had. `score` is the distance of the champion's scores that lies furthest out, nan where
+    fewer than three windows outside its training rows are there to be held against.
+    """
+
+    verdict: Verdict
+    notes: dict[str, Any]
+    start: datetime
+    end: datetime
+    distances: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, tuple[float, float]] = field(default_factory=dict)
+    outside: dict[str, tuple[float, float]] = field(default_factory=dict)
+    score: float = _NAN
+    score_limit: float = _NAN
+
+
+def drifted(turn: Turn) -> Drift | None:
+    """The verdict on the newest closed window, with its report; None where no window closed. What cannot be judged is WAIT: an
+    exception calls for no retrain, and never passes."""
     window = closed_window(turn)
     if window is None:
-        return None, {}
-    problem, plan = turn.problem, turn.problem.monitoring
-    start, end = window
-    current = valid_rows(problem, start, end)
-    if current.empty:
-        return Verdict("drift", Outcome.WAIT, f"no rows between {start:%Y-%m-%d} and {end:%Y-%m-%d}"), {}
-    reference = reference_rows(turn)
-    profile, past = _calibration(turn, reference, before=start)
-    now_at = profiles.distances(profile, current)
-    names = sorted(profile)
-    if smallest_rate(len(past)) > plan.false_alarms:
-        limits = dict.fromkeys(names, 1.0)
-        rate = smallest_rate(len(past))
-        verdict = Verdict(
-            "drift",
-            Outcome.WAIT,
-            f"blind: {len(past)} calibration windows support no false-alarm rate under {rate:.0%}, the plan asks for {plan.false_alarms:.0%}",
-        )
-    else:
-        found = window_limits([[row[name] for name in names] for row in past], alpha=plan.false_alarms)
-        limits = {name: max(float(limit), plan.effect_floor) for name, limit in zip(names, found, strict=True)}
-        verdict = gates.drift(now_at, limits, floor=plan.effect_floor, rate=plan.false_alarms)
-    if verdict.outcome is not Outcome.FAIL:
-        _join_calibration(turn, start, now_at)
-    return verdict, reported(turn, start, end, verdict=verdict, distances=now_at, limits=limits)
+        return None
+    found: list[Drift] = []
+
+    def judge() -> Verdict:
+        found.append(_drift(turn, *window))
+        return found[0].verdict
+
+    verdict = unless_it_raises("drift", judge)
+    assert verdict is not None, "a closed window has a verdict"
+    return found[0] if found else Drift(verdict, {}, *window)
 
 
-def _calibration(
-    turn: Turn, reference: pd.DataFrame, *, before: datetime
-) -> tuple[dict[str, profiles.Column], list[dict[str, float]]]:
-    """The reference's frozen profile, and the distances of windows before `before` that the reference does not hold.
-
-    Windows from before a drift belong to another regime: after a retrain for drift the calibration starts anew from the
-    windows that raised no alarm, and until they are enough the verdict says how blind that leaves it.
-    """
-    problem, champion = turn.problem, champion_of(turn)
-    known = monitoring.recall(problem.name, champion.sha256)
-    if known is None:
-        profile = profiles.freeze_profile(reference, problem.recipe.features)
-        known = {"profile": profiles.profile_to_json(profile), "past": _past(turn, profile)}
-        monitoring.remember(problem.name, champion.sha256, known)
-    past = [distances for began, distances in sorted(known["past"].items()) if began < before.isoformat()]
-    return profiles.profile_from_json(known["profile"]), past
+def _drift(turn: Turn, start: datetime, end: datetime) -> Drift:
+    plan, past = turn.problem.monitoring, past_of(turn, champion_of(turn))
+    own, now = past.windows_before(start.replace(microsecond=0))
+    if now.rows < plan.window_rows:
+        said = f"{now.rows} rows from {start:%Y-%m-%d} to {end:%Y-%m-%d} say nothing about drift, {plan.window_rows} are needed"
+        return Drift(Verdict("drift", Outcome.WAIT, said, {"rows": now.rows}), {}, start, end)
+    own = _all_judged(turn, past, own)
+    found = moved(past.reference, own, now, plan)
+    verdict = _verdict(turn, found)
+    drift = _told(past.reference, now, found, Drift(verdict, _since(turn, own, now, found), start, end))
+    past.judged(replace(now, over=over(found), near=found.near))
+    past.save()
+    report = reported(turn, start, end, verdict=verdict, distances=drift.distances, limits=drift.limits)
+    return replace(drift, notes=drift.notes | report)
 
 
-def _past(turn: Turn, profile: dict[str, profiles.Column]) -> dict[str, dict[str, float]]:
-    """Distances of the windows before the reference, by their beginning; a window without rows says nothing."""
-    problem, champion = turn.problem, champion_of(turn)
-    past: dict[str, dict[str, float]] = {}
-    if champion.why in (Reason.DRIFT, Reason.DECAY):
-        return past
-    span = problem.monitoring.window
-    end = champion.trained_from or (turn.state.since or turn.now) - problem.monitoring.reference
-    oldest = max(end - problem.monitoring.history, windows.bounds(problem)[0])
-    while end - span >= oldest:
-        rows = valid_rows(problem, end - span, end)
-        if len(rows):
-            past[(end - span).isoformat()] = profiles.distances(profile, rows)
-        end -= span
-    return past
+def _all_judged(turn: Turn, past: Past, own: list[Window]) -> list[Window]:
+    """The windows before this one that nobody judged: those of the rollout, or all, where what was remembered is lost. Each
+    on what came before it, so that they are found as they were."""
+    for place in past.unjudged(own):
+        window, before = own[place], own[:place]
+        if window.rows >= turn.problem.monitoring.window_rows:
+            found = moved(past.reference, before, window, turn.problem.monitoring)
+            verdict = _verdict(turn, found)
+            own[place] = replace(window, over=over(found) if verdict.outcome is Outcome.FAIL else {}, near=found.near)
+        past.judged(own[place])
+    return own
 
 
-def _join_calibration(turn: Turn, start: datetime, distances: dict[str, float]) -> None:
-    """A window without an alarm is one of the problem's own; the same window joins once, however often its turn is run."""
-    name, sha256 = turn.problem.name, champion_of(turn).sha256
-    known = monitoring.recall(name, sha256)
-    if known is not None and all(np.isfinite(list(distances.values()))):
-        known["past"][start.isoformat()] = distances
-        monitoring.remember(name, sha256, known)
+def _verdict(turn: Turn, found: Moved) -> Verdict:
+    plan = turn.problem.monitoring
+    return gates.drift(
+        found.distances,
+        found.limits,
+        floor=plan.effect_floor,
+        rate=found.rate,
+        allowed=plan.false_alarms,
+        window=plan.window,
+        basis=found.basis,
+        unsure={} if found.alone else found.near,
+        aside=found.aside,
+    )
+
+
+def _since(turn: Turn, own: list[Window], now: Window, found: Moved) -> dict[str, Any]:
+    """Since when the windows lie beyond their low limits, without one between that does not."""
+    if not found.near:
+        return {}
+    since, span = now.start, turn.problem.monitoring.window
+    for window in reversed(own):
+        if not window.near or window.start != since - span:
+            break
+        since = window.start
+    return {"moved_since": since.isoformat()}
+
+
+def _told(reference: Reference, now: Window, found: Moved, drift: Drift) -> Drift:
+    features = {name: column for name, column in reference.columns.items() if column.kind == "feature"}
+    shares = measures(features, now.counts)
+    scores = [name for name in found.distances if name in reference.columns and reference.columns[name].kind == "score"]
+    furthest = max(scores, key=lambda name: found.distances[name] / found.limits[name], default=None)
+    return replace(
+        drift,
+        distances=found.distances,
+        limits=found.limits,
+        missing={name: (of["missing"], of["missing_before"]) for name, of in shares.items()},
+        outside={name: (of["outside"], of["outside_before"]) for name, of in shares.items()},
+        score=found.distances[furthest] if furthest else _NAN,
+        score_limit=found.limits[furthest] if furthest else _NAN,
+    )

@@ -31,8 +31,8 @@ def watch(turn: Turn) -> Decision:
     """HEALTHY: a data fault, a person's request, the first model, drift, decay, its age, new labels, the schedule; the first that speaks."""
     noted: dict[str, Any] = {}
     fault = requests_fault(turn, noted)
-    drift, notes = (None, {}) if fault else drifted(turn)
-    notes |= noted
+    found = None if fault else drifted(turn)
+    drift, notes = (found.verdict, found.notes | noted) if found else (None, noted)
     asked = _request(turn, notes)
     if asked and (asked.revert or not fault):
         return asked
@@ -51,9 +51,9 @@ def watch(turn: Turn) -> Decision:
         return _wanted(
             Reason.FIRST_MODEL, turn, Verdict("first model", Outcome.FAIL, "nothing trained serves yet"), notes
         )
-    found: dict[Reason, Verdict | None] = {Reason.DRIFT: drift, Reason.DECAY: decay}
-    found |= {reason: unless_it_raises(str(reason), partial(judge, turn)) for reason, judge in _RENEWAL.items()}
-    for reason, verdict in found.items():
+    reasons: dict[Reason, Verdict | None] = {Reason.DRIFT: drift, Reason.DECAY: decay}
+    reasons |= {reason: unless_it_raises(str(reason), partial(judge, turn)) for reason, judge in _RENEWAL.items()}
+    for reason, verdict in reasons.items():
         if verdict and verdict.outcome is Outcome.FAIL:
             both = [v for v in (drift, decay) if v and v.outcome is Outcome.FAIL] or [verdict]
             return _wanted(reason, turn, combine(str(reason), both), notes)

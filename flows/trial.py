@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from flows import reference
 from flows.acceptance import goal_measured
 from flows.case import Case
 from flows.held_out import described
@@ -140,6 +141,8 @@ def tried(trial: Trial) -> Decision:
     if verdict_of(verdicts).outcome is Outcome.PASS:
         measured["test"] |= goal_measured(case)
         challenger, served = _logged(trial, refitted, measured["test"])
+        if challenger is not None:
+            reference.keep(trial.turn, challenger, refitted)
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
     _describe(trial, training.frozen_threshold(model), measured, verdict, snapshot)

@@ -1,5 +1,6 @@
 """What did a window look like, counted where its rows are? The same counts over frozen bins as tasks.profiles makes of a frame."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import ibis
@@ -7,12 +8,12 @@ import numpy as np
 from ibis.expr import types as ir
 
 from tasks.engine_rules import looked_at
-from tasks.profiles import Column, Profile
-from tasks.stats import distance
+from tasks.profiles import Column, Profile, compared
 
-__all__ = ["distances_of_table", "profile_table"]
+__all__ = ["distances_of_table", "profile_places", "profile_table", "profile_windows"]
 
 _LOOK, _FEW = 200_000, 20_000  # rows looked at, and distinct values among them that are counted one by one
+_PLACE = "perennial_place"
 
 
 @ibis.udf.agg.builtin(name="histogram")
@@ -26,20 +27,43 @@ def profile_table(table: ibis.Table, profile: Profile) -> dict[str, np.ndarray]:
 
     A column that is gone, or no longer a number or a text as it was, is left out.
     """
-    table = looked_at(table)
-    kept = {name: column for name, column in profile.items() if name in table.columns and _fits(table[name], column)}
+    found = profile_places(table, profile, ibis.literal(0, "int64"))
+    return found.get(0, {name: np.zeros(len(c.bins) + 2, dtype=int) for name, c in _kept(table, profile).items()})
+
+
+def profile_windows(
+    table: ibis.Table, event_time: str, profile: Profile, *, origin: datetime, span: timedelta
+) -> dict[datetime, dict[str, np.ndarray]]:
+    """As `profile_table`, of each window of `span` from `origin` on that has a row, by its beginning: all in one pass.
+
+    To the second: `origin` and `span` are whole ones.
+    """
+    seconds = int(span.total_seconds())
+    place = (table[event_time].epoch_seconds() - int(origin.timestamp())) // seconds
+    found = profile_places(table, profile, place.cast("int64"))
+    return {origin + place * span: counts for place, counts in sorted(found.items())}
+
+
+def profile_places(table: ibis.Table, profile: Profile, place: ir.IntegerValue) -> dict[int, dict[str, np.ndarray]]:
+    """As `profile_table`, of the rows of each value of `place`."""
+    kept = _kept(table, profile)
+    table = looked_at(table.select(**{_PLACE: place}, **{name: table[name] for name in kept}))
     numbers = {name: column for name, column in kept.items() if column.ordered}
-    counts = _numbers(table, numbers) if numbers else {}
-    return {name: counts[name] if name in numbers else _texts(table, name, column) for name, column in kept.items()}
+    found = _numbers(table, numbers) if numbers else {}
+    for name, column in kept.items():
+        if name not in numbers:
+            for at, counts in _texts(table, name, column).items():
+                found.setdefault(at, {})[name] = counts
+    return found
 
 
 def distances_of_table(profile: Profile, table: ibis.Table) -> dict[str, float]:
-    """Distance of each column from the reference, in [0, 1]; nan where the column is gone or retyped."""
-    counts = profile_table(table, profile)
-    return {
-        name: distance(column.counts, counts[name], ordered=column.ordered) if name in counts else float("nan")
-        for name, column in profile.items()
-    }
+    """How far the window lies from the reference, as `profiles.compared` says it."""
+    return compared(profile, profile_table(table, profile))
+
+
+def _kept(table: ibis.Table, profile: Profile) -> dict[str, Column]:
+    return {name: c for name, c in profile.items() if name in table.columns and _fits(table[name], c)}
 
 
 def _fits(value: ir.Value, column: Column) -> bool:
@@ -48,21 +72,28 @@ def _fits(value: ir.Value, column: Column) -> bool:
     return bool(numeric if column.ordered else kind.is_string())
 
 
-def _numbers(table: ibis.Table, columns: Profile) -> dict[str, np.ndarray]:
+def _numbers(table: ibis.Table, columns: Profile) -> dict[int, dict[str, np.ndarray]]:
     """Columns with few values by value, each in one query; the others in one pass over all of them."""
     some = table.limit(_LOOK)
     distinct = some.aggregate(**{f"c{at}": some[name].nunique() for at, name in enumerate(columns)}).to_pyarrow()
     few = [name for at, name in enumerate(columns) if distinct[f"c{at}"][0].as_py() <= _FEW]
-    found: dict[str, np.ndarray] = {}
-    for name in few:
-        values = table.group_by(value=table[name]).aggregate(perennial_rows=ibis._.count())
-        found |= _binned(values.rename({name: "value"}), {name: columns[name]}, weighted=True)
     many = {name: column for name, column in columns.items() if name not in few}
-    return found | (_binned(table, many, weighted=False) if many else {})
+    found: dict[int, dict[str, np.ndarray]] = {}
+    asked = [({name: columns[name]}, _by_value(table, name)) for name in few] + ([(many, table)] if many else [])
+    for some_columns, rows in asked:
+        for at, counts in _binned(rows, some_columns, weighted=rows is not table).items():
+            found.setdefault(at, {}).update(counts)
+    return found
 
 
-def _binned(table: ibis.Table, columns: Profile, *, weighted: bool) -> dict[str, np.ndarray]:
-    """Counts over the bins; where `weighted`, a row of `table` stands for `perennial_rows` of them."""
+def _by_value(table: ibis.Table, name: str) -> ibis.Table:
+    """One row a value and place, with how many rows it stands for."""
+    values = table.group_by(**{_PLACE: table[_PLACE], "value": table[name]}).aggregate(perennial_rows=ibis._.count())
+    return values.rename({name: "value"})
+
+
+def _binned(table: ibis.Table, columns: Profile, *, weighted: bool) -> dict[int, dict[str, np.ndarray]]:
+    """Counts over the bins, by place; where `weighted`, a row of `table` stands for `perennial_rows` of them."""
     weight = table.perennial_rows if weighted else ibis.literal(1)
     asked: dict[str, ir.Value] = {"rows": weight.sum() if weighted else table.count()}
     for at, (name, column) in enumerate(columns.items()):
@@ -78,8 +109,12 @@ def _binned(table: ibis.Table, columns: Profile, *, weighted: bool) -> dict[str,
         for place, bound in enumerate(below):
             under = given <= ibis.literal(repr(bound)).cast("float64")
             asked[f"bin_{at}_{place}"] = weight.sum(where=under) if weighted else under.sum()
-    said = table.aggregate(**asked).to_pyarrow().to_pylist()[0]
-    return {name: _counts(said, at, column) for at, (name, column) in enumerate(columns.items())}
+    said = table.group_by(_PLACE).aggregate(**asked).to_pyarrow().to_pylist()
+    return {
+        int(row[_PLACE]): {name: _counts(row, at, column) for at, (name, column) in enumerate(columns.items())}
+        for row in said
+        if row[_PLACE] is not None
+    }
 
 
 def _counts(said: dict[str, Any], at: int, column: Column) -> np.ndarray:
@@ -92,13 +127,18 @@ def _counts(said: dict[str, Any], at: int, column: Column) -> np.ndarray:
     return np.array([*inside, given - sum(inside), rows - given], dtype=int)
 
 
-def _texts(table: ibis.Table, name: str, column: Column) -> np.ndarray:
+def _texts(table: ibis.Table, name: str, column: Column) -> dict[int, np.ndarray]:
     known = [str(value) for value in column.bins]
-    counted = table.group_by(value=table[name]).aggregate(rows=ibis._.count())
+    counted = table.group_by(**{_PLACE: table[_PLACE], "value": table[name]}).aggregate(rows=ibis._.count())
     # What is unseen is one group, however many values it has: none of them leaves the engine.
     cases = [(counted.value.isnull(), ibis.literal("missing"))]
     cases += [(counted.value.isin(known), ibis.literal("=") + counted.value)] if known else []
-    grouped = counted.group_by(place=ibis.cases(*cases, else_="unseen")).aggregate(rows=counted.rows.sum())
-    found = {row["place"]: int(row["rows"]) for row in grouped.to_pyarrow().to_pylist()}
-    places = [*(f"={value}" for value in known), "unseen", "missing"]
-    return np.array([found.get(place, 0) for place in places], dtype=int)
+    kind = ibis.cases(*cases, else_="unseen")
+    grouped = counted.group_by(**{_PLACE: counted[_PLACE], "kind": kind}).aggregate(rows=counted.rows.sum())
+    kinds = {said: at for at, said in enumerate([*(f"={value}" for value in known), "unseen", "missing"])}
+    found: dict[int, np.ndarray] = {}
+    for row in grouped.to_pyarrow().to_pylist():
+        if row[_PLACE] is not None:
+            counts = found.setdefault(int(row[_PLACE]), np.zeros(len(kinds), dtype=int))
+            counts[kinds[row["kind"]]] += int(row["rows"])
+    return found

@@ -1,5 +1,6 @@
 """Which models are there, and which roles do they hold? The only module that speaks to MLflow."""
 
+import json
 import logging
 import os
 import shutil
@@ -31,10 +32,12 @@ __all__ = [
     "check",
     "fetch",
     "forget_report",
+    "keep_profile",
     "load",
     "log_report",
     "model_file",
     "project",
+    "read_profile",
     "read_route",
     "register",
     "run_link",
@@ -276,6 +279,28 @@ def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str
     for file in files:
         client.log_artifact(run_id, str(file), artifact_path=f"reports/{folder}")
     return str(run_id)
+
+
+def keep_profile(problem: Problem, model: Model, profile: Mapping[str, Any]) -> None:
+    """Store what `model` was trained on, as bins and counts, with the run that made it."""
+    client = _client()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{model.sha256}.json"
+        file.write_text(json.dumps(profile))
+        client.log_artifact(client.get_model_version(problem.name, model.version).run_id, str(file), "profiles")
+
+
+def read_profile(problem: Problem, model: Model) -> dict[str, Any] | None:
+    """What `keep_profile` stored; None where it never did."""
+    client = _client()
+    run_id = client.get_model_version(problem.name, model.version).run_id
+    path = f"profiles/{model.sha256}.json"
+    if path not in [file.path for file in client.list_artifacts(run_id, "profiles")]:
+        return None
+    found: dict[str, Any] = json.loads(
+        Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/{path}")).read_text()
+    )
+    return found
 
 
 def forget_report(run_id: str, *, folder: str, file: str = "") -> None:

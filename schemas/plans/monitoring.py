@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.plans.words import Plan
 
@@ -26,7 +26,7 @@ class MonitoringPlan(Plan):
         default=0.06,
         gt=0,
         lt=1,
-        description="Drift alarms per window without drift. 17 calibration windows support 1 in 18.",
+        description="Drift alarms per window without drift. 17 calibration windows support 1 in 18; repeated moves, 5.",
     )
     effect_floor: float = Field(
         default=0.1,
@@ -82,3 +82,30 @@ class MonitoringPlan(Plan):
     leak_looks: int = Field(
         default=30, ge=6, description="The newest retrains, and monitoring windows, that a slow leak is sought in."
     )
+    repeated: int = Field(
+        default=2, ge=1, description="Windows over their low limit, this one among them, that are an alarm together."
+    )
+    among: int = Field(
+        default=3,
+        ge=1,
+        description="The newest windows that the repeated ones are looked for in: a small shift is found by its staying.",
+    )
+    season: timedelta | None = Field(
+        default=None,
+        description="Windows are held against those of the same part of it, as Mondays against Mondays; two of it are needed.",
+    )
+    window_rows: int = Field(
+        default=30,
+        ge=1,
+        description="Rows under which a window says nothing about drift: shares of them are too coarse.",
+    )
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "MonitoringPlan":
+        if self.repeated > self.among:
+            raise ValueError(f"repeated {self.repeated} is more than among {self.among}: no window would ever alarm")
+        if self.season is not None and not 2 * self.window <= self.season <= self.history / 2:
+            raise ValueError(
+                f"a season of {self.season} holds two windows of {self.window} or more, and history {self.history} two seasons"
+            )
+        return self

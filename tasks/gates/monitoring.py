@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from schemas.expectations import Requirement
 from schemas.verdict import Interval, Outcome, Verdict
@@ -9,22 +10,55 @@ from tasks.stats import fixed_interval
 
 __all__ = ["decay", "drift", "requirement_live"]
 
+_YEAR = timedelta(days=365.25)
 
-def drift(distances: Mapping[str, float], limits: Mapping[str, float], *, floor: float, rate: float) -> Verdict:
-    """Which columns moved further than this problem's own windows ever do, and far enough to matter?"""
+
+def drift(
+    distances: Mapping[str, float],
+    limits: Mapping[str, float],
+    *,
+    floor: float,
+    rate: float,
+    allowed: float,
+    window: timedelta,
+    basis: str,
+    unsure: Mapping[str, float] | None = None,
+    aside: Sequence[str] = (),
+) -> Verdict:
+    """Did anything move further than this problem's own windows ever do, and far enough to matter?
+
+    `rate` is the probability of an alarm a window of length `window` without drift that the limits keep; where it is above
+    the `allowed` one they are told, and nothing rests on them. `unsure` are lower limits that the
+    window exceeds, where the windows are too few for one of them to alarm alone: the next one decides. `aside` are names that
+    moved without an effect on predictions.
+    """
     if not limits:
         return Verdict("drift", Outcome.WAIT, "no column is watched")
     undefined = sorted(n for n in limits if not math.isfinite(distances.get(n, math.nan) + limits[n]))
     if undefined:
         return Verdict("drift", Outcome.WAIT, f"no distance or no limit for {', '.join(undefined)}")
-    moved = sorted((n for n in limits if distances[n] > max(limits[n], floor)), key=lambda n: -distances[n])
+    far = sorted((n for n in limits if distances[n] > max(limits[n], floor)), key=lambda n: -distances[n])
     evidence: dict[str, float | int | str | None] = {f"distance {name}": distances[name] for name in sorted(limits)}
-    evidence |= {"rate": rate}
-    stated = f"calibrated on its own windows to at most {rate:.1%} false alarms a window"
-    if moved:
-        shown = ", ".join(f"{n} by {distances[n]:.2f} (limit {max(limits[n], floor):.2f})" for n in moved)
-        return Verdict("drift", Outcome.FAIL, f"moved: {shown}; {stated}", evidence)
-    return Verdict("drift", Outcome.PASS, f"no column moved; {stated}", evidence)
+    yearly = rate * _YEAR / window
+    evidence |= {"rate": rate, "alarms a year": yearly}
+    shown = ", ".join(f"{n} by {distances[n]:.2f} (limit {max(limits[n], floor):.2f})" for n in far)
+    besides = f"; without an effect on predictions moved {', '.join(aside)}" if aside else ""
+    if not rate <= allowed:
+        at = (
+            "" if rate >= 1 else f"; at that rate it would say: {f'moved {shown}' if far else 'nothing moved'}{besides}"
+        )
+        said = (
+            f"blind: {basis} support no rate under {rate:.1%} false alarms a window, the plan allows {allowed:.1%}{at}"
+        )
+        return Verdict("drift", Outcome.WAIT, said, evidence)
+    stated = f"calibrated on {basis} to at most {rate:.1%} false alarms a window, {yearly:.1f} a year"
+    if far:
+        return Verdict("drift", Outcome.FAIL, f"moved: {shown}; {stated}{besides}", evidence)
+    if unsure:
+        shown = ", ".join(f"{n} by {distances[n]:.2f} (limit {unsure[n]:.2f})" for n in sorted(unsure))
+        said = f"unusual: {shown}; an alarm when it is repeated, since so few windows alarm by none alone; {stated}{besides}"
+        return Verdict("drift", Outcome.WAIT, said, evidence)
+    return Verdict("drift", Outcome.PASS, f"no column moved; {stated}{besides}", evidence)
 
 
 def decay(daily_loss: Sequence[float], *, held_out: float, tolerance: float, alpha: float, at_least: int) -> Verdict:

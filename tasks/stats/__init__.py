@@ -5,9 +5,22 @@ from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
 from tasks.stats.bounded import bounded_interval
 from tasks.stats.calibration import Calibration, CalibrationBin, calibration
 from tasks.stats.cbpe import Calibrated, calibrated, effective_rows, expected_auc, expected_ratio
-from tasks.stats.conformal import smallest_rate, window_limits
+from tasks.stats.conformal import Ranks, Unusual, alarm_ranks, alarm_rate, smallest_rate, unusual, window_limits
 from tasks.stats.counts import binomial_excess, count_tails, dispersion
-from tasks.stats.drift import binned, bins, distance
+from tasks.stats.drift import (
+    binned,
+    bins,
+    distance,
+    distances_of,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    missing_share,
+    outside_share,
+    psi,
+    thinned,
+    total_variation,
+    wasserstein,
+)
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
@@ -46,9 +59,13 @@ __all__ = [
     "CoinFlip",
     "DelayCurve",
     "LabelNoise",
+    "Ranks",
     "RunningAverage",
     "SampleRatio",
     "Trend",
+    "Unusual",
+    "alarm_ranks",
+    "alarm_rate",
     "average_precision",
     "betting",
     "binned",
@@ -66,6 +83,7 @@ __all__ = [
     "delay_curve_of_known",
     "dispersion",
     "distance",
+    "distances_of",
     "effective_rows",
     "entities_for_sample_ratio",
     "error_of_agreement",
@@ -74,12 +92,17 @@ __all__ = [
     "expected_ratio",
     "fixed_interval",
     "growth",
+    "jensen_shannon",
+    "kolmogorov_smirnov",
     "label_noise",
     "macro_auc",
     "mann_kendall",
+    "missing_share",
+    "outside_share",
     "paired_bootstrap",
     "platt_map",
     "precision_at_threshold",
+    "psi",
     "rank_correlation",
     "rate_above",
     "rate_below",
@@ -99,8 +122,12 @@ __all__ = [
     "straight_map",
     "temperature",
     "theil_sen",
+    "thinned",
+    "total_variation",
     "trend",
     "unpaired_sequence",
+    "unusual",
+    "wasserstein",
     "weighted_mean",
     "weighted_ratio",
     "window_limits",

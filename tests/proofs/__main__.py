@@ -81,6 +81,13 @@ def delays() -> dict[str, Any]:
     return prove()
 
 
+def drift() -> dict[str, Any]:
+    """Sixteen thousand windows without drift, and worlds in which something drifts."""
+    from tests.proofs.drift import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -88,6 +95,7 @@ PROOFS = {
     "corruptions": corruptions,
     "labels": labels,
     "delays": delays,
+    "drift": drift,
 }
 
 

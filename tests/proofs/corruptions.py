@@ -163,11 +163,16 @@ def _of_the_window(bookings: Problem) -> str:
     weeks = [windows.read_requests(bookings, START + n * 7 * DAY, START + (n + 1) * 7 * DAY) for n in range(WEEKS)]
     profile = profiles.freeze_profile(pd.concat(weeks[:4]), features)
     past = [profiles.distances(profile, rows) for rows in weeks[4:-1]]
-    limits = window_limits([[row[name] for name in features] for row in past], alpha=1 / (len(past) + 1))
-    floor = bookings.monitoring.effect_floor
-    now = profiles.distances(profile, weeks[-1])
+    rate, names = 1 / (len(past) + 1), sorted(past[0])
+    limits = window_limits([[row[name] for name in names] for row in past], alpha=rate)
     found = gates.drift(
-        now, dict(zip(features, map(float, limits), strict=True)), floor=floor, rate=1 / (len(past) + 1)
+        profiles.distances(profile, weeks[-1]),
+        dict(zip(names, map(float, limits), strict=True)),
+        floor=bookings.monitoring.effect_floor,
+        rate=rate,
+        allowed=rate,
+        window=bookings.monitoring.window,
+        basis=f"{len(past)} windows of its own",
     )
     return found.reason if found.outcome is Outcome.FAIL else ""
 

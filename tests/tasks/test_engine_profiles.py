@@ -1,6 +1,7 @@
 """Does the engine count a window as pandas does, value by value at the edges?"""
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import ibis
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import profiles
-from tasks.engine_profiles import distances_of_table, profile_table
+from tasks.engine_profiles import distances_of_table, profile_table, profile_windows
 from tasks.stats import binned
 
 NUMBERS = st.one_of(
@@ -22,6 +23,7 @@ NUMBERS = st.one_of(
 )
 TEXTS = st.sampled_from(["a", "b", "missing", "unseen", "=a", "é", ""]) | st.none()
 WHOLE = st.integers(-3, 3)
+START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @st.composite
@@ -66,6 +68,40 @@ def test_the_engine_counts_as_pandas_does(engine, tmp_path, reference, window):
     for name, column in profile.items():
         values = np.asarray(frame[name].astype(float if column.ordered else object))
         np.testing.assert_array_equal(counted[name], binned(values, column.bins, ordered=column.ordered), err_msg=name)
+
+
+SPAN = timedelta(hours=6)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reference=windows(), window=windows(), seed=st.integers(0, 1000))
+def test_windows_counted_in_one_pass_are_counted_as_each_alone_and_add_up(engine, tmp_path, reference, window, seed):
+    profile = _frozen(reference)
+    seconds = np.random.default_rng(seed).integers(0, 4 * 6 * 3600, size=len(window))
+    at = [START + timedelta(seconds=int(one), microseconds=999_999) for one in seconds]
+    timed = window.append_column("at", pyarrow.array(at, pyarrow.timestamp("us", tz="UTC")))
+    found = profile_windows(_table(engine, tmp_path, timed), "at", profile, origin=START, span=SPAN)
+    frame = timed.to_pandas()
+    assert list(found) == sorted({START + (one - START) // SPAN * SPAN for one in at})
+    for start, counted in found.items():
+        rows = frame[(frame["at"] >= start) & (frame["at"] < start + SPAN)]
+        for name, column in profile.items():
+            values = np.asarray(rows[name].astype(float if column.ordered else object))
+            np.testing.assert_array_equal(
+                counted[name], binned(values, column.bins, ordered=column.ordered), err_msg=name
+            )
+    whole = profile_table(_table(engine, tmp_path, timed), profile)
+    for name, counts in profiles.merged(found.values()).items():
+        np.testing.assert_array_equal(counts, whole[name])
+
+
+def test_values_beyond_the_reference_missing_and_unseen_ones_have_bins_of_their_own(engine, tmp_path):
+    then = pd.DataFrame({"x": np.arange(100.0), "s": ["a", "b"] * 50})
+    now = pd.DataFrame({"x": [-5.0, 0.0, 99.0, 99.5, math.inf, math.nan], "s": ["a", "z", "y", None, "b", "b"]})
+    profile = profiles.freeze_profile(then, ["x", "s"])
+    counted = profile_table(_table(engine, tmp_path, pyarrow.Table.from_pandas(now, preserve_index=False)), profile)
+    assert (counted["x"][0], counted["x"][-2], counted["x"][-1]) == (1, 2, 1)
+    assert counted["s"].tolist() == [1, 2, 2, 1]
 
 
 def test_distances_are_those_of_the_frame_and_undefined_where_a_column_is_gone(engine, tmp_path):

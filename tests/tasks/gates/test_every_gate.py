@@ -129,7 +129,13 @@ def _skew(*shares: float, rows: int = 500) -> Verdict:
 
 
 def _drift(distance: float, limit: float = 0.2) -> Verdict:
-    return gates.drift({"x": distance}, {"x": limit}, floor=0.1, rate=0.05)
+    return _drifted({"x": distance}, {"x": limit})
+
+
+def _drifted(distances, limits, rate: float = 0.05) -> Verdict:
+    return gates.drift(
+        distances, limits, floor=0.1, rate=rate, allowed=0.06, window=timedelta(days=7), basis="9 windows"
+    )
 
 
 def _decay(daily, held_out: float = 0.3) -> Verdict:
@@ -326,7 +332,7 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
     ),
     "drift": (
         {PASS: lambda: _drift(0.0), FAIL: lambda: _drift(0.9), WAIT: lambda: _drift(math.nan)},
-        {"distance x", "rate"},
+        {"distance x", "rate", "alarms a year"},
     ),
     "missing_shares": (
         {PASS: lambda: _missing(0.0), FAIL: lambda: _missing(0.9), WAIT: lambda: _missing(0.9, 0)},
@@ -412,7 +418,8 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     "same_pair": [lambda: _pair([], champion=True), lambda: _pair(["a"]), lambda: _pair([None], champion=True)],
     "drift": [lambda x=x: _drift(x) for x in _HOLES]
     + [lambda x=x: _drift(0.9, x) for x in _HOLES]
-    + [lambda: gates.drift({}, {}, floor=0.1, rate=0.05)],
+    + [lambda x=x: _drifted({"x": 0.9}, {"x": 0.2}, rate=x) for x in (math.nan, math.inf, 0.07)]
+    + [lambda: _drifted({}, {})],
     "maturity_holds": [
         lambda: gates.maturity_holds({}, maturity=timedelta(days=7), tolerated=0.05),
         lambda: gates.maturity_holds({"all": _UNLABELLED}, maturity=timedelta(days=7), tolerated=0.05),

@@ -1,6 +1,7 @@
 """Is a move beyond its own limit drift, and a loss above the accepted one decay?"""
 
 import math
+from datetime import timedelta
 
 import pytest
 
@@ -33,17 +34,62 @@ from tests.tasks.gates.made import FAIL, PASS, WAIT, down, up
     ],
 )
 def test_drift_is_a_move_beyond_its_own_limit_and_the_floor(distances, limits, expected):
-    assert gates.drift(distances, limits, floor=0.1, rate=0.05).outcome is expected
+    assert _drift(distances, limits).outcome is expected
 
 
 def test_drift_names_the_columns_that_moved_the_furthest_first_and_no_other():
-    verdict = gates.drift({"x": 0.3, "y": 0.9, "z": 0.0}, {"x": 0.2, "y": 0.05, "z": 0.2}, floor=0.1, rate=0.05)
+    verdict = _drift({"x": 0.3, "y": 0.9, "z": 0.0}, {"x": 0.2, "y": 0.05, "z": 0.2})
     assert verdict.reason.startswith("moved: y by 0.90 (limit 0.10), x by 0.30 (limit 0.20);")
-    assert verdict.evidence == {"distance x": 0.3, "distance y": 0.9, "distance z": 0.0, "rate": 0.05}
+    distances = {"distance x": 0.3, "distance y": 0.9, "distance z": 0.0}
+    assert verdict.evidence == distances | {"rate": 0.05, "alarms a year": pytest.approx(2.609, abs=1e-3)}
+
+
+@pytest.mark.parametrize("far", [0.9, 0.1])
+def test_drift_states_its_rate_a_window_and_a_year_and_what_it_rests_on(far):
+    said = "calibrated on 26 windows to at most 5.0% false alarms a window, 2.6 a year"
+    assert said in _drift({"x": far}, {"x": 0.2}).reason
+
+
+def test_a_rate_above_the_allowed_one_is_told_and_nothing_rests_on_it():
+    for distance, says in ((0.9, "it would say: moved x by 0.90 (limit 0.20)"), (0.1, "it would say: nothing moved")):
+        verdict = _drift({"x": distance}, {"x": 0.2}, rate=0.25)
+        assert verdict.outcome is WAIT
+        assert verdict.reason.startswith(
+            "blind: 26 windows support no rate under 25.0% false alarms a window, the plan allows 6.0%"
+        )
+        assert verdict.reason.endswith(says)
+    assert "it would say" not in _drift({"x": 0.9}, {"x": 0.2}, rate=1.0).reason
+
+
+def test_what_one_window_cannot_say_alone_waits_for_the_next_and_an_alarm_goes_before():
+    said = _drift({"x": 0.9, "y": 0.1}, {"x": 1.0, "y": 1.0}, unsure={"x": 0.3})
+    assert said.outcome is WAIT
+    assert said.reason.startswith("unusual: x by 0.90 (limit 0.30); an alarm when it is repeated")
+    assert _drift({"x": 0.9}, {"x": 0.2}, unsure={"x": 0.2}).outcome is FAIL
+
+
+def test_a_feature_without_an_effect_is_listed_whatever_the_verdict():
+    for distance in (0.1, 0.9):
+        assert _drift({"x": distance}, {"x": 0.2}, aside=("y", "z")).reason.endswith(
+            "without an effect on predictions moved y, z"
+        )
 
 
 def test_drift_names_the_columns_without_a_distance():
-    assert gates.drift({"y": 0.1}, {"z": 0.2, "x": 0.2, "y": 0.2}, floor=0.1, rate=0.05).reason.endswith("x, z")
+    assert _drift({"y": 0.1}, {"z": 0.2, "x": 0.2, "y": 0.2}).reason.endswith("x, z")
+
+
+def _drift(distances, limits, *, rate=0.05, **more):
+    return gates.drift(
+        distances,
+        limits,
+        floor=0.1,
+        rate=rate,
+        allowed=0.06,
+        window=timedelta(days=7),
+        basis="26 windows",
+        **more,
+    )
 
 
 @pytest.mark.parametrize(

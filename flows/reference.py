@@ -1,0 +1,198 @@
+"""What was the champion trained on, and how did the problem's own windows look beside it? Counted once, and remembered."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flows.counting import counted, slices_of, with_scores
+from flows.turn import Turn, seed_of
+from schemas.plans import Reason
+from schemas.problem import Problem
+from schemas.rows import Model
+from schemas.stage import Stage
+from tasks import contracts, ledger, monitoring, registry, scoring, windows
+from tasks.effects import effects
+from tasks.held_against import Reference, Window, window_from_json, window_to_json
+from tasks.profiles import Column, Counts, Profile, freeze_profile, merged, profile_from_json, profile_to_json, watched
+
+__all__ = ["Past", "freeze", "keep", "past_of", "regime_of"]
+
+_FORMAT = 2  # of what is stored; what an earlier one wrote is made anew from the same rows
+_MOST = 400  # windows that are remembered, and blocks; the newest
+_BINNED_ROWS, _SCORED_ROWS, _EFFECT_ROWS = 200_000, 50_000, 2_000  # that bins, scores' bins and effects are found on
+log = logging.getLogger("perennial")
+
+Stored = dict[str, Any]
+
+
+class Past:
+    """What is remembered of one champion: its frozen reference, and the problem's own windows outside its training rows."""
+
+    def __init__(self, turn: Turn, model: Model, stored: Stored) -> None:
+        self.turn, self.model, self.stored = turn, model, stored
+        frozen = stored["reference"]
+        self.start, self.until = (datetime.fromisoformat(frozen[name]) for name in ("from", "until"))
+        blocks = [window_from_json(start, one) for start, one in sorted(frozen["blocks"].items())]
+        self.reference = Reference(profile_from_json(frozen["columns"]), blocks, frozen["effects"])
+
+    def windows_before(self, start: datetime) -> tuple[list[Window], Window]:
+        """The own windows before the one that began at `start`, in order, and that one; counted where they are not yet.
+
+        Before the training rows they reach back as far as the plan's history, and no further than the last change of the
+        world that the loop acted on: what was usual before it is not now. After them they tile the time up to `start`.
+        """
+        turn, span = self.turn, self.turn.problem.monitoring.window
+        early, after = self._early(), _tiled(self.until, start, span)
+        wanted = [*early, *after, start][-_MOST:]
+        known = self.stored["windows"]
+        for first, n in _runs([one for one in wanted if one.isoformat() not in known], span):
+            found = counted(turn.problem, self.reference.columns, self._champion(), first, n, span=span)
+            for at in (first + place * span for place in range(n)):
+                known[at.isoformat()] = window_to_json(Window(at, found.get(at, {})))
+            self.save()
+        kept = [window_from_json(one.isoformat(), known[one.isoformat()]) for one in wanted]
+        return kept[:-1], kept[-1]
+
+    def unjudged(self, own: Sequence[Window]) -> list[int]:
+        """Places of the windows after the training rows that nobody has judged yet."""
+        known = self.stored["windows"]
+        return [
+            place
+            for place, window in enumerate(own)
+            if window.start >= self.until and not known[window.start.isoformat()].get("judged")
+        ]
+
+    def judged(self, window: Window) -> None:
+        """Remember what was found of a window; the same window is judged the same again."""
+        self.stored["windows"][window.start.isoformat()] = window_to_json(window) | {"judged": True}
+
+    def save(self) -> None:
+        monitoring.remember(self.turn.problem.name, self.model.sha256, self.stored)
+
+    def _early(self) -> list[datetime]:
+        plan, regime = self.turn.problem.monitoring, self.stored["reference"]["regime"]
+        oldest = max(self.start - plan.history, windows.bounds(self.turn.problem)[0])
+        oldest = max(oldest, datetime.fromisoformat(regime)) if regime else oldest
+        return _tiled(oldest, self.start, plan.window)
+
+    def _champion(self) -> Any:
+        return registry.load(self.turn.problem, self.model)
+
+
+def past_of(turn: Turn, model: Model) -> Past:
+    """What is remembered of `model`: on disk here, or with its MLflow run, or made anew from its rows."""
+    problem = turn.problem
+    stored = monitoring.recall(problem.name, model.sha256)
+    if stored is None or stored.get("format") != _FORMAT:
+        frozen = registry.read_profile(problem, model)
+        if frozen is None or frozen.get("format") != _FORMAT:
+            frozen = freeze(turn, model, registry.load(problem, model))
+            registry.keep_profile(problem, model, frozen)
+        stored = {"format": _FORMAT, "reference": frozen, "windows": {}}
+        monitoring.remember(problem.name, model.sha256, stored)
+    return Past(turn, model, stored)
+
+
+def keep(turn: Turn, model: Model, estimator: Any) -> None:
+    """Freeze what a new challenger was trained on, and store it with its run. A challenger is not refused for it: what could
+    not be frozen now is tried again when its first window closes."""
+    try:
+        frozen = freeze(turn, model, estimator)
+        registry.keep_profile(turn.problem, model, frozen)
+        stored = {"format": _FORMAT, "reference": frozen, "windows": {}}
+        monitoring.remember(turn.problem.name, model.sha256, stored)
+    except Exception:
+        log.exception("the reference of %s could not be frozen", model)
+
+
+def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
+    """The reference of `model` as JSON: bins and counts of features, scores, labels and slices over its training rows (of a
+    rule, over the weeks before it began to serve), the same by blocks of a window's length, and the effect of each feature."""
+    problem, plan = turn.problem, turn.problem.monitoring
+    start, until = _span(turn, model)
+    known = until + problem.framing.maturity
+    sample, _ = windows.read_sample(problem, start, until, as_of=known, at_most=_BINNED_ROWS)
+    rows = contracts.check(problem, sample).valid
+    features = watched(rows, problem.recipe.features)
+    scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
+    columns: dict[str, Column] = freeze_profile(rows, features)
+    columns |= freeze_profile(scored, [name for name in scored if name.startswith("score")], kind="score")
+    columns |= slices_of(problem, scored, columns)
+    label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
+    labels = freeze_profile(label, ["label"], kind="label")
+    n = min(max((until - start) // plan.window, 0), _MOST)
+    first = until - n * plan.window
+    blocks = counted(problem, columns, estimator, first, n, span=plan.window)
+    whole = merged([*blocks.values(), *_rest(problem, columns, estimator, start, first)])
+    columns = {
+        name: replace(column, counts=whole.get(name, column.counts)) for name, column in columns.items()
+    } | labels
+    effect = effects(
+        estimator, _some(turn, rows, _EFFECT_ROWS), problem.framing, features, rng=np.random.default_rng(seed_of(turn))
+    )
+    regime = regime_of(problem, before=known)
+    return {
+        "format": _FORMAT,
+        "from": start.isoformat(),
+        "until": until.isoformat(),
+        "regime": regime.isoformat() if regime else None,
+        "effects": {name: float(f"{value:.12g}") for name, value in effect.items()},
+        "columns": profile_to_json(columns),
+        "blocks": {at.isoformat(): window_to_json(Window(at, counts)) for at, counts in blocks.items()},
+    }
+
+
+def regime_of(problem: Problem, *, before: datetime) -> datetime | None:
+    """When the world last changed so that a retrain was called for: the first window that moved, as the ledger has it."""
+    found = None
+    for row in ledger.rows(problem.name):
+        called = row.facts["before"] == str(Stage.HEALTHY) and row.facts["arrow"] == "FAIL"
+        if called and row.facts["why"] == str(Reason.DRIFT) and datetime.fromisoformat(row.facts["at"]) <= before:
+            said = row.notes.get("moved_since")
+            found = (
+                datetime.fromisoformat(said)
+                if said
+                else datetime.fromisoformat(row.facts["at"]) - problem.monitoring.window
+            )
+    return found
+
+
+def _span(turn: Turn, model: Model) -> tuple[datetime, datetime]:
+    """Whole seconds: windows are counted to the second."""
+    until = model.trained_until or turn.state.since or turn.now
+    start = (
+        model.trained_from if model.trained_from and model.trained_until else until - turn.problem.monitoring.reference
+    )
+    return start.replace(microsecond=0), until.replace(microsecond=0)
+
+
+def _rest(problem: Problem, columns: Profile, champion: Any, start: datetime, end: datetime) -> list[Counts]:
+    """Counts of the rows that are older than the oldest whole block: rows of the reference, and no block."""
+    seconds = timedelta(seconds=(end - start).total_seconds() // 1)
+    return list(counted(problem, columns, champion, start, 1, span=seconds).values()) if seconds else []
+
+
+def _some(turn: Turn, rows: pd.DataFrame, n: int) -> pd.DataFrame:
+    return rows.sample(n=min(len(rows), n), random_state=seed_of(turn))
+
+
+def _tiled(start: datetime, end: datetime, span: timedelta) -> list[datetime]:
+    """Beginnings of the windows that fit between the two, the last one up to `end`."""
+    n = min(max((end - start) // span, 0), _MOST)
+    return [end - place * span for place in range(n, 0, -1)]
+
+
+def _runs(starts: Sequence[datetime], span: timedelta) -> list[tuple[datetime, int]]:
+    """Windows that follow each other, as the first of them and how many."""
+    runs: list[tuple[datetime, int]] = []
+    for start in starts:
+        if runs and runs[-1][0] + runs[-1][1] * span == start:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((start, 1))
+    return runs
