@@ -37,6 +37,10 @@ class Recipe(BaseModel):
     interactions: tuple[tuple[str, str], ...] = Field(
         default=(), description="Pairs: the product of numbers, both texts as one category, the days between two times."
     )
+    start: Literal["anew", "recalibrated", "updated"] = Field(
+        default="anew",
+        description="anew: trained from nothing. recalibrated: the champion with its scores re-mapped and its threshold chosen anew on recent matured rows. updated: the champion's partial_fit on rows it has not seen.",
+    )
 
     @model_validator(mode="after")
     def _names_its_features(self) -> "Recipe":

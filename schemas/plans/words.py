@@ -16,6 +16,7 @@ class Reason(StrEnum):
     DECAY = "decay"
     PERSON = "person"
     FORCED = "forced replacement"
+    RECALIBRATION = "recalibration"
 
 
 class Promotion(StrEnum):

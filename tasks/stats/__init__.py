@@ -29,6 +29,9 @@ from tasks.stats.power import (
     smallest_difference,
     smallest_paired_difference,
 )
+from tasks.stats.prior import Prior, label_prior
+from tasks.stats.recalibration import CalibrationMove, calibration_move, moved_since
+from tasks.stats.rescaling import Rescaling, Spike, relabelled, rescaling, rotated, spike
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
 from tasks.stats.unpaired import unpaired_sequence
@@ -37,11 +40,15 @@ __all__ = [
     "Betting",
     "Calibration",
     "CalibrationBin",
+    "CalibrationMove",
     "CoinFlip",
     "DelayCurve",
     "LabelNoise",
+    "Prior",
+    "Rescaling",
     "RunningAverage",
     "SampleRatio",
+    "Spike",
     "average_precision",
     "betting",
     "binned",
@@ -50,6 +57,7 @@ __all__ = [
     "bootstrap_interval",
     "bounded_interval",
     "calibration",
+    "calibration_move",
     "cohen_kappa",
     "coin_flip",
     "confidence_sequence",
@@ -63,14 +71,19 @@ __all__ = [
     "errors_for_coin_flip",
     "fixed_interval",
     "label_noise",
+    "label_prior",
     "macro_auc",
+    "moved_since",
     "paired_bootstrap",
     "precision_at_threshold",
     "rate_above",
     "rate_below",
     "recall_at_precision",
     "recall_at_threshold",
+    "relabelled",
+    "rescaling",
     "roc_auc",
+    "rotated",
     "rows_for_betting",
     "rows_for_running_average",
     "rows_for_unpaired",
@@ -79,6 +92,7 @@ __all__ = [
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
+    "spike",
     "unpaired_sequence",
     "weighted_mean",
     "window_limits",
