@@ -76,7 +76,7 @@ def _chain(turns: list[ledger.Row]) -> list[ledger.Row]:
     chain: list[ledger.Row] = []
     for row in reversed(turns):
         said = row.notes.get("incident")
-        if said and said["kind"] != Kind.STALENESS:
+        if said and "scheduled" not in said["evidence"]:  # the schedule's word tells of no change
             chain.append(row)
         elif row.notes.get("window"):
             break

@@ -45,7 +45,7 @@ def read_signs(
     moved = _moved(turn, drift)
     began = min(since or window[0], window[0])
     now, before = _cohorts(turn, window, began=began, moved=bool(moved))
-    move, prior = _calibration(turn, now, before), _prior(now, before)
+    move, prior = _calibration(turn, now, before), _prior(turn, now, before)
     changed = broken(move, turn.problem.monitoring)
     alarmed = changed or (decay is not None and decay.outcome is Outcome.FAIL)
     worse = _worse_than_previous(turn, now) if alarmed and not moved else None
@@ -72,21 +72,22 @@ def read_signs(
     )
 
 
-def odd_rows(turn: Turn, start: datetime, end: datetime) -> list[Oddity]:
-    """What is odd about the rows of the time, column by column, against what the champion was trained on."""
+def odd_rows(turn: Turn, start: datetime, end: datetime, *, model: Model | None = None) -> list[Oddity]:
+    """What is odd about the rows of the time, column by column, against what `model` was trained on: the champion, where
+    nobody else is named."""
     problem = turn.problem
     if not windows.available(problem):
         return []
     listed = [n for n, column in problem.contract.columns.items() if any(c.name == "isin" for c in column.checks)]
-    now, before = valid_rows(problem, start, end), reference_rows(turn)
+    now, before = valid_rows(problem, start, end), reference_rows(turn, model or champion_of(turn))
     return odd_columns(before, now, problem.recipe.features, plan=problem.monitoring, moved=list(now), listed=listed)
 
 
-def reference_rows(turn: Turn) -> pd.DataFrame:
-    """What the champion was trained on; for a rule, the weeks before it began to serve."""
-    problem, champion = turn.problem, champion_of(turn)
-    if champion.trained_from and champion.trained_until:
-        return valid_rows(problem, champion.trained_from, champion.trained_until)
+def reference_rows(turn: Turn, model: Model) -> pd.DataFrame:
+    """What `model` was trained on; for a rule, the weeks before it began to serve."""
+    problem = turn.problem
+    if model.trained_from and model.trained_until:
+        return valid_rows(problem, model.trained_from, model.trained_until)
     since = turn.state.since or turn.now
     return valid_rows(problem, since - problem.monitoring.reference, since)
 
@@ -160,12 +161,21 @@ def _blocks(rows: pd.DataFrame, turn: Turn) -> np.ndarray:
     return ((rows["event_time"] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(block)).to_numpy()
 
 
-def _prior(now: pd.DataFrame, before: pd.DataFrame) -> Prior | None:
+def _prior(turn: Turn, now: pd.DataFrame, before: pd.DataFrame) -> Prior | None:
+    """The share of positives that all scores since the cohort began speak for, matured or not."""
+    if now.empty:
+        return None
+    served = predictions.served(turn.problem, since=now["event_time"].min().to_pydatetime(), until=turn.now)
+    served = served[served["champion"] == champion_of(turn).sha256]
+    return _spoken_for(served["answer_score"].dropna(), before)
+
+
+def _spoken_for(scores: pd.Series, before: pd.DataFrame) -> Prior | None:
     before = before.dropna(subset=["label"])
-    if now.empty or before.empty:
+    if scores.empty or before.empty:
         return None
     of = {y: before.loc[before["label"] == y, "score"] for y in (1.0, 0.0)}
-    return label_prior(now["score"], positive=of[1.0], negative=of[0.0])
+    return label_prior(scores, positive=of[1.0], negative=of[0.0])
 
 
 def _since(turn: Turn, now: pd.DataFrame, before: pd.DataFrame) -> timedelta | None:
@@ -258,7 +268,7 @@ def _one_class(now: pd.DataFrame, before: pd.DataFrame) -> list[str]:
 
 def _speaks(part: pd.DataFrame, before: pd.DataFrame, hits: float) -> bool:
     """Whether the scores speak for more of the class than the labels do: its rows came, and its labels did not."""
-    found = _prior(part, before)
+    found = _spoken_for(part["score"], before)
     if found is None or not np.isfinite(found.estimate):
         return True
     now, was = float(part["label"].mean()), float(before["label"].mean())
@@ -273,11 +283,13 @@ def _constant(turn: Turn, window: tuple[datetime, datetime], before: pd.DataFram
 
 
 def _worse_than_previous(turn: Turn, now: pd.DataFrame) -> Interval | None:
-    """Loss of a young champion over its predecessor's on matured rows; None where nobody can say."""
+    """Loss of a young champion over its predecessor's on matured rows; None where nobody can say, and where the predecessor
+    does no better than it did: then the world changed, and going back mends nothing."""
     problem, state = turn.problem, turn.state
     previous, now = state.previous, now.dropna(subset=["label"])
     young = state.since is not None and turn.now - state.since <= problem.monitoring.decay_window
-    if previous is None or not young or now.empty or not windows.available(problem):
+    accepted = previous.held_out.get("loss") if previous is not None and previous.trained else None
+    if previous is None or accepted is None or not young or now.empty or not windows.available(problem):
         return None
     start, end = now["event_time"].min(), now["event_time"].max() + pd.Timedelta(microseconds=1)
     rows = valid_rows(problem, start.to_pydatetime(), end.to_pydatetime())
@@ -287,6 +299,8 @@ def _worse_than_previous(turn: Turn, now: pd.DataFrame) -> Interval | None:
     judge = partial(scoring.row_loss, labels=rows["label"].to_numpy(dtype=float), framing=problem.framing)
     mine = judge(scoring.logged(rows["score"], rows["decision"], problem.framing))
     theirs = judge(scoring.score(registry.load(problem, previous), rows, problem.framing))
+    if theirs.mean() > accepted * (1 + problem.monitoring.loss_rise):
+        return None
     found = fixed_interval(mine - theirs, alpha=problem.monitoring.decay_alpha, clusters=_blocks(rows, turn))
     return Interval(*found)
 

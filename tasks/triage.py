@@ -196,7 +196,7 @@ def _stale(signs: Signs, _plan: MonitoringPlan) -> Incident | None:
     if not _fails(signs.due):
         return None
     assert signs.due is not None
-    return Incident(Kind.STALENESS, Action.RETRAIN, signs.due.reason, dict(signs.due.evidence))
+    return Incident(Kind.STALENESS, Action.RETRAIN, signs.due.reason, {**signs.due.evidence, "scheduled": 1})
 
 
 def _fails(verdict: Verdict | None) -> bool:
