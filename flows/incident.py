@@ -8,9 +8,9 @@ from flows.signs import read_signs
 from flows.turn import Turn
 from flows.window import closed_window
 from schemas.incident import FAULTS, Action, Incident, Kind
-from schemas.plans import Reason
+from schemas.plans import Reason, RetrainingPlan
 from schemas.rows import Request
-from schemas.stage import REVERT, Stage
+from schemas.stage import REVERT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import ledger, windows
 from tasks.responses import MONTH, Past, settled
@@ -51,7 +51,7 @@ def remembered(turn: Turn) -> Memory:
     rows = [row for row in ledger.rows(turn.name, after=now - reach) if row.facts["kind"] in ("turn", "request")]
     requests = [row for row in rows if row.facts["kind"] == "request"]
     turns = [row for row in rows if row.facts["kind"] == "turn"]
-    chain = _chain(turns)
+    chain = _chain(turns, now, plan)
     answers = [row for row in chain if row.facts["stage"] == Stage.RETRAIN or row.facts["arrow"] == REVERT]
     past = Past(
         answered=_at(answers[-1]) if answers else None,
@@ -71,15 +71,20 @@ def remembered(turn: Turn) -> Memory:
     )
 
 
-def _chain(turns: list[ledger.Row]) -> list[ledger.Row]:
-    """The turns that wrote the incident that goes on, oldest first: back to the last closed window without one."""
+def _chain(turns: list[ledger.Row], now: datetime, plan: RetrainingPlan) -> list[ledger.Row]:
+    """The turns that wrote the incident that goes on, oldest first: back to the last closed window in which all that was
+    asked said that nothing is the matter. A window that could not be judged ends none, and the plan's time for one does."""
     chain: list[ledger.Row] = []
+    later = now
     for row in reversed(turns):
-        said = row.notes.get("incident")
+        said, at = row.notes.get("incident"), _at(row)
+        calm = row.notes.get("window") and (row.facts["gate"], row.facts["arrow"]) == ("healthy", Outcome.PASS)
+        if later - at > plan.incident or (calm and not said):
+            break
         if said and "scheduled" not in said["evidence"]:  # the schedule's word tells of no change
             chain.append(row)
-        elif row.notes.get("window"):
-            break
+        if said or row.facts["before"] in ROLLOUT:
+            later = at
     return chain[::-1]
 
 

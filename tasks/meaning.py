@@ -18,7 +18,7 @@ _SCALE = 1.5  # a drift seldom stretches a whole column by more, and units mostl
 _MISFIT = 0.1  # interquartile ranges by which quantiles of a mere change of unit leave the line, besides noise
 _GONE = 0.95  # distance of a column that has left its former place altogether
 _CYCLE = 64  # values of a cycle at most: hours, weekdays, minutes
-_ENOUGH = 200  # newest rows that are looked at by themselves
+_ENOUGH = 150  # newest rows that are looked at by themselves
 _PORTIONS = (1.0, 0.5, 0.2)  # of a window, newest rows last: a change in its midst is a mixture before it is a line
 
 
