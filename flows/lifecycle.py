@@ -10,6 +10,7 @@ from flows.guard import may_pass, one_turn_at_a_time
 from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
 from flows.story import run_name, tell
+from flows.taint import sound
 from flows.training import first_champion, make_challenger
 from flows.turn import Turn, approved, begin, conclude, held, judged_by_old_rules, reverting, tripped
 from schemas.stage import Stage
@@ -50,4 +51,4 @@ close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 def take_step(turn: Turn) -> Decision:
     """The stage's own decision, unless its rules have changed, a person reverts, a gateway stopped it, or data are faulty."""
     stopped = judged_by_old_rules(turn) or reverting(turn) or tripped(turn)
-    return stopped or approved(turn, held(turn, STEP[turn.state.stage](turn)))
+    return stopped or approved(turn, sound(turn, held(turn, STEP[turn.state.stage](turn))))

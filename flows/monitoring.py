@@ -1,20 +1,21 @@
-"""HEALTHY: is the champion still the right one, and if not, what is the reason?"""
+"""HEALTHY: is the champion still the right one, and if not, what is the matter and what is done?"""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flows.drift import drifted
+from flows.drift import Drift, drifted
 from flows.faults import requests_fault, skewed
-from flows.quality import quality
+from flows.incident import Memory, acted, holding, judged, remembered, vouched
+from flows.quality import Quality, quality
 from flows.renewal import labels_came, scheduled, stale
 from flows.turn import Turn
-from flows.window import champion_of, unless_it_raises, valid_rows
-from schemas.errors import PerennialError
+from flows.window import cannot_serve, champion_of, closed_window, unless_it_raises
+from schemas.errors import told
+from schemas.incident import FAULTS, Action, Incident, Kind
 from schemas.plans import Reason
-from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict, combine
-from tasks import registry, scoring, windows
 from tasks.transitions import Decision
 
 __all__ = ["watch"]
@@ -25,62 +26,109 @@ _RENEWAL: dict[Reason, Callable[[Turn], Verdict | None]] = {
     Reason.LABELS: labels_came,
     Reason.SCHEDULE: scheduled,
 }
+log = logging.getLogger("perennial")
 
 
 def watch(turn: Turn) -> Decision:
-    """HEALTHY: a data fault, a person's request, the first model, drift, decay, its age, new labels, the schedule; the first that speaks."""
-    noted: dict[str, Any] = {}
-    fault = requests_fault(turn, noted)
-    found = None if fault else drifted(turn)
-    drift, notes = (found.verdict, found.notes | noted) if found else (None, noted)
-    asked = _request(turn, notes)
-    if asked and (asked.revert or not fault):
-        return asked
+    """HEALTHY: a fault of what came in, a person's revert, what triage makes of window, labels and model, a person's
+    request, the first model; the first that speaks."""
+    notes, window = dict[str, Any](), closed_window(turn)
+    if window:
+        notes["window"] = [moment.isoformat() for moment in window]
+    memory, fault = remembered(turn), requests_fault(turn, notes)
+    if turn.state.request and turn.state.request.kind == "revert":
+        return _reverted(turn, notes)
     if fault:
-        return Decision(fault)
-    skew = skewed(turn, notes)
+        return holding(turn, memory, Incident(Kind.DATA_FAULT, Action.HOLD, fault.reason, fault.evidence), fault, notes)
+    moved, skew = drifted(turn), skewed(turn, notes)
+    notes |= moved.notes if moved else {}
     if skew and skew.outcome is Outcome.FAIL:
-        return Decision(Verdict(skew.gate, Outcome.WAIT, f"holding: {skew.reason}", skew.evidence), notes=notes)
+        verdict = Verdict(skew.gate, Outcome.WAIT, f"holding: {skew.reason}", skew.evidence)
+        incident = Incident(Kind.DATA_FAULT, Action.HOLD, verdict.reason, skew.evidence)
+        return holding(turn, memory, incident, verdict, notes)
     measured = quality(turn)
-    decay = measured.verdict if measured else None
     notes |= measured.notes if measured else {}
+    return _triaged(turn, memory, moved, measured, notes)
+
+
+def _triaged(
+    turn: Turn, memory: Memory, moved: Drift | None, measured: Quality | None, notes: dict[str, Any]
+) -> Decision:
+    drift, decay = moved.verdict if moved else None, measured.verdict if measured else None
+    spoken = [verdict for verdict in (drift, decay) if verdict]
+    try:
+        found = judged(turn, memory, drift=drift, decay=decay, due=_due(turn))
+    except Exception as error:  # what cannot be judged starts nothing
+        log.exception("%s: triage could not judge", turn.name)
+        return Decision(Verdict("triage", Outcome.WAIT, f"triage could not judge: {told(error)}"), notes=notes)
+    predictions = measured.predictions if measured else None
+    if found is None and predictions is not None and predictions.outcome is Outcome.FAIL:
+        # Nothing to retrain on: without labels nobody knows which of them are wrong.
+        spoken = [Verdict("predictions", Outcome.WAIT, f"look at it: {predictions.reason}", predictions.evidence)]
+    return _decided(turn, memory, found, spoken, notes)
+
+
+def _due(turn: Turn) -> Verdict | None:
+    """Why it is time to renew though nothing is wrong: age, new labels, the schedule; the first that says so."""
+    for reason, judge in _RENEWAL.items():
+        verdict = unless_it_raises(str(reason), partial(judge, turn))
+        if verdict is not None and verdict.outcome is Outcome.FAIL:
+            return verdict
+    return None
+
+
+def _decided(
+    turn: Turn, memory: Memory, incident: Incident | None, spoken: list[Verdict], notes: dict[str, Any]
+) -> Decision:
+    """Holding goes before what a person asks for, unless they asked knowing of it; the rest comes after."""
+    fault = incident is not None and incident.kind in FAULTS
+    if incident is not None and fault and not vouched(turn, memory, incident):
+        return acted(turn, memory, incident, spoken, notes)
+    if memory.holds and "window" not in notes and not _vouched_again(turn, memory):
+        return _still_holding(memory, notes)
+    if turn.state.request is not None:
+        return _retrained(turn, notes)
+    if not champion_of(turn).trained:
+        return _first_model(turn, notes)
+    if incident is not None:
+        return acted(turn, memory, incident, spoken, notes)
     resting = _resting(turn)
     if resting:
         return Decision(resting, notes=notes)
-    if not champion_of(turn).trained:
-        return _wanted(
-            Reason.FIRST_MODEL, turn, Verdict("first model", Outcome.FAIL, "nothing trained serves yet"), notes
-        )
-    reasons: dict[Reason, Verdict | None] = {Reason.DRIFT: drift, Reason.DECAY: decay}
-    reasons |= {reason: unless_it_raises(str(reason), partial(judge, turn)) for reason, judge in _RENEWAL.items()}
-    for reason, verdict in reasons.items():
-        if verdict and verdict.outcome is Outcome.FAIL:
-            both = [v for v in (drift, decay) if v and v.outcome is Outcome.FAIL] or [verdict]
-            return _wanted(reason, turn, combine(str(reason), both), notes)
-    spoken = [v for v in (drift, decay) if v]
-    moved = measured.predictions if measured else None
-    if (
-        moved and moved.outcome is Outcome.FAIL
-    ):  # nothing to retrain on: without labels nobody knows which of them are wrong
-        return Decision(
-            Verdict("predictions", Outcome.WAIT, f"look at it: {moved.reason}", moved.evidence), notes=notes
-        )
     if not spoken:
         return Decision(Verdict("healthy", Outcome.PASS, "no window has closed since the last turn"), notes=notes)
+    if spoken[0].gate == "predictions":
+        return Decision(spoken[0], notes=notes)
     whole = combine("healthy", spoken)
     return Decision(Verdict("healthy", whole.outcome, "; ".join(v.reason for v in spoken), whole.evidence), notes=notes)
 
 
-def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:
+def _vouched_again(turn: Turn, memory: Memory) -> bool:
+    assert memory.open is not None
+    return vouched(turn, memory, Incident(Kind(memory.open["kind"]), Action.HOLD, memory.open["reason"]))
+
+
+def _still_holding(memory: Memory, notes: dict[str, Any]) -> Decision:
+    """Between two windows a fault goes on: only a closed window can show that it is over."""
+    assert memory.open is not None
+    said = f"still holding since {memory.open['since'][:10]}, until a window closes without it: {memory.open['reason']}"
+    evidence = {"incident": memory.open["kind"], "action": memory.open["action"]}
+    return Decision(Verdict("triage", Outcome.WAIT, said, evidence), notes={**notes, "incident": memory.open})
+
+
+def _retrained(turn: Turn, notes: dict[str, Any]) -> Decision:
     request = turn.state.request
-    if request is None:
-        return None
+    assert request is not None
+    verdict = Verdict("request", Outcome.FAIL, f"{request.actor} asks for a retrain: {request.note}")
+    promotion = turn.problem.retraining.promotes_by(request.reason)
+    return Decision(verdict, why=request.reason, promotion=promotion, notes={**notes, "actor": request.actor})
+
+
+def _reverted(turn: Turn, notes: dict[str, Any]) -> Decision:
+    request, previous = turn.state.request, turn.state.previous
+    assert request is not None
     notes = {**notes, "actor": request.actor}
-    if request.kind == "retrain":
-        said = f"{request.actor} asks for a retrain: {request.note}"
-        return _wanted(request.reason, turn, Verdict("request", Outcome.FAIL, said), notes)
-    previous = turn.state.previous
-    cannot = "there is no previous champion" if previous is None else _cannot_serve(turn, previous)
+    cannot = "there is no previous champion" if previous is None else cannot_serve(turn, previous)
     if cannot:
         said = f"{request.actor} asks to restore the previous champion, but {cannot}; {champion_of(turn)} goes on"
         return Decision(Verdict("request", Outcome.WAIT, said), drop_request=True, notes=notes)
@@ -88,25 +136,13 @@ def _request(turn: Turn, notes: dict[str, Any]) -> Decision | None:
     return Decision(Verdict("request", Outcome.PASS, said), revert=True, notes=notes)
 
 
-def _cannot_serve(turn: Turn, model: Model) -> str:
-    """Why `model` cannot answer what is asked now; empty when it can."""
-    problem = turn.problem
-    try:
-        if not windows.available(problem):  # then its file and its content are all that can be looked at
-            registry.load(problem, model)
-            return ""
-        recent = valid_rows(problem, turn.now - problem.monitoring.window, turn.now).tail(200)
-        errors = scoring.outputs(registry.load(problem, model), recent, problem.framing).errors
-    except PerennialError as error:
-        return str(error)
-    failed = [error for error in errors if error is not None]
-    return f"{model} raises {failed[0]} on {len(failed)} of the {len(recent)} newest requests" if failed else ""
-
-
-def _wanted(reason: Reason, turn: Turn, verdict: Verdict, notes: dict[str, Any]) -> Decision:
-    """A challenger is wanted, and by which test it will be judged follows from why."""
-    promotion = turn.problem.retraining.promotes_by(reason)
-    return Decision(verdict, why=reason, promotion=promotion, notes=notes)
+def _first_model(turn: Turn, notes: dict[str, Any]) -> Decision:
+    resting = _resting(turn)
+    if resting:
+        return Decision(resting, notes=notes)
+    verdict = Verdict("first model", Outcome.FAIL, "nothing trained serves yet")
+    promotion = turn.problem.retraining.promotes_by(Reason.FIRST_MODEL)
+    return Decision(verdict, why=Reason.FIRST_MODEL, promotion=promotion, notes=notes)
 
 
 def _resting(turn: Turn) -> Verdict | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from flows.reach import chosen, offered
+from flows.taint import faulty_training, without_faulty
 from flows.trial import Trial, tried
 from flows.trust import training_trusted
 from flows.turn import Turn
@@ -117,10 +118,11 @@ def rows_for(turn: Turn) -> Given | Decision:
     checked, fault = _checked(problem, rows)
     if checked is not None and not fault:
         fault = _fault_of_all(problem, start, until, turn.now) if share < 1 else _untrusted(problem, until)
+        fault = fault or faulty_training(turn, until)
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
-    labelled, copies = _once(problem, labelled)
+    labelled, copies = _once(problem, without_faulty(turn, labelled))
     parts = {name: (one, folds_for(turn, one, labelled, until)) for name, one in choices.items()}
     choice = chosen(turn, parts)
     return Given(choice.recipe, parts[choice.name][1], labelled, until, copies, choice.noted())

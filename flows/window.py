@@ -7,13 +7,21 @@ from datetime import datetime
 import pandas as pd
 
 from flows.turn import Turn
-from schemas.errors import told
+from schemas.errors import PerennialError, told
 from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
-from tasks import contracts, windows
+from tasks import contracts, registry, scoring, windows
 
-__all__ = ["champion_of", "closed_window", "reference_rows", "reference_span", "unless_it_raises", "valid_rows"]
+__all__ = [
+    "cannot_serve",
+    "champion_of",
+    "closed_window",
+    "reference_rows",
+    "reference_span",
+    "unless_it_raises",
+    "valid_rows",
+]
 
 log = logging.getLogger("perennial")
 
@@ -51,6 +59,21 @@ def reference_span(turn: Turn) -> tuple[datetime, datetime]:
 def champion_of(turn: Turn) -> Model:
     assert turn.state.champion is not None, "HEALTHY means that a champion serves"
     return turn.state.champion
+
+
+def cannot_serve(turn: Turn, model: Model) -> str:
+    """Why `model` cannot answer what is asked now; empty when it can."""
+    problem = turn.problem
+    try:
+        if not windows.available(problem):  # then its file and its content are all that can be looked at
+            registry.load(problem, model)
+            return ""
+        recent = valid_rows(problem, turn.now - problem.monitoring.window, turn.now).tail(200)
+        errors = scoring.outputs(registry.load(problem, model), recent, problem.framing).errors
+    except PerennialError as error:
+        return str(error)
+    failed = [error for error in errors if error is not None]
+    return f"{model} raises {failed[0]} on {len(failed)} of the {len(recent)} newest requests" if failed else ""
 
 
 def unless_it_raises(name: str, judge: Callable[[], Verdict | None]) -> Verdict | None:

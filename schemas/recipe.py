@@ -41,7 +41,6 @@ class Recipe(BaseModel):
     interactions: tuple[tuple[str, str], ...] = Field(
         default=(), description="Pairs: the product of numbers, both texts as one category, the days between two times."
     )
-
     start: Start = Field(
         default="anew",
         description="anew; recalibrated: the champion with its scores re-mapped and its threshold chosen anew on recent matured rows; updated: the champion's partial_fit on rows it has not seen.",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -138,10 +139,13 @@ def append(prior: State, entry: Entry) -> State:
     return state_from(facts, notes, row_hash)
 
 
-def rows(problem: str, *, since: int = 0) -> Iterator[Row]:
-    """All rows after sequence `since`, oldest first, a page at a time: no connection is held while the reader works."""
+def rows(problem: str, *, since: int = 0, after: datetime | None = None) -> Iterator[Row]:
+    """All rows after sequence `since`, and from the moment `after` on, oldest first, a page at a time: no connection is held
+    while the reader works."""
     while True:
         page = sa.select(_TABLE).where(_TABLE.c.problem == problem, _TABLE.c.sequence > since)
+        if after is not None:  # moments are kept as UTC texts, which sort as they follow
+            page = page.where(_TABLE.c.at >= after.astimezone(UTC).isoformat())
         with _engine().connect() as connection:
             found = connection.execute(page.order_by(_TABLE.c.sequence).limit(_PAGE)).mappings().all()
         yield from map(_row, found)

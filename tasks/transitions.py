@@ -25,6 +25,7 @@ class Decision:
     revert: bool = False
     awaits: bool = False  # a PASS that waits for a person's approval
     drop_request: bool = False  # a request that cannot be done
+    order: Request | None = None  # HEALTHY: what RETRAIN shall do, where it is not what somebody asked for
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,8 +67,8 @@ def _moved(state: State, decision: Decision, target: Stage, *, now: datetime, fi
                 promotion=decision.promotion,
                 rollout=state.rollout + 1,
                 tried=now,
-                order=state.request,
-                request=None,
+                order=decision.order or state.request,
+                request=state.request if decision.order else None,
                 judged_by=state.rules,
             )
         case Stage.RETRAIN, Outcome.PASS:

@@ -1,6 +1,7 @@
 """When is the champion no longer the right one?"""
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -98,6 +99,24 @@ class MonitoringPlan(Plan):
         default=30,
         ge=1,
         description="Rows under which a window says nothing about drift: shares of them are too coarse.",
+    )
+    drift_without_labels: Literal["retrain", "note"] = Field(
+        default="retrain",
+        description="When inputs have moved and no matured label of such rows can tell what that costs: retrain at once, or note it and look again as labels mature.",
+    )
+    calibration_floor: float = Field(
+        default=0.05,
+        gt=0,
+        description="Change of the probability behind a score, in standard deviations of the label, that is still none.",
+    )
+    loss_rise: float = Field(
+        default=0.25,
+        gt=0,
+        description="Rise of the expected loss, as a share of it, from which moved inputs are worth a retrain though the scores are still calibrated.",
+    )
+    cycle: timedelta = Field(
+        default=timedelta(days=364),
+        description="Inputs that look as they did this long ago are a season: 52 weeks keep the weekday.",
     )
 
     @model_validator(mode="after")

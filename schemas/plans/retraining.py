@@ -95,6 +95,7 @@ class RetrainingPlan(Plan):
             Reason.DECAY: Promotion.NON_INFERIORITY,
             Reason.FORCED: Promotion.NON_INFERIORITY,
             Reason.STALENESS: Promotion.NON_INFERIORITY,
+            Reason.RECALIBRATION: Promotion.NON_INFERIORITY,
         },
         description="Superiority unless newer is worth having in itself: the champion is known to be out of date.",
     )
@@ -103,6 +104,24 @@ class RetrainingPlan(Plan):
     )
     healthy_turn: timedelta = Field(default=timedelta(days=7), description="A turn of the loop while HEALTHY.")
     rollout_turn: timedelta = Field(default=timedelta(days=1), description="A turn of the loop during a rollout.")
+    retrains_a_month: int = Field(
+        default=4,
+        ge=1,
+        description="Retrains that the loop may start by itself within 30 days; then a person is asked. The first model is not counted, nor what people ask for.",
+    )
+    emergency: float | None = Field(
+        default=1.0,
+        gt=0,
+        description="Live loss over the accepted one, as a share of it, that waits for no cooldown and no budget: 1 is twice the loss. None: nothing does.",
+    )
+    incident: timedelta = Field(
+        default=timedelta(days=28),
+        description="An incident that goes on is answered once; this long after its answer ended it is a new one, with new rows to learn from.",
+    )
+    flips: timedelta = Field(
+        default=timedelta(days=90),
+        description="A champion that came back within this time makes the next change back and forth a person's to decide.",
+    )
 
     start_rows: int = Field(
         default=200,

@@ -4,6 +4,7 @@ from tasks.stats.agreement import cohen_kappa, error_of_agreement
 from tasks.stats.bootstrap import bootstrap_interval, paired_bootstrap
 from tasks.stats.bounded import bounded_interval
 from tasks.stats.calibration import Calibration, CalibrationBin, calibration
+from tasks.stats.calibration_move import CalibrationMove, calibration_move, moved_since
 from tasks.stats.cbpe import Calibrated, calibrated, effective_rows, expected_auc, expected_ratio
 from tasks.stats.conformal import Ranks, Unusual, alarm_ranks, alarm_rate, smallest_rate, unusual, window_limits
 from tasks.stats.counts import binomial_excess, count_tails, dispersion
@@ -43,7 +44,9 @@ from tasks.stats.power import (
     smallest_difference,
     smallest_paired_difference,
 )
+from tasks.stats.prior import Prior, label_prior
 from tasks.stats.recalibration import platt_map, straight_map, temperature
+from tasks.stats.rescaling import Rescaling, Spike, relabelled, rescaling, rotated, spike
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
 from tasks.stats.staleness import growth, rank_correlation, sign_agreement
@@ -56,12 +59,16 @@ __all__ = [
     "Calibrated",
     "Calibration",
     "CalibrationBin",
+    "CalibrationMove",
     "CoinFlip",
     "DelayCurve",
     "LabelNoise",
+    "Prior",
     "Ranks",
+    "Rescaling",
     "RunningAverage",
     "SampleRatio",
+    "Spike",
     "Trend",
     "Unusual",
     "alarm_ranks",
@@ -75,6 +82,7 @@ __all__ = [
     "bounded_interval",
     "calibrated",
     "calibration",
+    "calibration_move",
     "cohen_kappa",
     "coin_flip",
     "confidence_sequence",
@@ -95,9 +103,11 @@ __all__ = [
     "jensen_shannon",
     "kolmogorov_smirnov",
     "label_noise",
+    "label_prior",
     "macro_auc",
     "mann_kendall",
     "missing_share",
+    "moved_since",
     "outside_share",
     "paired_bootstrap",
     "platt_map",
@@ -108,7 +118,10 @@ __all__ = [
     "rate_below",
     "recall_at_precision",
     "recall_at_threshold",
+    "relabelled",
+    "rescaling",
     "roc_auc",
+    "rotated",
     "rows_for_betting",
     "rows_for_running_average",
     "rows_for_unpaired",
@@ -119,6 +132,7 @@ __all__ = [
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
+    "spike",
     "straight_map",
     "temperature",
     "theil_sen",

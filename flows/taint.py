@@ -1,0 +1,138 @@
+"""May these rows be trained on, and was a challenger trained on rows that may not? Triage's word, asked of past rows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from flows.signs import odd_rows
+from flows.turn import Turn
+from flows.window import unless_it_raises
+from schemas.incident import FAULTS, Kind
+from schemas.plans import Reason
+from schemas.rows import Model
+from schemas.stage import Stage
+from schemas.verdict import Outcome, Verdict
+from tasks import gates, ledger, windows
+from tasks.meaning import Oddity
+from tasks.transitions import Decision
+
+__all__ = ["faulty_training", "sound", "without_faulty"]
+
+_ROLLOUT = (Stage.SHADOW, Stage.CANARY, Stage.AB, Stage.PROBATION)
+_TABLE_FAULTS = frozenset({str(Kind.DATA_FAULT), str(Kind.MEANING)})
+_HALF = (
+    0.5  # of the labels of a class usual among training rows, under which a span's labels are still those of a fault
+)
+
+
+def faulty_training(turn: Turn, until: datetime) -> Verdict | None:
+    """Why the newest rows before `until` may not be trained on: a window that had not closed may hold a fault that nobody
+    has seen yet. None where a person asked for this retrain, whose word it is that they may."""
+    if _by_a_person(turn):
+        return None
+    verdict = _judged("data", lambda: odd_rows(turn, until - turn.problem.monitoring.window, until))
+    if verdict.outcome is Outcome.PASS:
+        return None
+    return replace(verdict, outcome=Outcome.FAIL)  # the retrain ends here; the next one looks again
+
+
+def without_faulty(turn: Turn, labelled: pd.DataFrame) -> pd.DataFrame:
+    """The labelled rows outside the windows that triage held and that still look as they did then: mended rows are back."""
+    if labelled.empty or _by_a_person(turn):
+        return labelled
+    time = labelled[turn.problem.framing.event_time]
+    keep = pd.Series(data=True, index=labelled.index)
+    for kind, start, end in _held(turn, time.min().to_pydatetime()):
+        inside = (time >= start) & (time < end)
+        if inside.any() and _still(turn, kind, start, end, labelled, inside):
+            keep &= ~inside
+    return labelled[keep].reset_index(drop=True)
+
+
+def sound(turn: Turn, decision: Decision) -> Decision:
+    """No step of a rollout on faulty data: a challenger that was trained on it FAILs, and while newer rows are faulty a step
+    forward waits."""
+    state = turn.state
+    forward = decision.verdict.outcome is Outcome.PASS or decision.share is not None
+    if state.stage not in _ROLLOUT or not forward or decision.revert or _by_a_person(turn):
+        return decision
+    model = state.champion if state.stage is Stage.PROBATION else state.challenger
+    held_against = state.previous if state.stage is Stage.PROBATION else state.champion
+    if model is None or held_against is None or not windows.available(turn.problem):
+        return decision
+    span = turn.problem.monitoring.window
+    trained = _of_training(turn, model, held_against, span)
+    if trained is not None and trained.outcome is Outcome.FAIL:
+        said = f"the challenger was trained on faulty data: {trained.reason}"
+        return Decision(Verdict("training data", Outcome.FAIL, said, trained.evidence), notes=decision.notes)
+    now = _judged("data", lambda: odd_rows(turn, turn.now - span, turn.now, model=held_against))
+    waits = next((v for v in (trained, now) if v is not None and v.outcome is not Outcome.PASS), None)
+    if waits is None:
+        return decision
+    said = f"holding: {waits.reason}; otherwise {decision.verdict.reason}"
+    plan, since = turn.problem.rollout, state.since or turn.now
+    deadline = since + plan.shadow_at_most + turn.problem.framing.maturity
+    waiting = Verdict("data", Outcome.WAIT, said, waits.evidence)
+    return Decision(gates.at_deadline(waiting, now=turn.now, deadline=deadline), notes=decision.notes)
+
+
+def _of_training(turn: Turn, model: Model, held_against: Model, span: timedelta) -> Verdict | None:
+    """The newest rows that `model` was trained on, as the table has them now."""
+    until = model.trained_until
+    if until is None or not model.trained:
+        return None
+    return _judged("training data", lambda: odd_rows(turn, until - span, until, model=held_against))
+
+
+def _judged(name: str, look: Callable[[], list[Oddity]]) -> Verdict:
+    """PASS where no column is odd; what cannot be looked at waits."""
+
+    def judge() -> Verdict:
+        odd = look()
+        if not odd:
+            return Verdict(name, Outcome.PASS, "no column is odd")
+        kind = "data fault" if any(one.kind is Kind.DATA_FAULT for one in odd) else "change of meaning"
+        said = f"{kind}: {'; '.join(one.says for one in odd[:3])}"
+        return Verdict(name, Outcome.FAIL, said, {f"odd {one.column}": one.size for one in odd})
+
+    verdict = unless_it_raises(name, judge)
+    assert verdict is not None
+    return verdict
+
+
+def _held(turn: Turn, since: datetime) -> list[tuple[str, datetime, datetime]]:
+    """The windows in which triage found a fault of rows or labels, with its kind."""
+    found = []
+    for row in ledger.rows(turn.name, after=since):
+        said = row.notes.get("incident")
+        if (
+            said
+            and said["kind"] in {str(kind) for kind in FAULTS}
+            and row.facts["gate"] == "triage"
+            and "window" in said
+        ):
+            start, end = (datetime.fromisoformat(moment) for moment in said["window"])
+            back = turn.problem.framing.maturity if said["kind"] == Kind.LABEL_FAULT else timedelta(0)
+            found.append((said["kind"], start - back, end))
+    return found
+
+
+def _still(turn: Turn, kind: str, start: datetime, end: datetime, labelled: pd.DataFrame, inside: pd.Series) -> bool:
+    """Whether a held window is as faulty as it was; for labels, whether a class is still as good as gone."""
+    if kind in _TABLE_FAULTS:
+        return bool(odd_rows(turn, start, end))
+    known = windows.count(turn.problem, start, end)
+    if inside.sum() < (1 - turn.problem.rollout.unlabelled) * known:
+        return True
+    target = labelled[turn.problem.framing.target]
+    if turn.problem.framing.task == "regression" or inside.all():
+        return False
+    usual, here = target[~inside].value_counts(normalize=True), target[inside].value_counts(normalize=True)
+    return any(here.get(name, 0.0) < _HALF * share for name, share in usual.items())
+
+
+def _by_a_person(turn: Turn) -> bool:
+    order = turn.state.order
+    return order is not None and order.reason in (Reason.PERSON, Reason.FORCED)
