@@ -19,9 +19,8 @@ __all__ = ["reported", "tidied"]
 
 log = logging.getLogger("perennial")
 
-_READ = (
-    20_000  # rows of each window that pandas is given: plots and a summary need no more, and a table may have billions
-)
+# Rows of each window that pandas is given: plots and a summary need no more, and a table may have billions.
+_READ = 20_000
 
 
 def reported(

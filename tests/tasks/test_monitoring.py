@@ -72,10 +72,9 @@ def test_a_name_with_a_distance_and_no_limit_waits(home):
 
 
 @pytest.mark.parametrize("n", [500, 1500])  # its default method turns from p-values to distances above 1,000 rows
-@pytest.mark.parametrize("far", [0.01, 0.19, 0.21, 0.99])
-def test_a_larger_distance_is_further_apart_whatever_the_number_of_rows(home, n, far):
-    report = made(window(FAIL, far=far), frame(n, seed=2), frame(n))
-    assert report.outcomes["far"] is (FAIL if far > 0.2 else PASS)
+def test_a_larger_distance_is_further_apart_whatever_the_number_of_rows(home, n):
+    report = made(window(FAIL, near=0.01, far=0.99, kind=0.19, score=0.21), frame(n, seed=2), frame(n))
+    assert report.outcomes == {"near": PASS, "kind": PASS, "score": FAIL, "far": FAIL}
 
 
 def test_the_numbers_are_those_that_were_given_and_a_second_report_has_its_own(home):
@@ -134,36 +133,35 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("kind", ODD)
-def test_a_column_of_any_type_is_drawn(home, kind):
-    of = window(FAIL, odd=0.3)
-    odd = [rows.assign(odd=ODD[kind](len(rows))) for rows in (frame(seed=2), frame())]
-    report = made(of, *odd, columns=[*COLUMNS, "odd"])
-    assert (report.undrawn, drawn(of.name)) == ({}, 4)
-    assert report.outcomes["odd"] is FAIL
+def test_a_column_of_any_type_is_drawn(home):
+    of = window(FAIL, **dict.fromkeys(ODD, 0.3))
+    odd = [rows.assign(**{kind: make(len(rows)) for kind, make in ODD.items()}) for rows in (frame(seed=2), frame())]
+    report = made(of, *odd, columns=[*COLUMNS, *ODD])
+    assert (report.undrawn, drawn(of.name)) == ({}, 3 + len(ODD))
+    assert set(report.failed) == {"far", *ODD}
 
 
 MOMENTS = pd.date_range("2024-01-01", periods=300, tz="UTC")
 BROKEN = {
-    "without a value in the window": (lambda f: f.assign(far=np.nan), lambda f: f),
-    "without a value in the reference": (lambda f: f, lambda f: f.assign(far=pd.Series([None] * 300, dtype="Int64"))),
-    "not in the window": (lambda f: f.drop(columns="far"), lambda f: f),
-    "not in the reference": (lambda f: f, lambda f: f.drop(columns="far")),
-    "of another type than in the reference: str, before float64": (lambda f: f.assign(far="x"), lambda f: f),
-    "of another type than in the reference: float64, before str": (lambda f: f, lambda f: f.assign(far="x")),
-    "a moment in time, which no distance is drawn of": (lambda f: f.assign(far=MOMENTS),) * 2,
+    "without a value in the window": (np.nan, 1.0),
+    "without a value in the reference": (1.0, pd.array([None] * 300, dtype="Int64")),
+    "not in the window": (None, 1.0),
+    "not in the reference": (1.0, None),
+    "of another type than in the reference: str, before float64": ("x", 1.0),
+    "of another type than in the reference: float64, before str": (1.0, "x"),
+    "a moment in time, which no distance is drawn of": (MOMENTS, MOMENTS),
 }
 
 
-@pytest.mark.parametrize("why", BROKEN)
-def test_a_column_that_cannot_be_drawn_is_named_with_its_reason_and_judged_all_the_same(home, why):
-    now, before = BROKEN[why]
-    of = window(FAIL)
-    report = made(of, now(frame(seed=2)), before(frame()))
-    assert report.undrawn == {"far": why}
-    assert drawn(of.name) == 2
-    assert report.outcomes["far"] is FAIL
-    assert f"far ({why})" in report.html.read_text()
+def test_a_column_that_cannot_be_drawn_is_named_with_its_reason_and_judged_all_the_same(home):
+    of = window(FAIL, **dict.fromkeys(BROKEN, 0.3))
+    sides = [{why: given[side] for why, given in BROKEN.items() if given[side] is not None} for side in (0, 1)]
+    report = made(of, frame(seed=2).assign(**sides[0]), frame().assign(**sides[1]), columns=[*COLUMNS, *BROKEN])
+    assert report.undrawn == {why: why for why in BROKEN}
+    assert drawn(of.name) == 3
+    assert set(report.failed) == {"far", *BROKEN}
+    page = report.html.read_text()
+    assert all(f"{why} ({why})" in page for why in BROKEN)
 
 
 def test_a_column_that_nobody_asked_for_is_not_drawn(home):
@@ -192,20 +190,19 @@ def test_what_evidently_cannot_draw_costs_the_plots_and_not_the_verdict(home, mo
 
 
 def test_a_large_window_is_drawn_from_a_sample_that_is_the_same_twice(home):
-    large, of = frame(8_000, seed=2), window(PASS)
-    first, again = (content(made(of, large, seed=1))["metrics"] for _ in range(2))
-    other = content(made(of, large, seed=2))["metrics"]
+    of, large = window(PASS), frame(8_000, seed=2)
+    first, again, other = (_plotted(of, large, seed) for seed in (1, 1, 2))
     assert first == again
-    rows = [m["value"] for m in first if m["metric_name"] == "RowCount()"]
-    assert rows == [5_000]
-    assert "Read for this page: 8,000 valid rows" in made(of, large).html.read_text()
-    assert other != first or _plots(of) != _plots(of, seed=1)
+    assert first != other
 
 
-def _plots(of, **said):
-    made(of, frame(8_000, seed=2), **{"seed": 2, **said})
-    stored = json.loads(snapshot_file("toy", of.name).read_text())["widgets"]
-    return [w["tabs"][0]["widget"]["params"]["data"] for w in stored if w["tabs"]]
+def _plotted(of, current, seed):
+    """What the plots of a report over `current` are made of."""
+    report = made(of, current, seed=seed)
+    assert measured(report)["RowCount"] == 5_000
+    assert "Read for this page: 8,000 valid rows" in report.html.read_text()
+    widgets = json.loads(snapshot_file("toy", of.name).read_text())["widgets"]
+    return [widget["tabs"][0]["widget"]["params"]["data"] for widget in widgets if widget["tabs"]]
 
 
 def test_a_column_of_many_values_shows_the_most_frequent(home):
@@ -299,7 +296,6 @@ def test_of_a_number_its_errors_are(home):
 
 POOR = {
     "no row": ("binary", 0, 0, "0, of which 0 have none"),
-    "no label": ("binary", 100, 100, "30 are needed to draw"),
     "few labels": ("regression", 50, 40, "10 have a label and an answer; 30 are needed"),
     "few labels of three classes": ("multiclass", 50, 40, "10 have a label"),
 }

@@ -102,8 +102,8 @@ def test_a_report_of_an_earlier_version_is_found_by_its_name(home):
     assert not _figures(name).exists()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-@given(st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+@given(st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=9))
 def test_there_are_never_more_pages_than_the_plan_says(home, outcomes):
     for file in (home / "reports").rglob("*"):
         if file.is_file():
