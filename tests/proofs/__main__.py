@@ -74,12 +74,20 @@ def corruptions() -> dict[str, Any]:
     return prove()
 
 
+def incidents() -> dict[str, Any]:
+    """Six kinds of incident by thirty worlds and a hundred corruptions: the right action, and one retrain at most."""
+    from tests.proofs.incidents import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
     "gateway": gateway,
     "corruptions": corruptions,
     "labels": labels,
+    "incidents": incidents,
 }
 
 
