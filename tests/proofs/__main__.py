@@ -88,6 +88,13 @@ def drift() -> dict[str, Any]:
     return prove()
 
 
+def incidents() -> dict[str, Any]:
+    """Six kinds of incident by thirty worlds and a hundred corruptions: the right action, and one retrain at most."""
+    from tests.proofs.incidents import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -96,6 +103,7 @@ PROOFS = {
     "labels": labels,
     "delays": delays,
     "drift": drift,
+    "incidents": incidents,
 }
 
 
