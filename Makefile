@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth staleness verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ problem: $(SETUP) ## a first draft from a table: NAME=churn DATA=bookings.csv (T
 
 loop: $(SETUP) ## replay history: PROBLEM=electricity DATA=path/to/table
 	@$(BIN)/python -m deployments loop $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+worth: $(SETUP) ## was each retrain worth it? promised against realised gains: PROBLEM=fraud
+	@$(BIN)/python -m flows worth $(PROBLEM) $(ARGS)
+
+staleness: $(SETUP) ## how fast models lose with age: PROBLEM=electricity DATA=path/to/table
+	@$(BIN)/python -m flows staleness $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 labels: $(SETUP) ## what the labels are worth: PROBLEM=fraud DATA=path/to/table
 	@$(BIN)/python -m flows labels $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)

@@ -38,6 +38,14 @@ def _run(args: argparse.Namespace) -> int:
         return _labels(args)
     if args.command == "doctor":
         return _doctor(args)
+    if args.command == "worth":
+        from flows.worth import worth_lines
+
+        for line in worth_lines(args.problem):
+            print(line)
+        return 0
+    if args.command == "staleness":
+        return _staleness(args)
     if args.command == "skew":
         return _skew(args)
     if args.command == "quality":
@@ -130,6 +138,21 @@ def _labels(args: argparse.Namespace) -> int:
     return 0
 
 
+def _staleness(args: argparse.Namespace) -> int:
+    from flows.staleness import lines, staleness
+    from schemas.problem import load_problem
+    from tasks import windows
+
+    problem = load_problem(args.problem)
+    if args.data:
+        windows.link(problem, args.data)
+    found = staleness(problem)
+    for line in lines(problem, found):
+        print(line)
+    print(f"the same as data: {keep(f'staleness-{problem.name}', found.data())}")
+    return 0
+
+
 def _skew(args: argparse.Namespace) -> int:
     from flows.skew import skew
     from schemas.problem import load_problem
@@ -191,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, about in (
         ("doctor", "what to fix before the first turn"),
         ("history", "what served when, and why"),
+        ("worth", "what each retrain promised, and what came"),
         ("turn", "turn the crank once, now"),
         ("quality", "what each cohort showed, and how late labels revised it"),
         ("contract", "what the working file's contract would change, and refuse"),
@@ -215,6 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     labels.add_argument("problem")
     labels.add_argument("--data", type=Path, help="your copy of the problem's table")
     labels.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
+    ageing = commands.add_parser("staleness", help="how fast models lose with age, and after how long renewing pays")
+    ageing.add_argument("problem")
+    ageing.add_argument("--data", type=Path, help="your copy of the problem's table")
     verify = commands.add_parser("verify", help="prove that the ledger is whole")
     verify.add_argument("problem", nargs="?")
     verify.add_argument("--json", action="store_true")

@@ -27,6 +27,7 @@ def history(problem: str) -> Iterator[str]:
         yield (
             f"{facts['at'][:16]}  #{facts['sequence']:<4} {facts['before']:>9} → {facts['stage']:<9} {facts['arrow']:<6} "
             f"serving {serving:<4} {notes['reason']}{'; ' + notes['goal'] if 'goal' in notes else ''}"
+            f"{'; ' + notes['worth'] if 'worth' in notes else ''}"
         )
 
 

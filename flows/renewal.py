@@ -1,13 +1,15 @@
 """Is it time to renew, though nothing is wrong? The schedule, labels that came, and what is known of models' ageing."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flows.turn import Turn
 from flows.window import champion_of
 from flows.worth import worths
+from schemas.plans import Reason
+from schemas.stage import Stage
 from schemas.verdict import Interval, Outcome, Verdict
-from tasks import windows
+from tasks import ledger, windows
 from tasks.stats import growth
 
 __all__ = ["Ageing", "ageing", "labels_came", "scheduled", "stale"]
@@ -33,8 +35,7 @@ def labels_came(turn: Turn) -> Verdict | None:
     if plan.new_labels is None and plan.new_labels_share is None:
         return None
     matured = turn.now - problem.framing.maturity
-    tried = turn.state.tried or turn.state.since or turn.now
-    since = min(max(champion_of(turn).trained_until or tried, tried - problem.framing.maturity), matured)
+    since = min(_learned_until(turn), matured)
     new = windows.labelled(problem, since, matured, as_of=turn.now)
     needed = [plan.new_labels] if plan.new_labels is not None else []
     if plan.new_labels_share is not None:
@@ -44,6 +45,17 @@ def labels_came(turn: Turn) -> Verdict | None:
         return None
     said = f"{new:,} labels matured since the last training, from {min(needed):,} on a retrain is worth it"
     return Verdict("new labels", Outcome.FAIL, said, {"labels": new, "needed": min(needed)})
+
+
+def _learned_until(turn: Turn) -> datetime:
+    """Until when labels have been taken notice of: in the champion, or in a challenger that was made because of them and
+    refused, or new labels would ask again the day after."""
+    found = champion_of(turn).trained_until or turn.state.since or turn.now
+    for row in ledger.rows(turn.name):
+        facts = row.facts
+        if facts["before"] == Stage.HEALTHY and facts["stage"] == Stage.RETRAIN and facts["why"] == Reason.LABELS:
+            found = max(found, datetime.fromisoformat(facts["at"]) - turn.problem.framing.maturity)
+    return found
 
 
 @dataclass(frozen=True)
