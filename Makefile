@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth staleness verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth staleness bench-drift verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -132,6 +132,9 @@ bench-gateway: $(SETUP) ## requests a second and latency, against mlflow models 
 
 bench-data: $(SETUP) ## contract and profile of 100 million rows in the engine, against pandas
 	@$(BIN)/python -m tests.benchmarks.contract_speed $(ARGS)
+
+bench-drift: $(SETUP) ## the drift verdict of a million rows, against Evidently's preset; 100 million in the engine
+	@$(BIN)/python -m tests.benchmarks.drift_speed $(ARGS)
 
 lock: $(SETUP) ## resolve every version anew, with hashes and without host names
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock $(ARGS)

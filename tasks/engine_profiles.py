@@ -12,6 +12,8 @@ from tasks.profiles import Column, Profile, compared
 
 __all__ = ["distances_of_table", "profile_places", "profile_table", "profile_windows"]
 
+_LARGE = 5_000_000  # rows under which a query more costs more than it saves
+_NARROW = 2_000  # values that a column of whole numbers may have at most, by its range, to be counted one by one
 _LOOK, _FEW = 200_000, 20_000  # rows looked at, and distinct values among them that are counted one by one
 _PLACE = "perennial_place"
 
@@ -73,17 +75,57 @@ def _fits(value: ir.Value, column: Column) -> bool:
 
 
 def _numbers(table: ibis.Table, columns: Profile) -> dict[int, dict[str, np.ndarray]]:
-    """Columns with few values by value, each in one query; the others in one pass over all of them."""
-    some = table.limit(_LOOK)
-    distinct = some.aggregate(**{f"c{at}": some[name].nunique() for at, name in enumerate(columns)}).to_pyarrow()
-    few = [name for at, name in enumerate(columns) if distinct[f"c{at}"][0].as_py() <= _FEW]
-    many = {name: column for name, column in columns.items() if name not in few}
-    found: dict[int, dict[str, np.ndarray]] = {}
+    """Whole numbers of a narrow range by value, all in one query; the others in one pass over them, but of a large table those
+    with few values by value as well, each in a query of its own: that is faster a row."""
+    narrow = _narrow(table, [name for name in columns if table[name].type().is_integer()])
+    found = _valued(table, {name: columns[name] for name in narrow}) if narrow else {}
+    wide = {name: column for name, column in columns.items() if name not in narrow}
+    large = bool(wide) and int(table.count().to_pyarrow().as_py()) > _LARGE
+    few = _with_few_values(table, list(wide)) if large else []
+    many = {name: column for name, column in wide.items() if name not in few}
     asked = [({name: columns[name]}, _by_value(table, name)) for name in few] + ([(many, table)] if many else [])
     for some_columns, rows in asked:
         for at, counts in _binned(rows, some_columns, weighted=rows is not table).items():
             found.setdefault(at, {}).update(counts)
     return found
+
+
+def _narrow(table: ibis.Table, names: list[str]) -> list[str]:
+    """Columns that cannot have more values than are worth fetching."""
+    names = [name for name in names if not table[name].type().is_uint64()]
+    if not names:
+        return []
+    asked = {f"low_{at}": table[name].min().cast("int64") for at, name in enumerate(names)}
+    asked |= {f"high_{at}": table[name].max().cast("int64") for at, name in enumerate(names)}
+    said = table.aggregate(**asked).to_pyarrow().to_pylist()[0]
+    ranges = {name: (said[f"low_{at}"] or 0, said[f"high_{at}"] or 0) for at, name in enumerate(names)}
+    return [name for name, (low, high) in ranges.items() if high - low < _NARROW]
+
+
+def _valued(table: ibis.Table, columns: Profile) -> dict[int, dict[str, np.ndarray]]:
+    """Counts over the bins from the rows of each value, fetched at once."""
+    parts = []
+    for at, name in enumerate(columns):
+        keys = {_PLACE: table[_PLACE], "value": table[name].cast("int64"), "at": ibis.literal(at, "int64")}
+        parts.append(table.group_by(**keys).aggregate(rows=ibis._.count()))
+    whole = parts[0] if len(parts) == 1 else ibis.union(*parts)
+    said = whole.filter(whole[_PLACE].notnull()).to_pandas()
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for at, (name, column) in enumerate(columns.items()):
+        own, n = said[said["at"] == at], len(column.bins) + 2
+        values = own["value"].to_numpy(dtype=float, na_value=np.nan)
+        bins = np.where(np.isnan(values), n - 1, np.searchsorted(np.asarray(column.bins, dtype=float), values, "right"))
+        for place in own[_PLACE].unique():
+            here = (own[_PLACE] == place).to_numpy()
+            counted = np.bincount(bins[here], weights=own["rows"].to_numpy()[here], minlength=n)
+            found.setdefault(int(place), {})[name] = counted.astype(int)
+    return found
+
+
+def _with_few_values(table: ibis.Table, names: list[str]) -> list[str]:
+    some = table.limit(_LOOK)
+    distinct = some.aggregate(**{f"c{at}": some[name].nunique() for at, name in enumerate(names)}).to_pyarrow()
+    return [name for at, name in enumerate(names) if distinct[f"c{at}"][0].as_py() <= _FEW]
 
 
 def _by_value(table: ibis.Table, name: str) -> ibis.Table:
@@ -132,7 +174,10 @@ def _texts(table: ibis.Table, name: str, column: Column) -> dict[int, np.ndarray
     counted = table.group_by(**{_PLACE: table[_PLACE], "value": table[name]}).aggregate(rows=ibis._.count())
     # What is unseen is one group, however many values it has: none of them leaves the engine.
     cases = [(counted.value.isnull(), ibis.literal("missing"))]
-    cases += [(counted.value.isin(known), ibis.literal("=") + counted.value)] if known else []
+    # One literal, and not one for each category, where the engine has lists: Ibis is slow with hundreds of them.
+    lists = table.get_backend().name == "duckdb"
+    listed = ibis.literal(known, "array<string>").contains(counted.value) if lists else counted.value.isin(known)
+    cases += [(listed, ibis.literal("=") + counted.value)] if known else []
     kind = ibis.cases(*cases, else_="unseen")
     grouped = counted.group_by(**{_PLACE: counted[_PLACE], "kind": kind}).aggregate(rows=counted.rows.sum())
     kinds = {said: at for at, said in enumerate([*(f"={value}" for value in known), "unseen", "missing"])}

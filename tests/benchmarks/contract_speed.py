@@ -94,9 +94,7 @@ def make(path: Path, rows: int) -> None:
     columns += ["(hash(i * 5) % 2)::double as label", f"{at} + interval 1 day as label_at"]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with duckdb.connect(
-        config={"threads": 2, "memory_limit": "1GB", "preserve_insertion_order": False, "enable_progress_bar": False}
-    ) as connection:
+    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB", "preserve_insertion_order": False}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         query = f"SELECT {', '.join(columns)} FROM range({rows}) t(i)"
         connection.execute(f"COPY ({query}) TO '{partial}' (FORMAT parquet, COMPRESSION zstd)")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import profiles
+from tasks import engine_profiles, profiles
 from tasks.engine_profiles import distances_of_table, profile_table, profile_windows
 from tasks.stats import binned
 
@@ -43,7 +43,9 @@ def windows(draw):
 
 @pytest.fixture(scope="module")
 def engine():
-    return ibis.duckdb.connect(threads=1)
+    large = engine_profiles._LARGE
+    yield ibis.duckdb.connect(threads=1)
+    engine_profiles._LARGE = large
 
 
 def _table(engine, folder, arrow):
@@ -60,8 +62,9 @@ def _frozen(arrow):
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(reference=windows(), window=windows())
-def test_the_engine_counts_as_pandas_does(engine, tmp_path, reference, window):
+@given(reference=windows(), window=windows(), by_value=st.booleans())
+def test_the_engine_counts_as_pandas_does(engine, tmp_path, reference, window, by_value):
+    engine_profiles._LARGE = 0 if by_value else 5_000_000
     profile = _frozen(reference)
     counted = profile_table(_table(engine, tmp_path, window), profile)
     frame = window.to_pandas()
