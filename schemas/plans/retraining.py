@@ -68,6 +68,15 @@ class RetrainingPlan(Plan):
     )
     healthy_turn: timedelta = Field(default=timedelta(days=7), description="A turn of the loop while HEALTHY.")
     rollout_turn: timedelta = Field(default=timedelta(days=1), description="A turn of the loop during a rollout.")
+    selective: Literal["weight", "ignore"] = Field(
+        default="weight",
+        description="Where a label is only seen after one decision: weigh each labelled row by one over the chance it had of a label, or fit the labelled rows as if they were all. Ignored, each retrain learns what the last model let it see.",
+    )
+    weight_at_most: float = Field(
+        default=50.0,
+        ge=1,
+        description="Weights of training rows are cut here, and the part that is cut is told: beyond, a single explored row moves the fit more than what it corrects. Estimates of quality are never cut.",
+    )
 
     def promotes_by(self, reason: Reason) -> Promotion:
         """Superiority is the default: an equal model passes a non-inferiority test by design."""

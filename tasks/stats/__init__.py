@@ -8,6 +8,7 @@ from tasks.stats.conformal import smallest_rate, window_limits
 from tasks.stats.counts import binomial_excess, count_tails, dispersion
 from tasks.stats.drift import binned, bins, distance
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
+from tasks.stats.loop import MadeByDecisions, made_by_decisions
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
     average_precision,
@@ -29,6 +30,8 @@ from tasks.stats.power import (
     smallest_difference,
     smallest_paired_difference,
 )
+from tasks.stats.propensity import LabelWeights, effective_size, hajek, horvitz_thompson, label_weights
+from tasks.stats.selective import Corrected, corrected_mean, corrected_precision, corrected_recall, selection_gap
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
 from tasks.stats.unpaired import unpaired_sequence
@@ -38,8 +41,11 @@ __all__ = [
     "Calibration",
     "CalibrationBin",
     "CoinFlip",
+    "Corrected",
     "DelayCurve",
     "LabelNoise",
+    "LabelWeights",
+    "MadeByDecisions",
     "RunningAverage",
     "SampleRatio",
     "average_precision",
@@ -53,17 +59,25 @@ __all__ = [
     "cohen_kappa",
     "coin_flip",
     "confidence_sequence",
+    "corrected_mean",
+    "corrected_precision",
+    "corrected_recall",
     "count_tails",
     "delay_curve",
     "delay_curve_of_known",
     "dispersion",
     "distance",
+    "effective_size",
     "entities_for_sample_ratio",
     "error_of_agreement",
     "errors_for_coin_flip",
     "fixed_interval",
+    "hajek",
+    "horvitz_thompson",
     "label_noise",
+    "label_weights",
     "macro_auc",
+    "made_by_decisions",
     "paired_bootstrap",
     "precision_at_threshold",
     "rate_above",
@@ -76,6 +90,7 @@ __all__ = [
     "rows_for_unpaired",
     "running_average",
     "sample_ratio",
+    "selection_gap",
     "smallest_difference",
     "smallest_paired_difference",
     "smallest_rate",
