@@ -5,6 +5,7 @@ from typing import Any
 
 from flows.drift import drifted
 from flows.faults import requests_fault, skewed
+from flows.feedback import feedback
 from flows.quality import decayed
 from flows.turn import Turn
 from flows.window import champion_of, unless_it_raises, valid_rows
@@ -25,7 +26,7 @@ def watch(turn: Turn) -> Decision:
     noted: dict[str, Any] = {}
     fault = requests_fault(turn, noted)
     drift, notes = (None, {}) if fault else drifted(turn)
-    notes |= noted
+    notes |= noted | feedback(turn)
     asked = _request(turn, notes)
     if asked and (asked.revert or not fault):
         return asked

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from flows.acceptance import requirements_kept
+from flows.selective import judged
 from flows.turn import Turn, seed_of
 from flows.window import champion_of, closed_window
 from schemas.verdict import Outcome, Verdict, combine
@@ -20,8 +21,9 @@ def decayed(turn: Turn) -> Verdict | None:
     until = turn.now - problem.framing.maturity
     rows = predictions.cohort(problem, since=until - plan.decay_window, now=turn.now)
     rows = rows[rows["champion"] == champion.sha256]
-    complete = gates.labels_complete(int(rows["label"].isna().sum()), len(rows), limit=problem.rollout.unlabelled)
-    if len(rows) and complete.outcome is not Outcome.PASS:
+    there = len(rows)
+    rows, complete = judged(problem, rows)
+    if there and complete.outcome is not Outcome.PASS:
         return Verdict("decay", complete.outcome, f"decay is not judged: {complete.reason}", complete.evidence)
     rows = rows[rows["label"].notna()]
     answered = rows[rows["role"] == "champion"]

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from flows.selective import Chosen, labels_chosen
 from flows.trial import Trial, tried
 from flows.trust import training_trusted
 from flows.turn import Turn
@@ -73,6 +74,7 @@ class Given:
     labelled: pd.DataFrame
     until: datetime
     copies: int = 0
+    chosen: Chosen | None = None  # where labels are seen of some decisions only
 
 
 def make_challenger(turn: Turn) -> Decision:
@@ -88,8 +90,10 @@ def make_challenger(turn: Turn) -> Decision:
         )
     warm()
     with registry.training_run(problem, key=_run_key(turn)) as run:
-        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run))
-    return replace(decision, notes={**decision.notes, "copies": given.copies}) if given.copies else decision
+        weights = given.chosen.weights if given.chosen else None
+        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, weights=weights))
+    notes = decision.notes | ({"copies": given.copies} if given.copies else {})
+    return replace(decision, notes=notes | ({"selective": given.chosen.notes} if given.chosen else {}))
 
 
 def rows_for(turn: Turn) -> Given | Decision:
@@ -106,6 +110,14 @@ def rows_for(turn: Turn) -> Given | Decision:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
     labelled, copies = _once(problem, labelled)
+    chosen = labels_chosen(problem, checked.valid, labelled, since=start, until=until)
+    if isinstance(chosen, Verdict):
+        return Decision(
+            gates.at_deadline(
+                chosen, now=turn.now, deadline=(turn.state.since or turn.now) + problem.retraining.patience
+            )
+        )
+    labelled = labelled if chosen is None else chosen.labelled
     folds = splits.folds(
         problem,
         labelled,
@@ -113,7 +125,8 @@ def rows_for(turn: Turn) -> Given | Decision:
         window=recipe.window,
         disjoint_from=_champion(turn).trained_until,
     )
-    return Given(recipe, folds, labelled, until, copies)
+    folds = folds if chosen is None else chosen.judging(folds)
+    return Given(recipe, folds, labelled, until, copies, chosen)
 
 
 def _once(problem: Problem, labelled: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -27,16 +27,17 @@ def draw(problem: Problem, units: Sequence[str], score: np.ndarray, decision: np
 
     A keyed hash draws: replicas, restarts and replays agree, and its key is none of a rollout's, so that both arms are
     explored alike. A row that is drawn counts as explored also where the draw fell on what the model had said: drawn rows
-    are a random sample of all, and the others are not. Rows without a decision, or with a score outside the plan's
-    range, are never drawn.
+    are a random sample of all, and the others are not. Rows without a decision, or that would be overruled and have a
+    score outside the plan's range, are never drawn.
     """
     plan, framing = problem.serving, problem.framing
     low, high = plan.explore_scores
+    to = framing.labelled_decision if plan.explore_to is None else framing.decision_of(plan.explore_to)
     able = may & np.isfinite(decision)
     if score.ndim == 1:
-        able &= (score >= low) & (score <= high)
+        # Where the draw could change nothing it costs nothing: without those rows the drawn ones were no sample of all.
+        able &= ((score >= low) & (score <= high)) | (decision == to)
     explored = able & _inside(units, f"{problem.name}/explore", plan.explore)
-    to = framing.labelled_decision if plan.explore_to is None else framing.decision_of(plan.explore_to)
     if to is None:
         drawn = _any_of(framing.n_classes, units, f"{problem.name}/explore/decision")
         chance = np.full(decision.shape, plan.explore / framing.n_classes)

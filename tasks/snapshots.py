@@ -6,11 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["Snapshot", "freeze", "keys", "load"]
+__all__ = ["Snapshot", "columns", "freeze", "keys", "load"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ def keys(problem: str, sha256: str, column: str) -> pd.Series | None:
         return None
     _whole(path, sha256)
     return pd.read_parquet(path, columns=[column])[column].astype(str)
+
+
+def columns(problem: str, sha256: str, names: list[str]) -> pd.DataFrame | None:
+    """Those of the columns `names` that a frozen snapshot has; None where its file is gone."""
+    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    if not sha256 or not path.exists():
+        return None
+    _whole(path, sha256)
+    there = set(pq.read_schema(path).names)
+    return pd.read_parquet(path, columns=[name for name in names if name in there])
 
 
 def load(snapshot: Snapshot) -> pd.DataFrame:

@@ -40,8 +40,10 @@ def fit(
     seed: int,
     threads: int = 1,
     threshold: float | None = None,
+    weights: pd.Series | None = None,
 ) -> Any:
-    """The recipe fitted on `rows`. A classifier carries its frozen threshold; equal arguments give equal models."""
+    """The recipe fitted on `rows`. A classifier carries its frozen threshold; equal arguments give equal models.
+    `weights` says by index how much a row counts; None: all alike."""
     X, y = rows[list(recipe.features)], rows[framing.target]
     if y.isna().any():
         raise PerennialError(
@@ -56,8 +58,12 @@ def fit(
     # One thread by default: sums in another order give another model in its last digits, and so another hash.
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
-        pipeline.fit(X, y)
+        pipeline.fit(X, y, **({} if weights is None else {"model__sample_weight": _of(rows, weights)}))
     return pipeline if threshold is None else with_threshold(pipeline, threshold, X, y)
+
+
+def _of(rows: pd.DataFrame, weights: pd.Series | None) -> np.ndarray | None:
+    return None if weights is None else weights.loc[rows.index].to_numpy(dtype=float)
 
 
 def _target(y: pd.Series, framing: Framing) -> pd.Series:
@@ -76,17 +82,28 @@ def _target(y: pd.Series, framing: Framing) -> pd.Series:
     return pd.Series(names[index.astype(int)], index=y.index)
 
 
-def fit_and_freeze(recipe: Recipe, framing: Framing, parts: Split, *, seed: int, threads: int = 1) -> Any:
+def fit_and_freeze(
+    recipe: Recipe,
+    framing: Framing,
+    parts: Split,
+    *,
+    seed: int,
+    threads: int = 1,
+    weights: pd.Series | None = None,
+) -> Any:
     """The recipe fitted on the training rows; a classifier of two classes with its threshold frozen on validation rows,
     where it costs least, or at 0.5 where the loss has no decisions to cost."""
-    model = fit(recipe, framing, parts.train, seed=seed, threads=threads)
+    model = fit(recipe, framing, parts.train, seed=seed, threads=threads, weights=weights)
     if framing.task != "binary":
         return model
     threshold = 0.5
     if isinstance(framing.loss, CostLoss):
         rows = parts.validation
         threshold = best_threshold(
-            score(model, rows, framing).score, rows[framing.target].to_numpy(dtype=float), framing.loss
+            score(model, rows, framing).score,
+            rows[framing.target].to_numpy(dtype=float),
+            framing.loss,
+            _of(rows, weights),
         )
     return with_threshold(
         model, threshold, parts.train[list(recipe.features)], _target(parts.train[framing.target], framing)
@@ -105,12 +122,14 @@ def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) 
     )
 
 
-def naive_baseline(framing: Framing, rows: pd.DataFrame, features: Sequence[str]) -> Any:
+def naive_baseline(
+    framing: Framing, rows: pd.DataFrame, features: Sequence[str], *, weights: pd.Series | None = None
+) -> Any:
     """What needs no thought: the base rate, or the median."""
     X, y = rows[list(features)], _target(rows[framing.target], framing)
     if framing.task == "regression":
-        return DummyRegressor(strategy="median").fit(X, y)
-    base_rate = DummyClassifier(strategy="prior").fit(X, y)
+        return DummyRegressor(strategy="median").fit(X, y, sample_weight=_of(rows, weights))
+    base_rate = DummyClassifier(strategy="prior").fit(X, y, sample_weight=_of(rows, weights))
     return with_threshold(base_rate, 0.5, X, y) if framing.task == "binary" else base_rate
 
 
@@ -128,17 +147,19 @@ def threshold_at_precision(scores: np.ndarray, labels: np.ndarray, precision: fl
     return float(s[np.flatnonzero(reached)[-1]]) if reached.any() else float("inf")
 
 
-def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> float:
-    """The threshold with the least cost on validation rows; ties go to the higher one, which reviews less.
+def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss, weights: np.ndarray | None = None) -> float:
+    """The threshold with the least cost on validation rows, each as often as it weighs; ties go to the higher one, which
+    reviews less.
 
     >>> best_threshold(np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1]), CostLoss(false_alarm=0.1))
     0.55
     """
     order = np.argsort(scores, kind="stable")
     s, y = np.asarray(scores, dtype=float)[order], np.asarray(labels, dtype=float)[order]
+    w = np.ones(s.size) if weights is None else np.asarray(weights, dtype=float)[order]
     # Acting on everything from position i on: misses lie before i, false alarms from i on.
-    missed = np.concatenate([[0.0], np.cumsum(y)]) * loss.miss
-    alarms = np.concatenate([np.cumsum((1 - y)[::-1])[::-1], [0.0]]) * loss.false_alarm
+    missed = np.concatenate([[0.0], np.cumsum(w * y)]) * loss.miss
+    alarms = np.concatenate([np.cumsum((w * (1 - y))[::-1])[::-1], [0.0]]) * loss.false_alarm
     cost = missed + alarms
     cuts = np.concatenate([[s[0]], (s[1:] + s[:-1]) / 2, [np.nextafter(s[-1], np.inf)]])
     # Halfway between neighbouring floats is the lower one itself: a cut lies above it.

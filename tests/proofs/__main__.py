@@ -74,12 +74,20 @@ def corruptions() -> dict[str, Any]:
     return prove()
 
 
+def selective() -> dict[str, Any]:
+    """Labels that a model chose to see: intervals for all rows, through the real log, and over many retrains."""
+    from tests.proofs.selective import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
     "gateway": gateway,
     "corruptions": corruptions,
     "labels": labels,
+    "selective": selective,
 }
 
 
