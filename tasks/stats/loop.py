@@ -69,20 +69,20 @@ def _moments(values: ArrayLike, clusters: ArrayLike | None) -> Moments:
 
 
 def _difference(a: Moments, b: Moments, alpha: float) -> Interval3:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     variance = a[1] + b[1]
     freedom = variance**2 / (a[1] ** 2 / (a[2] - 1) + b[1] ** 2 / (b[2] - 1)) if variance > 0 else 1.0
-    half = float(t.ppf(1 - alpha, freedom)) * math.sqrt(variance)
+    half = float(stdtrit(freedom, 1 - alpha)) * math.sqrt(variance)
     return a[0] - b[0] - half, a[0] - b[0], a[0] - b[0] + half
 
 
 def _share(one: Moments, other: Moments, before: Moments, alpha: float) -> Interval3 | None:
     """Fieller: the shares at which effect - share * change may be nothing. Both hold the mean of `one`: their covariance."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     effect, change = one[0] - other[0], one[0] - before[0]
-    z2 = float(norm.ppf(1 - alpha)) ** 2
+    z2 = float(ndtri(1 - alpha)) ** 2
     a = change**2 - z2 * (one[1] + before[1])
     if a <= 0:
         return None

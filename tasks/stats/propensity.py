@@ -92,8 +92,8 @@ def checked(value: ArrayLike, labelled: ArrayLike, chance: ArrayLike) -> tuple[n
 
 
 def _normal(values: np.ndarray, alpha: float) -> tuple[float, float, float]:
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     mean = float(values.mean())
-    half = float(norm.ppf(1 - alpha)) * float(values.std(ddof=1)) / math.sqrt(values.size)
+    half = float(ndtri(1 - alpha)) * float(values.std(ddof=1)) / math.sqrt(values.size)
     return mean - half, mean, mean + half

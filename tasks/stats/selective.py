@@ -149,12 +149,16 @@ def _strata(
 ) -> Iterable[_Stratum]:
     d = np.zeros(p.size) if decision is None else np.asarray(decision, dtype=float)
     # 1 - 0.95 and 0.05 are one chance, and differ in their last digits.
-    kinds, number = np.unique(np.column_stack([p.round(9), d]), axis=0, return_inverse=True)
-    if len(kinds) > _MOST:
-        raise ValueError(f"{len(kinds)} different chances of a label; from {_MOST} on use hajek, which needs no strata")
+    chances, by_chance = np.unique(p.round(9), return_inverse=True)
+    decisions, by_decision = np.unique(d, return_inverse=True)
+    number = by_chance * decisions.size + by_decision
+    kinds = np.unique(number)
+    if kinds.size > _MOST:
+        raise ValueError(f"{kinds.size} different chances of a label; from {_MOST} on use hajek, which needs no strata")
     whose = None if clusters is None else np.asarray(clusters)
-    for which, (chance, decided) in enumerate(kinds):
-        mine = number.ravel() == which
+    for kind in kinds:
+        chance, decided = chances[kind // decisions.size], decisions[kind % decisions.size]
+        mine = number == kind
         seen = mine & r & (chance > 0)  # a label that could not come is of another world
         known = v[seen]
         low, mean, high = _mean(known, None if whose is None else whose[seen], bounds, alpha)
@@ -165,7 +169,7 @@ def _mean(
     values: np.ndarray, clusters: np.ndarray | None, bounds: tuple[float, float], alpha: float
 ) -> tuple[float, float, float]:
     """A stratum's mean with the ends of a beta distribution of its mean and variance; the bounds where nothing is known."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     (floor, ceiling), n = bounds, values.size
     if n == 0:
@@ -175,8 +179,8 @@ def _mean(
         raise ValueError(f"values lie in [{floor:g}, {ceiling:g}], got {values.min():g} to {values.max():g}")
     mean = float(z.mean().clip(0, 1))
     size = _size_of(z, mean, clusters)
-    low = 0.0 if mean == 0 else float(beta.ppf(alpha, size * mean + 0.5, size * (1 - mean) + 0.5))
-    high = 1.0 if mean == 1 else float(beta.ppf(1 - alpha, size * mean + 0.5, size * (1 - mean) + 0.5))
+    low = 0.0 if mean == 0 else float(betaincinv(size * mean + 0.5, size * (1 - mean) + 0.5, alpha))
+    high = 1.0 if mean == 1 else float(betaincinv(size * mean + 0.5, size * (1 - mean) + 0.5, 1 - alpha))
     scaled = (floor + (ceiling - floor) * one for one in (min(low, mean), mean, max(high, mean)))
     return tuple(scaled)  # type: ignore[return-value]
 
@@ -184,7 +188,7 @@ def _mean(
 def _size_of(z: np.ndarray, mean: float, clusters: np.ndarray | None) -> float:
     """Yes-or-no answers that would say as much about the mean: more than rows where values differ less, fewer where
     rows of one cluster agree."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit
 
     n, widest = z.size, mean * (1 - mean)
     between = ((z == 0) | (z == 1)).all()
@@ -198,7 +202,7 @@ def _size_of(z: np.ndarray, mean: float, clusters: np.ndarray | None) -> float:
     units = n if clusters is None else int(np.unique(clusters).size)
     size = n * widest / spread if spread > 0 else float(units)
     # The variance is itself an estimate: Student's t over the normal, as Korn and Graubard take it.
-    return size if units < 2 else size * float(norm.ppf(0.975) / t.ppf(0.975, units - 1)) ** 2
+    return size if units < 2 else size * float(ndtri(0.975) / stdtrit(units - 1, 0.975)) ** 2
 
 
 def _sum(
@@ -209,7 +213,7 @@ def _sum(
     A stratum of which nothing is known takes no part in the estimate, which speaks of the rest, and moves the ends by all
     that it could be.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     known = [(c, s) for c, s in zip(coefficient, parts, strict=True) if s.labelled]
     unknown = [c for c, s in zip(coefficient, parts, strict=True) if not s.labelled]
@@ -222,7 +226,7 @@ def _sum(
     up = sum((c * ((s.high if c > 0 else s.low) - s.mean)) ** 2 for c, s in known)
     # Another time's rows fall into the strata in other numbers.
     spread = sum(s.share * (c / s.share * s.mean - total) ** 2 for c, s in known if s.share)
-    sizes = float(norm.ppf(1 - alpha)) ** 2 * spread / n
+    sizes = float(ndtri(1 - alpha)) ** 2 * spread / n
     low, high = total - math.sqrt(down + sizes), total + math.sqrt(up + sizes)
     low += sum(min(c * bound for bound in bounds) for c in unknown)
     high += sum(max(c * bound for bound in bounds) for c in unknown)
