@@ -72,8 +72,11 @@ def corrected_precision(
     clusters: ArrayLike | None = None,
     alpha: float = 0.025,
 ) -> Corrected:
-    """The share of positives among all rows that are decided 1 (`decision`, of any model), as `corrected_mean`."""
+    """The share of positives among all rows that are decided 1 (`decision`, of any model), as `corrected_mean`; nan, from
+    0 to 1, where none is."""
     chosen = np.asarray(decision, dtype=float) >= 0.5
+    if not chosen.any():
+        return Corrected(0.0, math.nan, 1.0, rows=0, labelled=0, effective=0.0, unsupported=1.0)
     whose = None if clusters is None else np.asarray(clusters)[chosen]
     given = (np.asarray(one)[chosen] for one in (label, labelled, chance))
     return corrected_mean(*given, clusters=whose, alpha=alpha)

@@ -122,6 +122,12 @@ def test_without_a_positive_recall_is_anything_and_not_a_number():
     assert math.isnan(found.estimate)
 
 
+def test_where_nothing_is_decided_one_precision_is_not_a_number():
+    found = corrected_precision(np.ones(9), np.zeros(9), np.ones(9), np.ones(9))
+    assert (found.low, found.high, found.rows) == (0, 1, 0)
+    assert math.isnan(found.estimate)
+
+
 def test_rows_of_one_entity_that_agree_say_less():
     rng = np.random.default_rng(8)
     whose = np.repeat(np.arange(100), 10)
