@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth staleness bench-drift verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth staleness bench-drift feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -107,6 +107,9 @@ data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
 
 skew: $(SETUP) ## are the features that clients send those of the table? PROBLEM=fraud
 	@$(BIN)/python -m flows skew $(PROBLEM) $(ARGS)
+
+feedback: $(SETUP) ## what a model's own decisions make of its data: PROBLEM=fraud
+	@$(BIN)/python -m flows feedback $(PROBLEM) $(ARGS)
 
 archive: $(SETUP) ## keep requests only as long as the plan says: PROBLEM=fraud
 	@$(BIN)/python -m flows archive $(PROBLEM) $(ARGS)

@@ -48,6 +48,8 @@ def _run(args: argparse.Namespace) -> int:
         return _staleness(args)
     if args.command == "skew":
         return _skew(args)
+    if args.command == "feedback":
+        return _feedback(args)
     if args.command == "quality":
         from flows.quality_screen import quality_history
 
@@ -167,6 +169,16 @@ def _skew(args: argparse.Namespace) -> int:
     return 1 if verdict.outcome is Outcome.FAIL else 0
 
 
+def _feedback(args: argparse.Namespace) -> int:
+    from flows.feedback import report
+    from schemas.problem import load_problem
+
+    lines, data = report(load_problem(args.problem), args.now or datetime.now(UTC), timedelta(days=args.days))
+    print("\n".join(lines))
+    print(f"the same as data: {keep(f'feedback-{args.problem}', data)}")
+    return 0
+
+
 def _drills(args: argparse.Namespace) -> int:
     from flows import operations
     from flows.drills import run_drills
@@ -225,6 +237,10 @@ def _parser() -> argparse.ArgumentParser:
     skew = commands.add_parser("skew", help="are the features that clients send those of the table?")
     skew.add_argument("problem")
     skew.add_argument("--days", type=float, default=7.0, help="how far back requests are looked at")
+    feedback = commands.add_parser("feedback", help="what a model's own decisions make of its data")
+    feedback.add_argument("problem")
+    feedback.add_argument("--days", type=float, default=28.0, help="how far back matured rows are looked at")
+    feedback.add_argument("--now", type=datetime.fromisoformat, help="as the log stood then, with a zone")
     drills = commands.add_parser("drills", help="plant faults, and require the verdict that must follow")
     drills.add_argument("problem", nargs="?", default="fraud")
     drills.add_argument("--data", type=Path, help="your copy of the problem's table")

@@ -19,7 +19,6 @@ __all__ = [
     "assigned",
     "errors_by_arm",
     "errors_side_by_side",
-    "labels_complete",
     "logged",
     "loss_of",
     "matured_rows",
@@ -64,12 +63,6 @@ def matured_rows(turn: Turn, *stages: Stage, at: datetime | None = None) -> pd.D
     return predictions.cohort(
         turn.problem, since=state.tried, now=at or turn.now, rollout=state.rollout, stages=tuple(map(str, stages))
     )
-
-
-def labels_complete(turn: Turn, matured: pd.DataFrame) -> Verdict:
-    """Labels that never come may be of one kind: what is judged on the others is a selection."""
-    missing = int(matured["label"].isna().sum())
-    return gates.labels_complete(missing, len(matured), limit=turn.problem.rollout.unlabelled)
 
 
 # In probation the new champion is the one on trial, so it takes the challenger's side of the guardrail.

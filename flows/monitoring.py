@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.drift import Drift, drifted
 from flows.faults import requests_fault, skewed
+from flows.feedback import feedback
 from flows.incident import Memory, acted, holding, judged, remembered, vouched
 from flows.quality import Quality, quality
 from flows.renewal import labels_came, scheduled, stale
@@ -41,7 +42,7 @@ def watch(turn: Turn) -> Decision:
     if fault:
         return holding(turn, memory, Incident(Kind.DATA_FAULT, Action.HOLD, fault.reason, fault.evidence), fault, notes)
     moved, skew = drifted(turn), skewed(turn, notes)
-    notes |= moved.notes if moved else {}
+    notes |= (moved.notes if moved else {}) | feedback(turn)
     if skew and skew.outcome is Outcome.FAIL:
         verdict = Verdict(skew.gate, Outcome.WAIT, f"holding: {skew.reason}", skew.evidence)
         incident = Incident(Kind.DATA_FAULT, Action.HOLD, verdict.reason, skew.evidence)

@@ -12,6 +12,7 @@ from flows.acceptance import requirements_kept
 from flows.leaks import leaks, predictions_kept, served_figures, served_said
 from flows.measuring import Seen, between, expected_figures, partly_figures, realised_figures, seen
 from flows.quality_screen import noted
+from flows.selective import judged
 from flows.turn import Turn, seed_of
 from flows.window import champion_of, closed_window, unless_it_raises
 from schemas.errors import told
@@ -117,8 +118,9 @@ def _decayed(found: Seen) -> Verdict:
     if not champion.trained:
         return Verdict("decay", Outcome.WAIT, "no trained model serves whose quality could decay")
     rows = between(found.own, found.until - plan.decay_window, found.until)
-    complete = gates.labels_complete(int(rows["label"].isna().sum()), len(rows), limit=problem.rollout.unlabelled)
-    if len(rows) and complete.outcome is not Outcome.PASS:
+    there = len(rows)
+    rows, complete = judged(problem, rows)
+    if there and complete.outcome is not Outcome.PASS:
         return Verdict("decay", complete.outcome, f"decay is not judged: {complete.reason}", complete.evidence)
     rows = rows[rows["label"].notna()]
     answered = rows[rows["role"] == "champion"]

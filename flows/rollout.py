@@ -11,7 +11,6 @@ from flows.arms import (
     assigned,
     errors_by_arm,
     errors_side_by_side,
-    labels_complete,
     logged,
     loss_of,
     matured_rows,
@@ -22,6 +21,7 @@ from flows.arms import (
     sides,
     slow_by_arm,
 )
+from flows.selective import judged
 from flows.turn import Turn, seed_of
 from flows.worth import with_worth
 from schemas.plans import Promotion
@@ -46,7 +46,7 @@ def shadow(turn: Turn) -> Decision:
         problem, since=since, now=turn.now, rollout=state.rollout, stages=("SHADOW",), matured=False
     )
     rows, mirrored = scored_beside(turn, rows)
-    mature = rows[rows["event_time"] < turn.now - maturity]
+    mature, complete = judged(problem, rows[rows["event_time"] < turn.now - maturity])
     matured = mature[mature["label"].notna()]
 
     def paired() -> Verdict:
@@ -63,7 +63,7 @@ def shadow(turn: Turn) -> Decision:
     verdicts = [
         gates.closed("error guardrail", lambda: errors_side_by_side(turn, rows)),
         gates.closed("paired loss", paired),
-        labels_complete(turn, mature),
+        complete,
         mirrored,
         *same_evidence(turn, matured),
         *(gates.closed("prediction shift", check) for check in shifts(turn, rows["rival_decision"].dropna())),
@@ -131,7 +131,7 @@ def ab_test(turn: Turn) -> Decision:
     if skipped:
         return Decision(errors if errors.outcome is Outcome.FAIL else skipped)
     assert plan.ab_at_least is not None, "a plan without an A/B stage skips it"
-    mature = matured_rows(turn, Stage.AB)
+    mature, complete = judged(problem, matured_rows(turn, Stage.AB))
     rows = assigned(mature[mature["label"].notna()])
     mine = (rows["role"] == "challenger").to_numpy()
     deadline = state.since + plan.ab_at_most + problem.framing.maturity
@@ -152,7 +152,7 @@ def ab_test(turn: Turn) -> Decision:
 
     firsts = fresh.drop_duplicates("entity")
     slow = slow_by_arm(turn, fresh)
-    guards = [errors, labels_complete(turn, mature), *([slow] if slow else [])]
+    guards = [errors, complete, *([slow] if slow else [])]
     if len(firsts):
         guards.append(gates.closed("sample ratio", lambda: ratio_held(turn, firsts)))
     verdict = combine("business effect", [*guards, gates.closed("business effect", effect)])
@@ -165,7 +165,7 @@ def probation(turn: Turn) -> Decision:
     assert state.since is not None
     assert state.champion is not None
     # Rows it answered since its first canary share: their labels mature while it is on probation.
-    mature = matured_rows(turn, Stage.CANARY, Stage.AB, Stage.PROBATION)
+    mature, complete = judged(problem, matured_rows(turn, Stage.CANARY, Stage.AB, Stage.PROBATION))
     rows = mature[mature["label"].notna()]
     serving = rows["champion"] == state.champion.sha256
     own = pd.concat(
@@ -193,7 +193,7 @@ def probation(turn: Turn) -> Decision:
     slow = gates.closed("probation", no_worse)
     as_challenger = sides(fresh, "champion", "rival").rename(columns=AS_CHALLENGER)
     errors = gates.closed("error guardrail", lambda: errors_side_by_side(turn, as_challenger))
-    verdict = combine("probation", [errors, slow, labels_complete(turn, mature), *_kept(turn, own, enough=enough)])
+    verdict = combine("probation", [errors, slow, complete, *_kept(turn, own, enough=enough)])
     verdict = gates.at_deadline(verdict, now=turn.now, deadline=state.since + plan.probation_at_most)
     if verdict.outcome is Outcome.PASS:
         verdict = Verdict("probation", Outcome.PASS, slow.reason, verdict.evidence)
@@ -229,7 +229,7 @@ def _skipped(turn: Turn, at: datetime) -> Verdict | None:
     problem, plan = turn.problem, turn.problem.rollout
     if plan.ab_at_least is None:
         return Verdict("business effect", Outcome.PASS, f"no A/B, by the plan: {plan.ab_waiver}")
-    rows = matured_rows(turn, Stage.SHADOW, at=at).dropna(subset=["label"])
+    rows = judged(problem, matured_rows(turn, Stage.SHADOW, at=at))[0].dropna(subset=["label"])
     if len(rows) < 2:
         return None
     days = max((rows["event_time"].max() - rows["event_time"].min()) / _DAY, 1.0)

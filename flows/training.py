@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from flows.reach import chosen, offered
+from flows.selective import Chosen, labels_chosen
 from flows.taint import faulty_training, without_faulty
 from flows.trial import Trial, tried
 from flows.trust import training_trusted
@@ -81,6 +82,7 @@ class Given:
     until: datetime
     copies: int = 0
     window: dict[str, Any] = field(default_factory=dict)  # which training window was chosen, on which evidence
+    chosen: Chosen | None = None  # where labels are seen of some decisions only
 
 
 def make_challenger(turn: Turn) -> Decision:
@@ -99,9 +101,11 @@ def make_challenger(turn: Turn) -> Decision:
         if given.window:
             losses = {f"window_loss {_PLAIN.sub('', name)}": loss for name, loss in given.window["losses"].items()}
             registry.describe({"window": given.window["chosen"]}, losses, {"window": given.window["reason"]}, [])
-        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run))
+        weights = given.chosen.weights if given.chosen else None
+        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, weights=weights))
     beside: dict[str, Any] = {"copies": given.copies} if given.copies else {}
     beside |= {"window": given.window} if given.window else {}
+    beside |= {"selective": given.chosen.notes} if given.chosen else {}
     return replace(decision, notes={**decision.notes, **beside}) if beside else decision
 
 
@@ -123,9 +127,16 @@ def rows_for(turn: Turn) -> Given | Decision:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
     labelled, copies = _once(problem, without_faulty(turn, labelled))
+    weighed = labels_chosen(problem, checked.valid, labelled, since=start, until=until)
+    if isinstance(weighed, Verdict):
+        patience = (turn.state.since or turn.now) + problem.retraining.patience
+        return Decision(gates.at_deadline(weighed, now=turn.now, deadline=patience))
+    labelled = labelled if weighed is None else weighed.labelled
     parts = {name: (one, folds_for(turn, one, labelled, until)) for name, one in choices.items()}
     choice = chosen(turn, parts)
-    return Given(choice.recipe, parts[choice.name][1], labelled, until, copies, choice.noted())
+    folds = parts[choice.name][1]
+    folds = folds if weighed is None else weighed.judging(folds)
+    return Given(choice.recipe, folds, labelled, until, copies, choice.noted(), weighed)
 
 
 def folds_for(turn: Turn, recipe: Recipe, labelled: pd.DataFrame, until: datetime) -> tuple[splits.Split, ...]:

@@ -48,6 +48,7 @@ class Trial:
     until: datetime
     run: str
     before: list[list[str]] = field(default_factory=list)  # what the gates said of a recipe that a simpler one replaced
+    weights: pd.Series | None = None  # of labelled rows, by index; None: all alike
 
     @property
     def problem(self) -> Problem:
@@ -84,7 +85,8 @@ class Trial:
 
     def fitted(self, recipe: Recipe) -> Any:
         """A recipe fitted on the training rows, its operating point frozen on the validation rows; fold by fold."""
-        fit = partial(training.fit_and_freeze, recipe, self.problem.framing, champion=self.base)
+        framing = self.problem.framing
+        fit = partial(training.fit_and_freeze, recipe, framing, champion=self.base, weights=self.weights)
         return self.each(lambda part: fit(part, seed=seed_of(self.turn), threads=Settings().threads))
 
     def each(self, fit: Callable[[Split], Any]) -> Any:
@@ -100,6 +102,7 @@ class Trial:
             threads=Settings().threads,
             threshold=training.frozen_threshold(model),
             champion=self.base,
+            weights=self.weights,
         )
 
     @cached_property
@@ -189,7 +192,11 @@ def _case(trial: Trial, model: Any) -> Case:
         recipe=trial.recipe,
         parts=parts,
         challenger=model,
-        naive=trial.each(lambda part: training.naive_baseline(problem.framing, part.train, trial.recipe.features)),
+        naive=trial.each(
+            lambda part: training.naive_baseline(
+                problem.framing, part.train, trial.recipe.features, weights=trial.weights
+            )
+        ),
         simpler=lambda: {recipe.family: trial.fitted(recipe) for recipe in trial.recipe.simpler()},
         champion=lambda: registry.load(problem, champion),
         champion_trained=champion.trained,

@@ -16,6 +16,7 @@ from schemas.settings import Settings
 from schemas.stage import NEXT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import contract_history, contracts, journal, ledger, predictions, registry, scoring, windows
+from tasks.exploration import with_exploration
 from tasks.goals import goal_said
 from tasks.transitions import Decision, advance, rules_changed
 
@@ -188,6 +189,7 @@ def _answer(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, r
         share=state.share,
         key=f"{problem.name}/{state.rollout}",
     )
+    answers = with_exploration(problem, rows, answers)
     predictions.log(problem, state, rows, answers)
     return int(np.isfinite(answers.decision).sum())
 

@@ -104,6 +104,24 @@ class Framing(Frozen):
         description="none; a reason for each decision; or a model that a person can read as a whole.",
     )
     risks: tuple[Risk, ...] = ()
+    labelled_when: int | str | None = Field(
+        default=None,
+        description="The decision whose label is seen: 0 where only an accepted loan shows whether it is repaid, 1 where only a reviewed payment shows whether it was a fraud. None: every row is labelled, whatever was decided.",
+    )
+
+    @property
+    def labelled_decision(self) -> float | None:
+        """`labelled_when` as decisions are logged: 0.0 or 1.0, or the index of a class."""
+        return None if self.labelled_when is None else self.decision_of(self.labelled_when)
+
+    def decision_of(self, said: int | str) -> float:
+        """A decision as it is logged; ValueError for one that no model of this task can make."""
+        known = {"binary": ("0", "1"), "regression": ()}.get(self.task, tuple(map(str, self.classes)))
+        if str(said) not in known:
+            raise ValueError(
+                f"{said!r} is no decision of a {self.task} problem; its decisions are {', '.join(known) or 'numbers'}"
+            )
+        return float(known.index(str(said)))
 
     @property
     def simpler_within(self) -> float:
@@ -162,6 +180,12 @@ class Framing(Frozen):
             positive += [r.name for r in self.requirements if r.metric in of_positives]
             if positive:
                 raise ValueError(f"{', '.join(positive)} needs a positive class, and the problem is {self.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> "Framing":
+        if self.labelled_when is not None:
+            self.decision_of(self.labelled_when)
         return self
 
     @model_validator(mode="after")

@@ -91,6 +91,21 @@ class Problem:
             )
 
         self._check_features()
+        self._check_exploration()
+
+    def _check_exploration(self) -> None:
+        plan, framing = self.serving, self.framing
+        if plan.explore and framing.task == "regression":
+            raise ValueError(f"{self.name!r} predicts a number, and only decisions can be explored: set explore=0")
+        if plan.explore_to is not None:
+            wanted, seen = framing.decision_of(plan.explore_to), framing.labelled_decision
+            if seen is not None and wanted != seen:
+                raise ValueError(
+                    f"{self.name!r} explores the decision {plan.explore_to!r}, whose label nobody sees: explore_to is "
+                    f"{framing.labelled_when!r}, or None"
+                )
+        if framing.task == "multiclass" and plan.explore_scores != (0.0, 1.0):
+            raise ValueError(f"explore_scores of {self.name!r} is a range of the one score that two classes have")
 
     def _check_features(self) -> None:
         computed = [one.name for one in self.features]
@@ -155,7 +170,9 @@ class Problem:
             for name, column in sorted(self.contract.columns.items())
         }
         whole = (self.contract.unique, [(check.name, str(check.statistics)) for check in self.contract.checks])
-        said: tuple[Any, ...] = (columns, whole, self.framing.model_dump_json())
+        # Unsaid, it says what was said before there was such a field: no rollout ends for it.
+        unsaid = {"labelled_when"} if self.framing.labelled_when is None else None
+        said: tuple[Any, ...] = (columns, whole, self.framing.model_dump_json(exclude=unsaid))
         said += tuple(one.model_dump_json() for one in self.features)
         return sha256(repr(said).encode()).hexdigest()
 

@@ -26,8 +26,7 @@ __all__ = [
     "state_from",
 ]
 
-# One row of the prediction log, whoever answered it.
-SCORED = (
+_ANSWERED = (
     "problem",
     "key",
     "event_time",
@@ -52,8 +51,15 @@ SCORED = (
     "rival_scores",
     "answer_scores",
 )
-# And what a gateway's rows have besides, in the order in which it gives them.
-ANSWER = (*SCORED, "request", "position", "version")
+_DRAWN = (
+    "propensity",  # probability, in (0, 1], with which the decision that went out was made
+    "explored",  # it was drawn, and not taken from the model's score
+)
+# One row of the prediction log, whoever answered it.
+SCORED = (*_ANSWERED, *_DRAWN)
+# And what a gateway's rows have besides, in the order in which it gives them. What is new comes last: a row that the
+# version before spilled is the beginning of one of these.
+ANSWER = (*_ANSWERED, "request", "position", "version", *_DRAWN)
 
 Kind = Literal["turn", "request", "adopt", "rules", "approval"]
 

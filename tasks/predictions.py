@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from tasks.database import open_database
 from tasks.scoring import Answers, class_indices
 
-__all__ = ["answered", "cohort", "log", "log_labels", "served"]
+__all__ = ["answered", "cohort", "decided", "log", "log_labels", "served"]
 
 # What verdicts are made of; the rest is for people.
 _JUDGED = [
@@ -34,7 +34,11 @@ _JUDGED = [
     "rival_decision",
     "rival_error",
     "latency_ms",
+    "answer_decision",
+    "propensity",
+    "explored",
 ]
+_UNDRAWN: dict[str, Any] = {"propensity": sa.literal(1.0), "explored": sa.false()}
 _PREDICTIONS = sa.table("predictions", *(sa.column(name) for name in (*SCORED, "request")))
 _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "label", "known_at")))
 
@@ -68,6 +72,8 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
         "champion_scores": _lists(answers.champion.score),
         "rival_scores": _lists(answers.rival.score) if answers.rival else none,
         "answer_scores": _lists(answers.score),
+        "propensity": [1.0] * n if answers.propensity is None else answers.propensity.tolist(),
+        "explored": [False] * n if answers.explored is None else answers.explored.tolist(),
     }
     rows = [dict(zip(SCORED, values, strict=True)) for values in zip(*(columns[c] for c in SCORED), strict=True)]
     return _insert(_PREDICTIONS, rows)
@@ -124,6 +130,20 @@ def cohort(
     if not with_labels:
         return rows
     return rows.assign(label=rows["key"].map(_labels(problem, since=since, now=now)).astype(float))
+
+
+def decided(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
+    """How each request of the time was decided, by key (the index): columns answer_decision, propensity, explored, stage."""
+    wanted = ("key", "answer_decision", "propensity", "explored", "stage")
+    query = sa.select(*(_stored(problem, name) for name in wanted)).where(
+        _PREDICTIONS.c.problem == problem.name,
+        _PREDICTIONS.c.event_time >= _moment(since),
+        _PREDICTIONS.c.event_time < _moment(until),
+    )
+    query = query.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key, _PREDICTIONS.c.request)
+    with _engine().connect() as connection:
+        rows = pd.DataFrame(connection.execute(query).all(), columns=list(wanted))
+    return _read(problem, rows.drop_duplicates("key")).set_index("key")
 
 
 def served(problem: Problem, *, since: datetime, until: datetime) -> pd.DataFrame:
@@ -201,14 +221,18 @@ def _scalar(score: np.ndarray) -> list[float | None]:
 
 
 def _stored(problem: Problem, name: str) -> sa.ColumnElement[Any]:
-    """The column behind `name`: of several classes a score is the list of them."""
+    """The column behind `name`: of several classes a score is the list of them. Nothing said of a draw: there was none."""
+    if name in _UNDRAWN:
+        return sa.func.coalesce(_PREDICTIONS.c[name], _UNDRAWN[name]).label(name)
     if problem.framing.task == "multiclass" and name.endswith("_score"):
         return _PREDICTIONS.c[f"{name}s"].label(name)
     return _PREDICTIONS.c[name]
 
 
 def _read(problem: Problem, rows: pd.DataFrame) -> pd.DataFrame:
-    """Lists of scores as arrays."""
+    """Lists of scores as arrays, and what SQLite keeps as 0 and 1 as the truth it is."""
+    if "explored" in rows:
+        rows = rows.assign(explored=rows["explored"].astype(bool))
     if problem.framing.task != "multiclass":
         return rows
     scores = [name for name in rows if name.endswith("_score")]

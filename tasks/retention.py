@@ -236,6 +236,8 @@ def _frame(table: sa.Table, rows: Sequence[sa.Row[Any]]) -> pd.DataFrame:
 def _kind(stored: sa.types.TypeEngine[Any]) -> Any:
     if isinstance(stored, sa.Integer):
         return "Int64"
+    if isinstance(stored, sa.Boolean):
+        return "boolean"
     return "Float64" if isinstance(stored, sa.Float) else "str"
 
 

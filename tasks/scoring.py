@@ -55,6 +55,10 @@ class Answers:
     probability: float
     score: np.ndarray
     decision: np.ndarray
+    propensity: np.ndarray | None = (
+        None  # shape (n,): how likely the decision that went out was; None: 1, as the model's
+    )
+    explored: np.ndarray | None = None  # shape (n,): True where it was drawn; None: nowhere
 
 
 def class_indices(target: pd.Series | np.ndarray, framing: Framing) -> np.ndarray:

@@ -6,11 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["Snapshot", "freeze", "joined", "keys", "load"]
+__all__ = ["Snapshot", "columns", "freeze", "joined", "keys", "load"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ def joined(problem: str, sha256: str, frame: pd.DataFrame, *, key: str) -> pd.Da
         )
     before = load(Snapshot(path, sha256, 0))
     return pd.concat([before[~before[key].isin(frame[key])], frame], ignore_index=True)
+
+
+def columns(problem: str, sha256: str, names: list[str]) -> pd.DataFrame | None:
+    """Those of the columns `names` that a frozen snapshot has; None where its file is gone."""
+    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    if not sha256 or not path.exists():
+        return None
+    _whole(path, sha256)
+    there = set(pq.read_schema(path).names)
+    return pd.read_parquet(path, columns=[name for name in names if name in there])
 
 
 def load(snapshot: Snapshot) -> pd.DataFrame:

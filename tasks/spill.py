@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from schemas.errors import PerennialError
+from schemas.rows import ANSWER
 from tasks.journal import Group, Trip
 
 __all__ = ["Spill", "SpillError"]
@@ -86,6 +87,11 @@ def _groups(said: bytes) -> Iterator[Group]:
             yield _group(json.loads(group))
 
 
+def _as_now(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An answer that was spilled before decisions were drawn, by the version before this one: none was."""
+    return row if len(row) == len(ANSWER) else (*row, 1.0, False)
+
+
 def _iso(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
@@ -94,5 +100,6 @@ def _iso(value: Any) -> str:
 
 def _group(said: dict[str, Any]) -> Group:
     parts = {name: [tuple(row) for row in rows] for name, rows in said.items() if name != "trips"}
+    parts["answers"] = [_as_now(row) for row in parts["answers"]]
     trips = [Trip(**(trip | {"at": datetime.fromisoformat(trip["at"])})) for trip in said["trips"]]
     return Group(**parts, trips=trips)

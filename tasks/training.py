@@ -44,10 +44,12 @@ def fit(
     threads: int = 1,
     threshold: float | None = None,
     champion: Any = None,
+    weights: pd.Series | None = None,
 ) -> Any:
     """The recipe fitted on `rows`. A classifier carries its frozen threshold; equal arguments give equal models.
 
     `champion` is what a recipe starts from that does not start anew: `rows` are then those it was not trained on.
+    `weights` says by index how much a row counts; None: all alike.
     """
     X, y = rows[list(recipe.features)], rows[framing.target]
     if y.isna().any():
@@ -63,15 +65,16 @@ def fit(
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
         if recipe.start == "anew":
-            model = _fitted(recipe, framing, rows, X, y, seed)
+            model = _fitted(recipe, framing, X, y, _weights(recipe, framing, rows, weights), seed)
         else:
             model = _from_champion(recipe, framing, champion, rows)
     return model if threshold is None else with_threshold(model, threshold, rows[_columns_of(model, recipe)], y)
 
 
-def _fitted(recipe: Recipe, framing: Framing, rows: pd.DataFrame, X: pd.DataFrame, y: pd.Series, seed: int) -> Any:
+def _fitted(
+    recipe: Recipe, framing: Framing, X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None, seed: int
+) -> Any:
     pipeline = pipeline_of(recipe, framing, X, y, seed=seed)
-    weights = None if recipe.half_life is None else _weights(recipe, framing, rows)
     if recipe.relative_to is None:
         return pipeline.fit(X, y, **({} if weights is None else {"model__sample_weight": weights}))
     if framing.task != "regression":
@@ -79,10 +82,15 @@ def _fitted(recipe: Recipe, framing: Framing, rows: pd.DataFrame, X: pd.DataFram
     return RelativeRegressor(pipeline, recipe.relative_to).fit(X, y, sample_weight=weights)
 
 
-def _weights(recipe: Recipe, framing: Framing, rows: pd.DataFrame) -> np.ndarray:
-    """What each row counts, shape (n,), in (0, 1]: the newest 1, and half as much for each half-life that it is older."""
+def _weights(recipe: Recipe, framing: Framing, rows: pd.DataFrame, given: pd.Series | None) -> np.ndarray | None:
+    """What each row counts, shape (n,): the newest 1, half as much for each half-life that it is older, times what is given;
+    None where all count alike."""
+    own = _of(rows, given)
+    if recipe.half_life is None:
+        return own
     time = rows[framing.event_time]
-    return np.exp2(-((time.max() - time) / pd.Timedelta(recipe.half_life)).to_numpy(dtype=float))
+    aged: np.ndarray = np.exp2(-((time.max() - time) / pd.Timedelta(recipe.half_life)).to_numpy(dtype=float))
+    return aged if own is None else aged * own
 
 
 def _from_champion(recipe: Recipe, framing: Framing, champion: Any, rows: pd.DataFrame) -> Any:
@@ -96,6 +104,10 @@ def _from_champion(recipe: Recipe, framing: Framing, champion: Any, rows: pd.Dat
 def _columns_of(model: Any, recipe: Recipe) -> list[str]:
     """What the model reads: of one that was made from the champion, the champion's columns."""
     return list(getattr(model, "feature_names_in_", recipe.features))
+
+
+def _of(rows: pd.DataFrame, weights: pd.Series | None) -> np.ndarray | None:
+    return None if weights is None else weights.loc[rows.index].to_numpy(dtype=float)
 
 
 def _target(y: pd.Series, framing: Framing) -> pd.Series:
@@ -115,18 +127,28 @@ def _target(y: pd.Series, framing: Framing) -> pd.Series:
 
 
 def fit_and_freeze(
-    recipe: Recipe, framing: Framing, parts: Split, *, seed: int, threads: int = 1, champion: Any = None
+    recipe: Recipe,
+    framing: Framing,
+    parts: Split,
+    *,
+    seed: int,
+    threads: int = 1,
+    champion: Any = None,
+    weights: pd.Series | None = None,
 ) -> Any:
     """The recipe fitted on the training rows; a classifier of two classes with its threshold frozen on validation rows,
     where it costs least, or at 0.5 where the loss has no decisions to cost."""
-    model = fit(recipe, framing, parts.train, seed=seed, threads=threads, champion=champion)
+    model = fit(recipe, framing, parts.train, seed=seed, threads=threads, champion=champion, weights=weights)
     if framing.task != "binary":
         return model
     threshold = 0.5
     if isinstance(framing.loss, CostLoss):
         rows = parts.validation
         threshold = best_threshold(
-            score(model, rows, framing).score, rows[framing.target].to_numpy(dtype=float), framing.loss
+            score(model, rows, framing).score,
+            rows[framing.target].to_numpy(dtype=float),
+            framing.loss,
+            _of(rows, weights),
         )
     return with_threshold(
         model, threshold, parts.train[_columns_of(model, recipe)], _target(parts.train[framing.target], framing)
@@ -145,12 +167,14 @@ def with_threshold(model: Any, threshold: float, X: pd.DataFrame, y: pd.Series) 
     )
 
 
-def naive_baseline(framing: Framing, rows: pd.DataFrame, features: Sequence[str]) -> Any:
+def naive_baseline(
+    framing: Framing, rows: pd.DataFrame, features: Sequence[str], *, weights: pd.Series | None = None
+) -> Any:
     """What needs no thought: the base rate, or the median."""
     X, y = rows[list(features)], _target(rows[framing.target], framing)
     if framing.task == "regression":
-        return DummyRegressor(strategy="median").fit(X, y)
-    base_rate = DummyClassifier(strategy="prior").fit(X, y)
+        return DummyRegressor(strategy="median").fit(X, y, sample_weight=_of(rows, weights))
+    base_rate = DummyClassifier(strategy="prior").fit(X, y, sample_weight=_of(rows, weights))
     return with_threshold(base_rate, 0.5, X, y) if framing.task == "binary" else base_rate
 
 
@@ -168,17 +192,19 @@ def threshold_at_precision(scores: np.ndarray, labels: np.ndarray, precision: fl
     return float(s[np.flatnonzero(reached)[-1]]) if reached.any() else float("inf")
 
 
-def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss) -> float:
-    """The threshold with the least cost on validation rows; ties go to the higher one, which reviews less.
+def best_threshold(scores: np.ndarray, labels: np.ndarray, loss: CostLoss, weights: np.ndarray | None = None) -> float:
+    """The threshold with the least cost on validation rows, each as often as it weighs; ties go to the higher one, which
+    reviews less.
 
     >>> best_threshold(np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1]), CostLoss(false_alarm=0.1))
     0.55
     """
     order = np.argsort(scores, kind="stable")
     s, y = np.asarray(scores, dtype=float)[order], np.asarray(labels, dtype=float)[order]
+    w = np.ones(s.size) if weights is None else np.asarray(weights, dtype=float)[order]
     # Acting on everything from position i on: misses lie before i, false alarms from i on.
-    missed = np.concatenate([[0.0], np.cumsum(y)]) * loss.miss
-    alarms = np.concatenate([np.cumsum((1 - y)[::-1])[::-1], [0.0]]) * loss.false_alarm
+    missed = np.concatenate([[0.0], np.cumsum(w * y)]) * loss.miss
+    alarms = np.concatenate([np.cumsum((w * (1 - y))[::-1])[::-1], [0.0]]) * loss.false_alarm
     cost = missed + alarms
     cuts = np.concatenate([[s[0]], (s[1:] + s[:-1]) / 2, [np.nextafter(s[-1], np.inf)]])
     # Halfway between neighbouring floats is the lower one itself: a cut lies above it.

@@ -51,6 +51,9 @@ class Answer:
         else:
             self.score, self.decision = champion.score, champion.decision
         self.missing = np.isnan(self.decision)
+        # Where the plan explores: how likely each decision was, and which were drawn.
+        self.propensity: np.ndarray | None = None
+        self.explored: np.ndarray | None = None
         # What each row's answer cost: of the two arms in one batch, neither is charged with the other's call.
         self.seconds = champion.asked * champion.seconds + rival.asked * rival.seconds
         own = serving.champion.served.version

@@ -13,12 +13,13 @@ from deployments.gateway.answer import Answer, Side
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.mirror import Mirrored
 from deployments.gateway.plain import lists, plain
-from deployments.gateway.reply import Reply, decisions_as_said, joined, predictions_as_said
+from deployments.gateway.reply import Reply, decisions_as_said, joined, positions, predictions_as_said
 from deployments.gateway.serving import Serving
 from schemas.problem import Problem
 from schemas.rows import ANSWER
 from schemas.stage import Stage
 from tasks.door import Admitted, Breach
+from tasks.exploration import draw
 from tasks.journal import Group, Numbers
 from tasks.routing import in_challenger_arm
 
@@ -91,9 +92,18 @@ class Batch:
             answer.fall_back(admitted, serving)
         self.failed_champion += int(champion.failed().sum())
         self.failed_rival += int(rival.failed().sum())
+        if self.problem.serving.explore:
+            self._explore(told, answer)
         self._log(told, by_rival, probability, champion, rival, answer, began)
         self._reply(asks, told, answer)
         self._mirror(admitted, told, by_rival, champion, answer)
+
+    def _explore(self, told: "_Told", answer: Answer) -> None:
+        """The plan's share of decisions is drawn, whichever model answered; an operator's is never."""
+        units = told.keys if self.problem.serving.explore_by == "row" else told.entities
+        drawn = draw(self.problem, units, answer.score, answer.decision, may=~told.by_hand)
+        # An array of its own: what the model said is logged beside it, and is what models are judged by.
+        answer.decision, answer.propensity, answer.explored = drawn.decision, drawn.propensity, drawn.explored
 
     def _assigned(self, asks: "list[Ask]", entities: list[str], n: int) -> tuple[np.ndarray, float]:
         """True where the challenger is to answer, and the probability of it: zero once its breaker has tripped."""
@@ -168,6 +178,8 @@ class Batch:
                 (began - arrived + took) * 1e3
                 for arrived, took in zip(told.arrived, answer.seconds.tolist(), strict=True)
             ],
+            "propensity": repeat(1.0) if answer.propensity is None else answer.propensity.tolist(),
+            "explored": repeat(False) if answer.explored is None else answer.explored.tolist(),
             "request": told.numbers,
             "position": told.positions,
             "version": answer.versions,
@@ -190,6 +202,7 @@ class Batch:
                 epoch=self.serving.route.epoch,
                 request=told.numbers[start],
                 seconds=ended - ask.arrived,
+                explored=() if answer.explored is None else positions(answer.explored[start:stop]),
             )
             self.replies.append((ask, reply))
 

@@ -127,9 +127,13 @@ def about(reply: Reply, number: str) -> list[tuple[bytes, bytes]]:
     """The headers that say who answered which request."""
     roles = reply.roles
     role = roles[0] if len(roles) == 1 or len(set(roles)) == 1 else "mixed"
-    return [
+    said = [
         (b"x-perennial-request-id", number.encode()),
         (b"x-perennial-version", reply.version.encode()),
         (b"x-perennial-role", role.encode()),
         (b"x-perennial-epoch", b"%d" % reply.epoch),
     ]
+    if reply.explored:  # which decisions were drawn, and are not what the score says
+        rows = "all" if len(reply.explored) == len(roles) else ",".join(map(str, reply.explored))
+        said.append((b"x-perennial-explored", rows.encode()))
+    return said

@@ -1,14 +1,14 @@
 """What is a client told about one request? A status, and for 200 the answer a row."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.framing import Framing
 from tasks.door import Breach
 
-__all__ = ["Reply", "decisions_as_said", "joined", "predictions_as_said"]
+__all__ = ["Reply", "decisions_as_said", "joined", "positions", "predictions_as_said"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Reply:
     epoch: int = 0
     request: int = 0
     seconds: float = 0.0
+    explored: tuple[int, ...] = ()  # positions of rows whose decision was drawn
 
     @classmethod
     def unready(cls) -> "Reply":
@@ -67,7 +68,13 @@ class Reply:
             version=joined([row["version"] for row in rows]),
             epoch=rows[0]["epoch"],
             request=request,
+            explored=positions([row["explored"] for row in rows]),
         )
+
+
+def positions(flags: Iterable[Any]) -> tuple[int, ...]:
+    """Where the flags are set."""
+    return tuple(position for position, flag in enumerate(flags) if flag)
 
 
 def predictions_as_said(score: Sequence[Any], framing: Framing) -> list[Any]:

@@ -146,6 +146,15 @@ class RetrainingPlan(Plan):
         ge=2,
         description="Past rollouts whose paired rows have to show how much models lose with age before that alone calls for a retrain, once the loss is the framing's margin; None never.",
     )
+    selective: Literal["weight", "ignore"] = Field(
+        default="weight",
+        description="Where a label is only seen after one decision: weigh each labelled row by one over the chance it had of a label, or fit the labelled rows as if they were all. Ignored, each retrain learns what the last model let it see.",
+    )
+    weight_at_most: float = Field(
+        default=50.0,
+        ge=1,
+        description="Weights of training rows are cut here, and the part that is cut is told: beyond, a single explored row moves the fit more than what it corrects. Estimates of quality are never cut.",
+    )
 
     def promotes_by(self, reason: Reason) -> Promotion:
         """Superiority is the default: an equal model passes a non-inferiority test by design."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.plans.words import Plan
 
@@ -52,3 +52,28 @@ class ServingPlan(Plan):
     keep_answers: timedelta = Field(
         default=timedelta(days=730), description="Answers and labels are kept this long in the log, then archived."
     )
+    explore: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Share of requests whose decision is drawn instead of the model's, with its probability logged: what a model's own decisions make of its data is known from these alone. 0: none. 0.01 to 0.05 is usual: its price is their wrong decisions.",
+    )
+    explore_to: int | str | None = Field(
+        default=None,
+        description="The decision that a drawn request gets, as of a holdback the one that does nothing. None: the one whose label is seen (so that nothing but a refusal is ever overruled), or, where every row is labelled, each with the same chance.",
+    )
+    explore_by: Literal["row", "entity"] = Field(
+        default="row",
+        description="row: requests are drawn one by one. entity: all of an entity's or none, a lasting holdback, which shows what decisions do to later requests; its price falls on the same ones.",
+    )
+    explore_scores: tuple[float, float] = Field(
+        default=(0.0, 1.0),
+        description="Only requests with a score in this range are drawn: a cap on what one costs. Of a count a day it could not be said how likely each was. What the others would have shown, nobody learns.",
+    )
+
+    @model_validator(mode="after")
+    def _explores_somewhere(self) -> "ServingPlan":
+        low, high = self.explore_scores
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"explore_scores is a range within [0, 1], got {self.explore_scores}")
+        return self

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from tasks.advice.exploration import selective_labels
 from tasks.advice.facts import Facts
 from tasks.advice.feasibility import rollout
 from tasks.advice.findings import Finding, Severity, ordered
@@ -24,6 +25,7 @@ CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
     "label delay": delay,
     "split": split,
     "leaks": leaks,
+    "selective labels": selective_labels,
     "rollout": rollout,
     "explainability": explained,
     "framing": questions,

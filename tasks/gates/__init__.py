@@ -1,7 +1,15 @@
 """Does the evidence allow the next step? Each gate is pure and returns PASS, FAIL or WAIT, with the numbers in its sentence."""
 
 from tasks.gates.data import Seen, arrivals, missing_shares, unseen_categories
-from tasks.gates.honesty import fresh_test_set, labels_complete, mirror_complete, no_duplicates, no_overlap, same_pair
+from tasks.gates.honesty import (
+    fresh_test_set,
+    labels_complete,
+    labels_supported,
+    mirror_complete,
+    no_duplicates,
+    no_overlap,
+    same_pair,
+)
 from tasks.gates.labels import early_labels, maturity_holds
 from tasks.gates.leaks import no_leak
 from tasks.gates.monitoring import decay, drift, requirement_live
@@ -52,6 +60,7 @@ __all__ = [
     "finite",
     "fresh_test_set",
     "labels_complete",
+    "labels_supported",
     "latency_guardrail",
     "maturity_holds",
     "mirror_complete",

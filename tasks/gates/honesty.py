@@ -8,7 +8,15 @@ from numpy.typing import ArrayLike
 
 from schemas.verdict import Evidence, Outcome, Verdict
 
-__all__ = ["fresh_test_set", "labels_complete", "mirror_complete", "no_duplicates", "no_overlap", "same_pair"]
+__all__ = [
+    "fresh_test_set",
+    "labels_complete",
+    "labels_supported",
+    "mirror_complete",
+    "no_duplicates",
+    "no_overlap",
+    "same_pair",
+]
 
 
 def fresh_test_set(uses: int, *, allowed: int, sha256: str) -> Verdict:
@@ -59,6 +67,16 @@ def labels_complete(unlabelled: int, rows: int, *, limit: float) -> Verdict:
     return _complete("labels complete", unlabelled, rows, limit, "no row has matured yet", says, evidence)
 
 
+def labels_supported(unsupported: int, rows: int, *, limit: float, explored: bool) -> Verdict:
+    """Could every row have had a label, where the decision says which labels are seen? Of those that could not, nothing is
+    known, however many of the others there are: over `limit` is WAIT. `explored`: the plan draws some decisions."""
+    evidence: Evidence = {"rows": rows, "unsupported": unsupported}
+    says = f"{unsupported:,} of {rows:,} matured rows were decided so that no label could come, whatever was drawn"
+    if not explored:
+        says = f"{unsupported:,} of {rows:,} matured rows were decided so that no label comes, and nothing is explored (ServingPlan.explore)"
+    return _complete("labels supported", unsupported, rows, limit, "no row has matured yet", says, evidence)
+
+
 def mirror_complete(dropped: int, rows: int, *, limit: float) -> Verdict:
     """Did the model beside score what was answered? Rows are dropped when much comes at once: over `limit` is WAIT."""
     says = f"{dropped:,} of {rows:,} answered rows have no score of the model beside"
@@ -71,7 +89,7 @@ def _complete(
 ) -> Verdict:
     if rows == 0:
         return Verdict(name, Outcome.WAIT, none_yet, evidence)
-    if missing / rows > limit:
+    if not missing / rows <= limit:
         return Verdict(name, Outcome.WAIT, f"{says}, {limit:.1%} may: the rest is a selection", evidence)
     return Verdict(name, Outcome.PASS, says, evidence)
 

@@ -23,6 +23,7 @@ from tasks.stats.drift import (
     wasserstein,
 )
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
+from tasks.stats.loop import MadeByDecisions, made_by_decisions
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
     average_precision,
@@ -45,8 +46,10 @@ from tasks.stats.power import (
     smallest_paired_difference,
 )
 from tasks.stats.prior import Prior, label_prior
+from tasks.stats.propensity import LabelWeights, effective_size, hajek, horvitz_thompson, label_weights
 from tasks.stats.recalibration import platt_map, straight_map, temperature
 from tasks.stats.rescaling import Rescaling, Spike, relabelled, rescaling, rotated, spike
+from tasks.stats.selective import Corrected, corrected_mean, corrected_precision, corrected_recall, selection_gap
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
 from tasks.stats.staleness import growth, rank_correlation, sign_agreement
@@ -61,8 +64,11 @@ __all__ = [
     "CalibrationBin",
     "CalibrationMove",
     "CoinFlip",
+    "Corrected",
     "DelayCurve",
     "LabelNoise",
+    "LabelWeights",
+    "MadeByDecisions",
     "Prior",
     "Ranks",
     "Rescaling",
@@ -86,6 +92,9 @@ __all__ = [
     "cohen_kappa",
     "coin_flip",
     "confidence_sequence",
+    "corrected_mean",
+    "corrected_precision",
+    "corrected_recall",
     "count_tails",
     "delay_curve",
     "delay_curve_of_known",
@@ -93,6 +102,7 @@ __all__ = [
     "distance",
     "distances_of",
     "effective_rows",
+    "effective_size",
     "entities_for_sample_ratio",
     "error_of_agreement",
     "errors_for_coin_flip",
@@ -100,11 +110,15 @@ __all__ = [
     "expected_ratio",
     "fixed_interval",
     "growth",
+    "hajek",
+    "horvitz_thompson",
     "jensen_shannon",
     "kolmogorov_smirnov",
     "label_noise",
     "label_prior",
+    "label_weights",
     "macro_auc",
+    "made_by_decisions",
     "mann_kendall",
     "missing_share",
     "moved_since",
@@ -127,6 +141,7 @@ __all__ = [
     "rows_for_unpaired",
     "running_average",
     "sample_ratio",
+    "selection_gap",
     "shares_known",
     "sign_agreement",
     "smallest_difference",

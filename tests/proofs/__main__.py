@@ -95,6 +95,13 @@ def incidents() -> dict[str, Any]:
     return prove()
 
 
+def selective() -> dict[str, Any]:
+    """Labels that a model chose to see: intervals for all rows, through the real log, and over many retrains."""
+    from tests.proofs.selective import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -104,6 +111,7 @@ PROOFS = {
     "delays": delays,
     "drift": drift,
     "incidents": incidents,
+    "selective": selective,
 }
 
 

@@ -100,6 +100,14 @@ def test_a_sound_table_is_ready_and_says_how_far_each_way_gets():
     assert "heuristic 0.012 [0.01, 0.02] · linear 0.3" in " ".join(line.strip() for line in lines)
 
 
+def lending(**plan) -> Facts:
+    """Only accepted rows show their label."""
+    framing = PROBLEM.framing.model_copy(update={"labelled_when": 0})
+    serving = PROBLEM.serving.model_copy(update={"explore": plan.pop("explore")})
+    retraining = PROBLEM.retraining.model_copy(update=plan)
+    return replace(SOUND, problem=replace(PROBLEM, framing=framing, serving=serving, retraining=retraining))
+
+
 # Each: the facts, and the finding that must follow. A must is what the first turn, or every rollout, would fail on.
 DECISIONS = {
     "an old Python": (having("environment", python=(3, 10)), MUST, "This Python is not supported"),
@@ -130,6 +138,11 @@ DECISIONS = {
     "few labels": (having("labels", matured=999, labelled=999), MUST, "Too few labels"),
     "a class of others": (having("labels", classes={"0": 9, "2": 9}), MUST, "The target's values are not the framing's"),
     "one class": (having("labels", classes={"0": 700_000}), MUST, "The target's values are not the framing's"),
+    "labels of some decisions": (lending(explore=0.0), MUST, "Of rejected rows nothing is known"),
+    "labels of some decisions, taken for all": (
+        lending(explore=0.05, selective="ignore"), SHOULD, "Labels that a model chose to see are taken for all",
+    ),
+    "few explored rows": (lending(explore=0.01), SHOULD, "Few explored rows judge a challenger"),
     "a rare class": (having("labels", classes={"0": 699_951, "1": 49}), SHOULD, "Hardly any label of one class"),
     "labels from before": (having("labels", early=1), MUST, "Labels are known before their event"),
     "late labels": (having("labels", late=0.011), SHOULD, "Labels come later than the maturity says"),

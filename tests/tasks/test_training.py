@@ -16,6 +16,7 @@ from schemas.framing import AbsoluteLoss, CostLoss
 from schemas.recipe import Recipe
 from tasks import training
 from tasks.scoring import score
+from tasks.splits import Split
 
 DAY = timedelta(days=1)
 FAMILIES = ["boosting", "linear", "constant"]
@@ -162,3 +163,45 @@ def test_metrics_that_one_class_cannot_give_are_undefined(toy, rows):
     assert np.isnan([measured["roc_auc"], measured["average_precision"]]).all()
     assert np.isfinite([measured["loss"], measured["positives"]]).all()
     assert measured["rows"] == len(one)
+
+
+def test_a_row_that_weighs_three_is_fitted_as_three_rows(toy, rows):
+    recipe = Recipe(family="linear", features=("x",))
+    weights = pd.Series(np.where(rows["id"] % 5 == 0, 3.0, 1.0), index=rows.index)
+    weighed = training.fit(recipe, toy.framing, rows, seed=1, weights=weights)
+    repeated = rows.loc[rows.index.repeat(weights.astype(int))]
+    repeated = training.fit(recipe, toy.framing, repeated, seed=1)
+    # The scaler sees each row once: the line is the same one up to how it is penalised.
+    np.testing.assert_allclose(weighed.predict_proba(rows), repeated.predict_proba(rows), atol=2e-3)
+    alone = training.fit(recipe, toy.framing, rows, seed=1)
+    assert np.abs(weighed.predict_proba(rows) - alone.predict_proba(rows)).max() > 5e-3
+    assert training.fit(recipe, toy.framing, rows, seed=1, weights=weights * 0 + 1) is not None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_that_are_all_one_change_nothing(toy, rows, family):
+    recipe, ones = Recipe(family=family, features=("x", "kind")), pd.Series(1.0, index=rows.index)
+    parts = Split(rows.iloc[:600], rows.iloc[600:], rows.iloc[600:])
+    one, other = (
+        training.fit_and_freeze(recipe, toy.framing, parts, seed=1, weights=weights) for weights in (None, ones)
+    )
+    np.testing.assert_allclose(one.predict_proba(rows), other.predict_proba(rows))
+    assert training.frozen_threshold(one) == training.frozen_threshold(other)
+
+
+def test_the_naive_baseline_knows_how_much_a_row_weighs(toy, rows):
+    weights = 1 + 3 * rows["label"]
+    found = training.naive_baseline(toy.framing, rows, ("x",), weights=weights).predict_proba(rows)[0, 1]
+    assert found == pytest.approx((weights * rows["label"]).sum() / weights.sum())
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1), st.integers(1, 4)), min_size=1, max_size=20),
+    st.sampled_from([0.1, 0.5]),
+)
+def test_the_best_threshold_takes_a_weight_for_so_many_rows(triples, false_alarm):
+    scores, labels, weights = (np.array(part, dtype=float) for part in zip(*triples, strict=True))
+    loss, n = CostLoss(false_alarm=false_alarm), weights.astype(int)
+    found = training.best_threshold(scores, labels, loss, weights)
+    s, y = np.repeat(scores, n), np.repeat(labels, n)
+    assert _cost(found, s, y, loss) == pytest.approx(_cost(training.best_threshold(s, y, loss), s, y, loss), abs=1e-9)

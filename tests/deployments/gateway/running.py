@@ -279,7 +279,9 @@ def _be_gateway(main: Callable[[list[str]], int], order: dict[str, Any]) -> None
         os.dup2(to, stream)
     os.environ.update(order["env"])
     away: Any = os.environ.get("GATEWAY_LOG_AWAY", "refuse")
-    PROBLEMS[NAME] = replace(PROBLEMS[NAME], serving=ServingPlan(log_away=away, poll=timedelta(seconds=0.3)))
+    share = float(os.environ.get("GATEWAY_EXPLORE", "0"))
+    plan = ServingPlan(log_away=away, poll=timedelta(seconds=0.3), explore=share, explore_to=0 if share else None)
+    PROBLEMS[NAME] = replace(PROBLEMS[NAME], serving=plan)
     try:
         os._exit(main([NAME, "--port", str(order["port"])]))
     except BaseException:

@@ -111,6 +111,10 @@ def _duplicates(share: float, natural: float, rows: int = 500) -> Verdict:
     return gates.no_duplicates(share, natural=natural, rows=rows, limit=0.1)
 
 
+def _supported(unsupported: int, rows: int, limit: float = 0.02) -> Verdict:
+    return gates.labels_supported(unsupported, rows, limit=limit, explored=unsupported < rows)
+
+
 def _labels(unlabelled: int, rows: int, limit: float = 0.02) -> Verdict:
     return gates.labels_complete(unlabelled, rows, limit=limit)
 
@@ -310,6 +314,10 @@ GATES: dict[str, tuple[dict[Outcome, Callable[[], Verdict] | None], set[str]]] =
         {PASS: lambda: _labels(0, 500), FAIL: None, WAIT: lambda: _labels(100, 500)},
         {"rows", "unlabelled"},
     ),
+    "labels_supported": (
+        {PASS: lambda: _supported(0, 500), FAIL: None, WAIT: lambda: _supported(100, 500)},
+        {"rows", "unsupported"},
+    ),
     "mirror_complete": (
         {PASS: lambda: _mirrored(0, 500), FAIL: None, WAIT: lambda: _mirrored(100, 500)},
         {"rows", "dropped"},
@@ -412,6 +420,12 @@ MISSING: dict[str, list[Callable[[], Verdict]]] = {
     "latency_guardrail": [lambda: gates.latency_guardrail([math.nan], [0.5], ratio=1.0, alpha=0.05, arms="")]
     + [lambda x=x: gates.latency_guardrail([0], [x], ratio=1.0, alpha=0.05, arms="") for x in _HOLES],
     "mirror_complete": [lambda: _mirrored(0, 0), lambda: _mirrored(500, 500), lambda: _mirrored(math.inf, 500)],
+    "labels_supported": [
+        lambda: _supported(0, 0),
+        lambda: _supported(500, 500),
+        lambda: _supported(math.inf, 500),
+        lambda: _supported(math.nan, 500),
+    ],
     "labels_complete": [lambda: _labels(0, 0), lambda: _labels(500, 500), lambda: _labels(math.inf, 500)],
     "no_leak": [lambda x=x: _leak([10.0] * 8 + [x]) for x in _HOLES] + [lambda: _leak([]), lambda: _leak(range(8))],
     "same_features": [lambda: _skew(math.nan), lambda: _skew(rows=500), lambda: _skew(0.0, rows=0)],
