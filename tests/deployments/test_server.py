@@ -86,7 +86,7 @@ class Incident:
     lifecycles: list[dict[str, Any]]
 
 
-def eventually(ask: Callable[[], Any], *, seconds: float = 120) -> Any:
+def eventually(ask: Callable[[], Any], *, seconds: float = 300) -> Any:
     """What `ask` returns, once it is something."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
@@ -289,7 +289,7 @@ def incident(server: Server) -> Incident:
         runs = [server.get(f"flow_runs/{run}") for run in (retrain, *begun)]
         return runs if all(r["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") for r in runs) else []
 
-    asked, *lifecycles = eventually(over, seconds=240)
+    asked, *lifecycles = eventually(over, seconds=900)
     return Incident(asked, lifecycles)
 
 
