@@ -195,7 +195,7 @@ def test_a_change_of_meaning_holds_until_a_person_says_that_it_is_right(at_home)
 
 def test_inputs_that_move_at_no_cost_are_noted_and_nothing_is_trained(at_home):
     at_home(covariate)
-    rows = turned(8)
+    rows = turned(4)
     noted_ = [row for row in rows if row.notes.get("incident")]
     assert noted_
     assert {row.notes["incident"]["action"] for row in noted_} == {str(Action.NOTE)}
@@ -205,7 +205,7 @@ def test_inputs_that_move_at_no_cost_are_noted_and_nothing_is_trained(at_home):
 
 def test_another_truth_calls_for_one_retrain_since_the_change(at_home):
     at_home(concept)
-    rows = turned(9)
+    rows = turned(7.5)
     begun_ = [row for row in rows if row.facts["before"] == "HEALTHY" and row.facts["stage"] == "RETRAIN"]
     assert [row.facts["why"] for row in begun_] == [Reason.DRIFT]
     since = pd.Timestamp(begun_[0].notes["incident"]["since"])
@@ -220,14 +220,15 @@ def test_a_rollout_whose_training_data_turn_out_faulty_fails_and_later_faults_ho
     passes = Decision(Verdict("shadow", Outcome.PASS, "better"))
     whole = bills(1)
 
-    def spoilt(first: float, last: float):
+    def spoilt(first: float, last: float, *, on: float = 4):
         inside = whole["at"].between(START + first * DAY, START + last * DAY)
         windows.materialise(PROBLEM, whole.assign(heat=whole["heat"].where(~inside, whole["heat"] * 1.8 + 32)))
-        return sound(replace(turn, state=state, now=START + (CHANGE + 8) * DAY), passes).verdict
+        return sound(replace(turn, state=state, now=START + (CHANGE + on) * DAY), passes).verdict
 
     assert spoilt(0, 0).outcome is Outcome.PASS
-    later = spoilt(CHANGE + 4, CHANGE + 9)
+    later = spoilt(CHANGE + 2, CHANGE + 20)
     assert (later.outcome, "holding: change of meaning" in later.reason) == (Outcome.WAIT, True)
+    assert "deadline" in spoilt(CHANGE + 2, CHANGE + 20, on=9).reason, "and not for ever"
     trained = spoilt(CHANGE - 3, CHANGE - 1)
     assert trained.outcome is Outcome.FAIL
     assert "was trained on faulty data" in trained.reason
@@ -250,7 +251,7 @@ def test_held_rows_are_not_trained_on_until_they_are_mended(at_home):
 
 def test_what_cannot_be_judged_starts_nothing(at_home, monkeypatch):
     now = at_home(concept)
-    turned(3)
+    turned(1)
 
     def broken(*_args, **_kwargs):
         raise RuntimeError("no labels today")
