@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows.signs import read_signs
+from flows.signs import learnable, read_signs
 from flows.turn import Turn
 from flows.window import closed_window
 from schemas.incident import FAULTS, Action, Incident, Kind
@@ -12,7 +12,7 @@ from schemas.plans import Reason, RetrainingPlan
 from schemas.rows import Request
 from schemas.stage import REVERT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, windows
+from tasks import ledger
 from tasks.responses import MONTH, Past, settled
 from tasks.transitions import Decision
 from tasks.triage import Signs, triage
@@ -195,16 +195,12 @@ def _order(turn: Turn, incident: Incident, why: Reason) -> Request | None:
 
 
 def _since_the_change(turn: Turn, incident: Incident) -> float | None:
-    """Days of training rows since the change; None where they would be too few, and all of the recipe's window is taken."""
-    problem, plan = turn.problem, turn.problem.retraining
-    if incident.window is None or not windows.available(problem):
+    """Days of matured rows since the change; None where there are too few, and all of the recipe's window is taken."""
+    problem = turn.problem
+    if incident.window is None or not learnable(turn, incident.window):
         return None
-    embargo = problem.framing.maturity if problem.data.embargo is None else problem.data.embargo
-    span = incident.window - problem.framing.maturity - plan.test - plan.validation - embargo
-    if span <= timedelta(0) or (problem.recipe.window is not None and span >= problem.recipe.window):
-        return None
-    began = turn.now - incident.window
-    return span / _DAY if windows.count(problem, began, began + span) >= plan.train_rows else None
+    span = incident.window - problem.framing.maturity
+    return span / _DAY if problem.recipe.window is None or span < problem.recipe.window else None
 
 
 def noted(turn: Turn, memory: Memory, incident: Incident, notes: dict[str, Any]) -> dict[str, Any]:

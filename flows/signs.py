@@ -17,7 +17,7 @@ from tasks.meaning import Oddity, odd_columns
 from tasks.stats import fixed_interval
 from tasks.triage import Signs, broken
 
-__all__ = ["odd_rows", "read_signs", "reference_rows"]
+__all__ = ["learnable", "odd_rows", "read_signs", "reference_rows"]
 
 
 def read_signs(
@@ -38,6 +38,7 @@ def read_signs(
     alarmed = changed or (decay is not None and decay.outcome is Outcome.FAIL)
     worse = _worse_than_previous(turn, now) if alarmed and not moved else None
     constant = _constant(turn, window, before)
+    since_change = changed_since(turn, now, before) if changed else None
     rows = turn.answered + turn.unanswered
     return Signs(
         faults=tuple(one.says for one in odd if one.kind is Kind.DATA_FAULT),
@@ -55,7 +56,8 @@ def read_signs(
         prior=prior,
         told=move is not None,
         rise=_rise(turn, window, before) if moved else None,
-        since=changed_since(turn, now, before) if changed else None,
+        since=since_change,
+        ripe=since_change is None or learnable(turn, since_change),
         emergency=_emergency(turn, decay),
     )
 
@@ -117,6 +119,17 @@ def _worse_than_previous(turn: Turn, now: pd.DataFrame) -> Interval | None:
         return None
     found = fixed_interval(mine - theirs, alpha=problem.monitoring.decay_alpha, clusters=blocks_of(rows, turn))
     return Interval(*found)
+
+
+def learnable(turn: Turn, since: timedelta) -> bool:
+    """Whether rows since the change are among those that a challenger is trained on before it is judged on later ones."""
+    problem, plan = turn.problem, turn.problem.retraining
+    if not windows.available(problem):
+        return True
+    embargo = problem.framing.maturity if problem.data.embargo is None else problem.data.embargo
+    span = since - problem.framing.maturity - plan.test - plan.validation - embargo
+    began = turn.now - since
+    return span > timedelta(0) and windows.count(problem, began, began + span) >= plan.train_rows
 
 
 def _can_roll_back(turn: Turn) -> bool:

@@ -22,7 +22,8 @@ class Signs:
     """What one closed window shows. Each is a sentence, a verdict or a figure; what is not known is empty or None.
 
     `told`: matured labels of rows like the present ones are enough to judge by. `rise`: expected loss now over that
-    before, as a share of it, if scores mean what they meant. `since`: how long ago the change began, as labels date it.
+    before, as a share of it, if scores mean what they meant. `since`: how long ago the change began, as labels date it;
+    `ripe`: enough rows since then have matured to train on, and later ones to judge by.
     """
 
     faults: tuple[str, ...] = ()  # rows that break the contract, did not come, are empty or out of all range
@@ -41,6 +42,7 @@ class Signs:
     told: bool = False
     rise: float | None = None
     since: timedelta | None = None
+    ripe: bool = True
     due: Verdict | None = None  # why it is time to renew; its gate is the reason's name
     emergency: bool = False  # the live loss is beyond the size that the plan lets wait
 
@@ -154,6 +156,10 @@ def _labels_moved(signs: Signs, plan: MonitoringPlan) -> Incident | None:
         said = f"label shift: {says}, and the scores speak for {signs.prior}. The champion's scores are re-mapped first"
         return Incident(Kind.LABEL_SHIFT, Action.RECALIBRATE, said, evidence, signs.since, emergency=signs.emergency)
     said = f"concept drift: scores no longer mean what they did (p {move.p_value:.1g}, {move.gap:.2f} sd of the label); {says}"
+    if not signs.ripe:  # a challenger of rows from before the change could only fail
+        action = Action.ASK if signs.emergency else Action.NOTE
+        said += "; too few rows since the change have matured to train on and to judge by: the retrain waits for them"
+        return Incident(Kind.CONCEPT_DRIFT, action, said, evidence, signs.since, emergency=signs.emergency)
     return Incident(Kind.CONCEPT_DRIFT, Action.RETRAIN, said, evidence, signs.since, emergency=signs.emergency)
 
 

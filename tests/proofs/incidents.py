@@ -249,12 +249,18 @@ class Case:
     reasons: tuple[str, ...]
 
     @property
+    def first(self) -> tuple[int, str, str]:
+        """The first that did more than note; where all was noted, the first note."""
+        done = [one for one in self.incidents if one[2] != Action.NOTE] or self.incidents
+        return done[0] if done else (0, "nothing", "nothing")
+
+    @property
     def kind(self) -> str:
-        return self.incidents[0][1] if self.incidents else "nothing"
+        return self.first[1]
 
     @property
     def action(self) -> str:
-        return self.incidents[0][2] if self.incidents else "nothing"
+        return self.first[2]
 
 
 def changed(frame: pd.DataFrame, edit: Edit, seed: int, *, day: float = CHANGE) -> pd.DataFrame:

@@ -88,6 +88,18 @@ TABLE = [
         Kind.CONCEPT_DRIFT,
         Action.RETRAIN,
     ),
+    (
+        "scores mean another thing, since too short a time to learn it",
+        Signs(calibration=TURNED, since=SINCE, ripe=False),
+        Kind.CONCEPT_DRIFT,
+        Action.NOTE,
+    ),
+    (
+        "the same in an emergency",
+        Signs(calibration=TURNED, since=SINCE, ripe=False, emergency=True),
+        Kind.CONCEPT_DRIFT,
+        Action.ASK,
+    ),
     ("a decay, and nobody knows of calibration", Signs(decay=DECAY), Kind.CONCEPT_DRIFT, Action.RETRAIN),
     ("a decay, scores as they were", Signs(decay=DECAY, calibration=STEADY), Kind.STALENESS, Action.RETRAIN),
     ("a decay where inputs moved", Signs(decay=DECAY, drift=DRIFT), Kind.COVARIATE_SHIFT, Action.RETRAIN),
@@ -178,6 +190,7 @@ everything = st.builds(
     rise=st.none() | st.floats(-1, 9),
     due=verdicts,
     emergency=st.booleans(),
+    ripe=st.booleans(),
 )
 CHALLENGES = (Action.RETRAIN, Action.RECALIBRATE)
 
