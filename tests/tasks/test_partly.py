@@ -67,6 +67,17 @@ def test_too_few_labels_are_no_estimate(toy):
     assert partly.partly_matured(rows(4, 20), delays, toy.framing)[0] == {}
 
 
+def test_a_kind_that_must_be_there_and_cannot_have_shown_yet_leaves_no_estimate(toy):
+    """Of positives that nobody acted on too few labels can have come: by the others alone, none would be missed."""
+    delays = partly.delays_by_class(rows(2, 20_000), toy.framing)
+    made = rows(3, 6_000, oldest=9.0)
+    few = made[(made["age"] >= delays.youngest) & (made["age"] < delays.youngest + 0.2)]
+    assert few["label"].notna().sum() > 30
+    assert partly.partly_matured(few, delays, toy.framing)[0] == {}
+    assert delays.shares.sum() == pytest.approx(1)
+    assert delays.shares == pytest.approx([0.9 * 0.7, 0.9 * 0.3, 0.1 * 0.7, 0.1 * 0.3], abs=0.02)
+
+
 def test_a_number_is_parted_by_its_size(toy):
     framing = toy.framing.model_copy(update={"task": "regression", "loss": AbsoluteLoss(bound=10.0), "metric": "mae"})
     rng = np.random.default_rng(5)
