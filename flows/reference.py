@@ -55,7 +55,8 @@ class Past:
             for at in (first + place * span for place in range(n)):
                 known[at.isoformat()] = window_to_json(Window(at, found.get(at, {})))
             self.save()
-        kept = [window_from_json(one.isoformat(), known[one.isoformat()]) for one in wanted]
+        self.stored["windows"] = {one.isoformat(): known[one.isoformat()] for one in wanted}
+        kept = [window_from_json(at, one) for at, one in self.stored["windows"].items()]
         return kept[:-1], kept[-1]
 
     def unjudged(self, own: Sequence[Window]) -> list[int]:
@@ -88,14 +89,19 @@ def past_of(turn: Turn, model: Model) -> Past:
     """What is remembered of `model`: on disk here, or with its MLflow run, or made anew from its rows."""
     problem = turn.problem
     stored = monitoring.recall(problem.name, model.sha256)
-    if stored is None or stored.get("format") != _FORMAT:
+    if stored is None or not _fits(problem, stored.get("reference", {})):
         frozen = registry.read_profile(problem, model)
-        if frozen is None or frozen.get("format") != _FORMAT:
+        if frozen is None or not _fits(problem, frozen):
             frozen = freeze(turn, model, registry.load(problem, model))
             registry.keep_profile(problem, model, frozen)
-        stored = {"format": _FORMAT, "reference": frozen, "windows": {}}
+        stored = {"reference": frozen, "windows": {}}
         monitoring.remember(problem.name, model.sha256, stored)
     return Past(turn, model, stored)
+
+
+def _fits(problem: Problem, frozen: Stored) -> bool:
+    """Written in today's format, and with blocks as long as the plan's windows are."""
+    return frozen.get("format") == _FORMAT and frozen["window"] == problem.monitoring.window.total_seconds()
 
 
 def keep(turn: Turn, model: Model, estimator: Any) -> None:
@@ -104,7 +110,7 @@ def keep(turn: Turn, model: Model, estimator: Any) -> None:
     try:
         frozen = freeze(turn, model, estimator)
         registry.keep_profile(turn.problem, model, frozen)
-        stored = {"format": _FORMAT, "reference": frozen, "windows": {}}
+        stored = {"reference": frozen, "windows": {}}
         monitoring.remember(turn.problem.name, model.sha256, stored)
     except Exception:
         log.exception("the reference of %s could not be frozen", model)
@@ -138,6 +144,7 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     regime = regime_of(problem, before=known)
     return {
         "format": _FORMAT,
+        "window": plan.window.total_seconds(),
         "from": start.isoformat(),
         "until": until.isoformat(),
         "regime": regime.isoformat() if regime else None,

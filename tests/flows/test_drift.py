@@ -108,7 +108,7 @@ def test_what_an_earlier_version_remembered_is_made_anew(at):
     }
     monitoring.remember("fraud", state().champion.sha256, old)
     assert found_in(turn).verdict.outcome is not Outcome.FAIL
-    assert monitoring.recall("fraud", state().champion.sha256)["format"] == 2
+    assert monitoring.recall("fraud", state().champion.sha256)["reference"]["format"] == 2
 
 
 def test_a_challengers_reference_is_frozen_when_it_is_registered_with_scores_labels_slices_and_effects(at):
