@@ -127,7 +127,9 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     features = watched(rows, problem.recipe.features)
     scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
     columns: dict[str, Column] = freeze_profile(rows, features)
-    columns |= freeze_profile(scored, [name for name in scored if name.startswith("score")], kind="score")
+    columns |= freeze_profile(
+        scored, [name for name in scored if name == "score" or name.startswith("score ")], kind="score"
+    )
     columns |= slices_of(problem, scored, columns)
     label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
     labels = freeze_profile(label, ["label"], kind="label")
