@@ -8,15 +8,19 @@ from typing import Any
 import pandas as pd
 
 from flows.turn import Turn, seed_of
-from flows.window import champion_of, reference_rows, valid_rows
+from flows.window import champion_of, reference_span, valid_rows
 from schemas.errors import told
 from schemas.problem import Problem
-from schemas.verdict import Verdict
-from tasks import monitoring, predictions, registry, scoring
+from schemas.settings import Settings
+from schemas.verdict import Outcome, Verdict
+from tasks import monitoring, predictions, registry, scoring, windows
 
 __all__ = ["reported", "tidied"]
 
 log = logging.getLogger("perennial")
+
+# Rows of each window that pandas is given: plots and a summary need no more, and a table may have billions.
+_READ = 20_000
 
 
 def reported(
@@ -34,6 +38,8 @@ def reported(
     floor; a name need not be a column. The report reads its own samples, and draws. The verdict stands whether or not it
     can be drawn: then `report_fault` says why there is none.
     """
+    if Settings().reports == "alarms" and verdict.outcome is Outcome.PASS:
+        return {}
     try:
         return _reported(
             turn, monitoring.Window(turn.name, start, end, verdict, distances, limits, str(champion_of(turn)))
@@ -56,10 +62,13 @@ def tidied(problem: Problem, *, now: datetime) -> list[monitoring.Removed]:
 
 def _reported(turn: Turn, window: monitoring.Window) -> dict[str, Any]:
     problem, champion = turn.problem, champion_of(turn)
+    spans = [(window.start, window.end), reference_span(turn)]
+    current, reference = (valid_rows(problem, *span, at_most=_READ) for span in spans)
     report = monitoring.make_report(
         window,
-        valid_rows(problem, window.start, window.end),
-        reference_rows(turn),
+        current,
+        reference,
+        rows=(windows.count(problem, *spans[0]), windows.count(problem, *spans[1])),
         columns=problem.recipe.features,
         framing=problem.framing,
         matured=_matured(turn),
@@ -71,8 +80,9 @@ def _reported(turn: Turn, window: monitoring.Window) -> dict[str, Any]:
     monitoring.place(problem.name, window.name, outcome=window.verdict.outcome, end=window.end, run=run)
     tidied(problem, now=window.end)
     link = registry.run_link(problem, run)
-    page = f"{link}/artifacts/reports/{window.name}/{report.html.name}"
-    return {"report": str(report.html), "report_run": link, "report_page": page}
+    kept = report.html if report.html.exists() else report.json  # a replay may report a window that is long past
+    page = f"{link}/artifacts/reports/{window.name}/{kept.name}"
+    return {"report": str(kept), "report_run": link, "report_page": page}
 
 
 def _matured(turn: Turn) -> monitoring.Matured:

@@ -35,8 +35,9 @@ def retention(problem: ProblemName, now: datetime | None = None) -> str:
     reports = sum(one.whole for one in tidied(known, now=moment))
     said = (
         f"{archived.features:,} rows of features deleted; {archived.answers:,} answers and {archived.labels:,} labels "
-        f"archived in {len(archived.files):,} files; {reports:,} reports removed"
+        f"archived in {len(archived.files):,} files"
     )
+    said += f"; {reports:,} reports removed" if reports else ""
     create_markdown_artifact(
         key=f"retention-{problem.replace('_', '-').lower()}",
         markdown=_markdown(problem, moment, archived, said),

@@ -13,7 +13,7 @@ from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
 from tasks import contracts, windows
 
-__all__ = ["champion_of", "closed_window", "reference_rows", "unless_it_raises", "valid_rows"]
+__all__ = ["champion_of", "closed_window", "reference_rows", "reference_span", "unless_it_raises", "valid_rows"]
 
 log = logging.getLogger("perennial")
 
@@ -29,18 +29,23 @@ def closed_window(turn: Turn) -> tuple[datetime, datetime] | None:
     return since + (closed - 1) * span, since + closed * span
 
 
-def valid_rows(problem: Problem, start: datetime, end: datetime) -> pd.DataFrame:
-    """The window's rows as they were requested, without those in quarantine."""
-    return contracts.check(problem, windows.read_sample(problem, start, end, as_of=start)[0]).valid
+def valid_rows(problem: Problem, start: datetime, end: datetime, *, at_most: int | None = None) -> pd.DataFrame:
+    """The window's rows as they were requested, without those in quarantine; of more than `at_most` a sample."""
+    return contracts.check(problem, windows.read_sample(problem, start, end, as_of=start, at_most=at_most)[0]).valid
 
 
 def reference_rows(turn: Turn) -> pd.DataFrame:
     """What the champion was trained on; for a rule, the weeks before it began to serve."""
-    problem, champion = turn.problem, champion_of(turn)
+    return valid_rows(turn.problem, *reference_span(turn))
+
+
+def reference_span(turn: Turn) -> tuple[datetime, datetime]:
+    """From when to when the reference reaches, half-open."""
+    champion = champion_of(turn)
     if champion.trained_from and champion.trained_until:
-        return valid_rows(problem, champion.trained_from, champion.trained_until)
+        return champion.trained_from, champion.trained_until
     since = turn.state.since or turn.now
-    return valid_rows(problem, since - problem.monitoring.reference, since)
+    return since - turn.problem.monitoring.reference, since
 
 
 def champion_of(turn: Turn) -> Model:

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
         default=None,
         description="Bearer token of the gateway; without one its operator routes answer on loopback only.",
     )
+    reports: Literal["all", "alarms"] = Field(
+        default="all",
+        description="Which closed windows get a report: all, or alarms alone, as a simulation of thousands wants it.",
+    )
 
     @property
     def root(self) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Drawable", "drawable"]
+__all__ = ["Drawable", "drawable", "shown"]
 
 _CATEGORIES = 20  # values of a column that a plot shows by name, the most frequent first; the rest is one more
 _OTHER = "(other)"
@@ -84,10 +84,13 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 
 def _text(column: pd.Series) -> pd.Series:
-    known = column.notna()
-    return pd.Series(
-        [str(v) if k else None for v, k in zip(column, known, strict=True)], index=column.index, dtype=object
-    )
+    values = [shown(str(v)) if k else None for v, k in zip(column, column.notna(), strict=True)]
+    return pd.Series(values, index=column.index, dtype=object)
+
+
+def shown(text: str) -> str:
+    """Text that a page shows and never runs: a value of a table may hold a tag, and Evidently writes it as it is."""
+    return text.replace("<", "‹").replace(">", "›")
 
 
 def _bounded(current: pd.DataFrame, reference: pd.DataFrame, name: str) -> None:

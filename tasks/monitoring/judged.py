@@ -14,7 +14,8 @@ from evidently.legacy.tests.base_test import TestStatus
 from evidently.metrics import ValueDrift
 
 from schemas.verdict import Outcome, Verdict
-from tasks.monitoring.page import figure, shown
+from tasks.monitoring.frames import shown
+from tasks.monitoring.page import figure
 from tasks.monitoring.window import Judged
 
 __all__ = ["OUTCOMES", "LedgerVerdict", "ProfileDistance", "ShareOfLimit", "carry", "metrics_of"]
@@ -84,7 +85,7 @@ class _ProfileDistanceCalculation(SingleValueCalculation[ProfileDistance]):
         return result
 
     def display_name(self) -> str:
-        return f"distance of {self.metric.name}"
+        return f"distance of {shown(self.metric.name)}"
 
 
 def _distribution_first(plots: Any) -> Any:
@@ -112,7 +113,7 @@ class _ShareOfLimitCalculation(SingleValueCalculation[ShareOfLimit]):
         return result
 
     def display_name(self) -> str:
-        return f"{self.metric.name}, in units of its limit"
+        return f"{shown(self.metric.name)}, in units of its limit"
 
     def to_metric_config(self) -> Any:
         config = super().to_metric_config()
@@ -148,7 +149,7 @@ def metrics_of(verdict: Verdict, judged: list[Judged]) -> list[Any]:
 def _of_one(one: Judged) -> list[Any]:
     said = f"{one.said}: distance {figure(one.distance)}, limit {figure(one.limit)}"
     test = PerennialTest(
-        title=shown(one.name), outcome=str(one.outcome), said=said, value=one.distance, limit=one.limit, alias=one.name
+        title=shown(one.name), outcome=str(one.outcome), said=said, value=one.distance, limit=one.limit
     )
     share = [ShareOfLimit(one.name, one.share)] if one.share == one.share else []
     return [ProfileDistance(name=one.name, tests=[test]), *share]

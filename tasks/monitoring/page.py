@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from schemas.verdict import Outcome
-from tasks.monitoring.frames import Drawable
+from tasks.monitoring.frames import Drawable, shown
 from tasks.monitoring.window import Judged, Window
 
-__all__ = ["figure", "head", "shown", "summary"]
+__all__ = ["figure", "head", "settings_of", "summary"]
 
 _MEANS = {
     Outcome.PASS: "No alarm",
@@ -19,8 +19,11 @@ _MEANS = {
 }
 
 
-def head(window: Window, judged: list[Judged], drawn: Drawable, *, rows: tuple[int, int]) -> list[Any]:
-    """The verdict, what was judged, and on what the rest of the page rests; `rows` of the window and of the reference."""
+def head(
+    window: Window, judged: list[Judged], drawn: Drawable, *, rows: tuple[int, int], read: tuple[int, int]
+) -> list[Any]:
+    """The verdict, what was judged, and on what the rest of the page rests: `rows` there are of the window and of the
+    reference, and those of them that were read."""
     from evidently.legacy.renderers.html_widgets import CounterData, counter, table_data, text_widget
 
     verdict = window.verdict
@@ -37,7 +40,7 @@ def head(window: Window, judged: list[Judged], drawn: Drawable, *, rows: tuple[i
     return [
         counter(title="", counters=[CounterData(_MEANS[verdict.outcome], shown(f"{window.problem}, {window.span}"))]),
         counter(title="", counters=counters),
-        text_widget(title="", text="\n\n".join(_said(window, drawn, rows))),
+        text_widget(title="", text="\n\n".join(_said(window, drawn, read))),
         table_data(
             title="What was judged, furthest beyond its limit first",
             column_names=["name", "distance", "limit", "in units of its limit", "outcome", "which means"],
@@ -46,24 +49,24 @@ def head(window: Window, judged: list[Judged], drawn: Drawable, *, rows: tuple[i
     ]
 
 
-def _said(window: Window, drawn: Drawable, rows: tuple[int, int]) -> list[str]:
+def _said(window: Window, drawn: Drawable, read: tuple[int, int]) -> list[str]:
     """Paragraphs: why, what the numbers are, which rows are drawn, and what is not."""
     shares = [len(drawn.current), len(drawn.reference)]
     reason = shown(window.verdict.reason)
     parts = [
         f"**{reason[:1].upper()}{reason[1:]}.**",
         f"Champion: {window.model}." if window.model else "",
-        "Distances compare all rows of the window with all rows of the reference (0 is alike, 1 is apart); limits come from "
+        "Distances compare the whole window with the whole reference (0 is alike, 1 is apart); limits come from "
         "this problem's own windows. Outcomes are the ledger's, and no test of Evidently's decides anything here.",
-        f"Plots show {shares[0]:,} of the window's {rows[0]:,} rows and {shares[1]:,} of the reference's {rows[1]:,}, drawn at "
-        "random with a fixed seed and in their order.",
+        f"Read for this page: {read[0]:,} valid rows of the window and {read[1]:,} of the reference. Of these the plots show "
+        f"{shares[0]:,} and {shares[1]:,}, drawn at random with a fixed seed and in their order.",
     ]
     undrawn = [f"{shown(name)} ({shown(why)})" for name, why in drawn.undrawn.items()]
     return [part for part in [*parts, f"Not drawn: {', '.join(undrawn)}." if undrawn else ""] if part]
 
 
 def summary(current: pd.DataFrame, reference: pd.DataFrame, columns: list[str]) -> list[Any]:
-    """Every column now and in the reference, from all rows given."""
+    """Every column now and in the reference, from the rows given."""
     from evidently.legacy.renderers.html_widgets import table_data
 
     header = [
@@ -83,7 +86,7 @@ def summary(current: pd.DataFrame, reference: pd.DataFrame, columns: list[str]) 
         pairs = zip(_row(current, name), _row(reference, name), strict=True)
         kind = current[name].dtype if name in current else "not there"
         data.append([shown(name), shown(str(kind)), *(value for pair in pairs for value in pair)])
-    return [table_data(title="Data summary of all rows, beside the reference", column_names=header, data=data)]
+    return [table_data(title="Data summary of the rows read, beside the reference", column_names=header, data=data)]
 
 
 def _row(frame: pd.DataFrame, name: str) -> tuple[str, str, str, str]:
@@ -104,11 +107,6 @@ def _row(frame: pd.DataFrame, name: str) -> tuple[str, str, str, str]:
 def figure(value: float) -> str:
     """Four digits, or that nobody knows."""
     return f"{value:.4g}" if math.isfinite(value) else "unknown"
-
-
-def shown(text: str) -> str:
-    """Text that a page shows and never runs: a value of a table may hold a tag, and Evidently writes it as it is."""
-    return text.replace("<", "‹").replace(">", "›")
 
 
 def settings_of(window: Window) -> Mapping[str, str]:

@@ -86,7 +86,7 @@ def _wanted(framing: Framing, table: pd.DataFrame, said: list[str]) -> list[tupl
     kind: Any = BinaryClassification if framing.task == "binary" else MulticlassClassification
     decided: list[Any] = [ClassificationQuality(conf_matrix=True, include_tests=False)]
     if framing.task == "multiclass":
-        decided.append(ClassificationQualityByLabel(include_tests=False))
+        decided.append(ClassificationQualityByLabel())  # told to include no test, it raises; it has none of its own
     decisions = {"classification": [kind(target=_LABEL, prediction_labels=_DECISION)]}
     if table[_LABEL].nunique() < framing.n_classes:
         said.append("Not every class is among these labels, so that no ROC curve is defined.")

@@ -15,9 +15,9 @@ import pandas as pd
 from schemas.framing import Framing
 from schemas.settings import Settings
 from schemas.verdict import Outcome
-from tasks.monitoring.frames import Drawable, drawable
+from tasks.monitoring.frames import Drawable, drawable, shown
 from tasks.monitoring.memory import written
-from tasks.monitoring.page import head, settings_of, shown, summary
+from tasks.monitoring.page import head, settings_of, summary
 from tasks.monitoring.realised import realised
 from tasks.monitoring.window import Judged, Matured, Window
 
@@ -52,6 +52,7 @@ def make_report(
     columns: Iterable[str],
     framing: Framing | None = None,
     matured: Matured | None = None,
+    rows: tuple[int, int] | None = None,
     personal: Iterable[str] = (),
     description: str = "",
     seed: int,
@@ -59,19 +60,19 @@ def make_report(
     """Save one Evidently report of `window` as HTML, as JSON, and as a snapshot for Evidently's own UI.
 
     Evidently's default verdict is not calibrated (no drift at all, 100 rows: an alarm every time), so it draws, and each
-    registered test says what the verdict said of that name. `columns` are drawn; a column that cannot be is named with its
-    reason. What Evidently cannot draw at all costs its plots and never the report.
+    registered test says what the verdict said of that name. `current` and `reference` may be samples of the `rows` that there
+    are of each; `columns` are drawn, and a column that cannot be is named with its reason. What Evidently cannot draw at all costs its plots and never the report.
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")
     judged, hidden = window.judged(), set(personal)
     wanted = _furthest(judged, columns)
-    rows = (len(current), len(reference))
     drawn = drawable(current, reference, wanted, rows=_SAMPLE, seed=seed, personal=hidden)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns on import and about its own internals
         main, drawn = _columns(window, judged, drawn)
         table = summary(current, reference, [name for name in wanted if name not in hidden])
-        front = [*head(window, judged, drawn, rows=rows), *table]
+        read = (len(current), len(reference))
+        front = [*head(window, judged, drawn, rows=rows or read, read=read), *table]
         snapshot = _merged(window, front, main, *realised(framing, matured, seed=seed))
         return _saved(window, judged, drawn, snapshot, description)
 

@@ -77,7 +77,7 @@ def _dashboard() -> Any:
         line_plot_panel(
             "Distance in units of its limit",
             [PanelMetric(legend="{{name}}", metric="ShareOfLimit")],
-            "Above 1 a name is further from the reference than this problem's own windows ever were.",
+            "Above 1 a name lies outside its limit, which comes from this problem's own windows.",
         ),
         line_plot_panel(
             "Quality on matured rows",

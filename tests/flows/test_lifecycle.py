@@ -138,3 +138,11 @@ def test_the_registry_says_what_the_ledger_says(first_turns):
         "champion": state.champion.version,
         "challenger": state.challenger.version,
     }
+
+
+def test_a_turn_that_closes_a_window_links_the_windows_report(at):
+    lifecycle("fraud", now=at("HEALTHY") + 6 * DAY)
+    notes = list(ledger.rows("fraud"))[-1].notes
+    newest = artifacts("report-fraud")[0]
+    assert f"({notes['report_page']})" in newest.data
+    assert notes["report"] in newest.description
