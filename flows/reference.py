@@ -121,18 +121,10 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     rule, over the weeks before it began to serve), the same by blocks of a window's length, and the effect of each feature."""
     problem, plan = turn.problem, turn.problem.monitoring
     start, until = _span(turn, model)
-    known = until + problem.framing.maturity
+    known = min(until + problem.framing.maturity, turn.now)  # no label is used before it was known
     sample, _ = windows.read_sample(problem, start, until, as_of=known, at_most=_BINNED_ROWS)
     rows = contracts.check(problem, sample).valid
-    features = watched(rows, problem.recipe.features)
-    scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
-    columns: dict[str, Column] = freeze_profile(rows, features)
-    columns |= freeze_profile(
-        scored, [name for name in scored if name == "score" or name.startswith("score ")], kind="score"
-    )
-    columns |= slices_of(problem, scored, columns)
-    label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
-    labels = freeze_profile(label, ["label"], kind="label")
+    columns, labels = _binned(turn, estimator, rows)
     n = min(max((until - start) // plan.window, 0), _MOST)
     first = until - n * plan.window
     blocks = counted(problem, columns, estimator, first, n, span=plan.window)
@@ -140,9 +132,9 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     columns = {
         name: replace(column, counts=whole.get(name, column.counts)) for name, column in columns.items()
     } | labels
-    effect = effects(
-        estimator, _some(turn, rows, _EFFECT_ROWS), problem.framing, features, rng=np.random.default_rng(seed_of(turn))
-    )
+    features = [name for name, column in columns.items() if column.kind == "feature"]
+    rng = np.random.default_rng(seed_of(turn))
+    effect = effects(estimator, _some(turn, rows, _EFFECT_ROWS), problem.framing, features, rng=rng)
     regime = regime_of(problem, before=known)
     return {
         "format": _FORMAT,
@@ -154,6 +146,18 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
         "columns": profile_to_json(columns),
         "blocks": {at.isoformat(): window_to_json(Window(at, counts)) for at, counts in blocks.items()},
     }
+
+
+def _binned(turn: Turn, estimator: Any, rows: pd.DataFrame) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Frozen bins of features, scores and slices, and of labels, with the counts of these rows."""
+    problem = turn.problem
+    scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
+    scores = [name for name in scored if name == "score" or name.startswith("score ")]
+    columns = freeze_profile(rows, watched(rows, problem.recipe.features))
+    columns |= freeze_profile(scored, scores, kind="score")
+    columns |= slices_of(problem, scored, columns)
+    label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
+    return columns, freeze_profile(label, ["label"], kind="label")
 
 
 def regime_of(problem: Problem, *, before: datetime) -> datetime | None:
