@@ -16,10 +16,8 @@ from tasks.profiles import Column, Profile, count_frame, freeze_profile
 __all__ = ["counted", "slices_of", "with_scores"]
 
 _SCORED_ROWS = 3_000  # of a window that the champion scores anew: a share of them is known to one in fifty
-_SLICES, _SLICE_SHARE = (
-    8,
-    0.05,
-)  # values of a declared column that are watched, and the share of rows they have at least
+_SLICES = 8  # values of a declared column that are watched, the most frequent ones
+_SLICE_SHARE = 0.05  # of rows that a slice has at least
 
 
 def counted(

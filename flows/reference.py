@@ -55,7 +55,8 @@ class Past:
             for at in (first + place * span for place in range(n)):
                 known[at.isoformat()] = window_to_json(Window(at, found.get(at, {})))
             self.save()
-        kept = [window_from_json(one.isoformat(), known[one.isoformat()]) for one in wanted]
+        self.stored["windows"] = {one.isoformat(): known[one.isoformat()] for one in wanted}
+        kept = [window_from_json(at, one) for at, one in self.stored["windows"].items()]
         return kept[:-1], kept[-1]
 
     def unjudged(self, own: Sequence[Window]) -> list[int]:
@@ -88,14 +89,19 @@ def past_of(turn: Turn, model: Model) -> Past:
     """What is remembered of `model`: on disk here, or with its MLflow run, or made anew from its rows."""
     problem = turn.problem
     stored = monitoring.recall(problem.name, model.sha256)
-    if stored is None or stored.get("format") != _FORMAT:
+    if stored is None or not _fits(problem, stored.get("reference", {})):
         frozen = registry.read_profile(problem, model)
-        if frozen is None or frozen.get("format") != _FORMAT:
+        if frozen is None or not _fits(problem, frozen):
             frozen = freeze(turn, model, registry.load(problem, model))
             registry.keep_profile(problem, model, frozen)
-        stored = {"format": _FORMAT, "reference": frozen, "windows": {}}
+        stored = {"reference": frozen, "windows": {}}
         monitoring.remember(problem.name, model.sha256, stored)
     return Past(turn, model, stored)
+
+
+def _fits(problem: Problem, frozen: Stored) -> bool:
+    """Written in today's format, and with blocks as long as the plan's windows are."""
+    return frozen.get("format") == _FORMAT and frozen["window"] == problem.monitoring.window.total_seconds()
 
 
 def keep(turn: Turn, model: Model, estimator: Any) -> None:
@@ -104,7 +110,7 @@ def keep(turn: Turn, model: Model, estimator: Any) -> None:
     try:
         frozen = freeze(turn, model, estimator)
         registry.keep_profile(turn.problem, model, frozen)
-        stored = {"format": _FORMAT, "reference": frozen, "windows": {}}
+        stored = {"reference": frozen, "windows": {}}
         monitoring.remember(turn.problem.name, model.sha256, stored)
     except Exception:
         log.exception("the reference of %s could not be frozen", model)
@@ -115,16 +121,10 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     rule, over the weeks before it began to serve), the same by blocks of a window's length, and the effect of each feature."""
     problem, plan = turn.problem, turn.problem.monitoring
     start, until = _span(turn, model)
-    known = until + problem.framing.maturity
+    known = min(until + problem.framing.maturity, turn.now)  # no label is used before it was known
     sample, _ = windows.read_sample(problem, start, until, as_of=known, at_most=_BINNED_ROWS)
     rows = contracts.check(problem, sample).valid
-    features = watched(rows, problem.recipe.features)
-    scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
-    columns: dict[str, Column] = freeze_profile(rows, features)
-    columns |= freeze_profile(scored, [name for name in scored if name.startswith("score")], kind="score")
-    columns |= slices_of(problem, scored, columns)
-    label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
-    labels = freeze_profile(label, ["label"], kind="label")
+    columns, labels = _binned(turn, estimator, rows)
     n = min(max((until - start) // plan.window, 0), _MOST)
     first = until - n * plan.window
     blocks = counted(problem, columns, estimator, first, n, span=plan.window)
@@ -132,12 +132,13 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     columns = {
         name: replace(column, counts=whole.get(name, column.counts)) for name, column in columns.items()
     } | labels
-    effect = effects(
-        estimator, _some(turn, rows, _EFFECT_ROWS), problem.framing, features, rng=np.random.default_rng(seed_of(turn))
-    )
+    features = [name for name, column in columns.items() if column.kind == "feature"]
+    rng = np.random.default_rng(seed_of(turn))
+    effect = effects(estimator, _some(turn, rows, _EFFECT_ROWS), problem.framing, features, rng=rng)
     regime = regime_of(problem, before=known)
     return {
         "format": _FORMAT,
+        "window": plan.window.total_seconds(),
         "from": start.isoformat(),
         "until": until.isoformat(),
         "regime": regime.isoformat() if regime else None,
@@ -145,6 +146,18 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
         "columns": profile_to_json(columns),
         "blocks": {at.isoformat(): window_to_json(Window(at, counts)) for at, counts in blocks.items()},
     }
+
+
+def _binned(turn: Turn, estimator: Any, rows: pd.DataFrame) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Frozen bins of features, scores and slices, and of labels, with the counts of these rows."""
+    problem = turn.problem
+    scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
+    scores = [name for name in scored if name == "score" or name.startswith("score ")]
+    columns = freeze_profile(rows, watched(rows, problem.recipe.features))
+    columns |= freeze_profile(scored, scores, kind="score")
+    columns |= slices_of(problem, scored, columns)
+    label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})
+    return columns, freeze_profile(label, ["label"], kind="label")
 
 
 def regime_of(problem: Problem, *, before: datetime) -> datetime | None:

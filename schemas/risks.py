@@ -118,13 +118,11 @@ def _live(works: Detector = lambda _: "") -> Detector:
 
 
 def _drift(problem: "Problem") -> str:
-    """The smallest false-alarm rate that m calibration windows support is 1 / (m + 1)."""
     plan = problem.monitoring
     past = plan.history // plan.window
-    if 1 / (past + 1) > plan.false_alarms:
-        return (
-            f"{past} calibration windows support no false-alarm rate under {1 / (past + 1):.0%}: see monitoring.history"
-        )
+    rate = plan.smallest_rate(past)
+    if rate > plan.false_alarms:
+        return f"{past} calibration windows support no false-alarm rate under {rate:.0%}: see monitoring.history"
     return ""
 
 

@@ -163,10 +163,11 @@ def _unusual(
     calibration: Calibration, names: Sequence[str], plan: MonitoringPlan, weights: Sequence[float] | None = None
 ) -> Unusual:
     """A slice without rows in one window is given what it has in the others. What moves by less than an eighth of the floor
-    is never unusual: the floor is its limit."""
+    is never unusual, whatever its weight: the floor is its limit."""
     matrix = np.column_stack([calibration[name] for name in names])
     matrix = np.where(np.isfinite(matrix), matrix, np.nanmean(matrix, axis=0))
-    return unusual(matrix, weights=weights, least_spread=plan.effect_floor / 8)
+    weight = np.ones(len(names)) if weights is None else np.asarray(weights)
+    return unusual(matrix, weights=weight, least_spread=weight * plan.effect_floor / 8)
 
 
 def _floored(found: Unusual, rank: int, names: Sequence[str], plan: MonitoringPlan) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """When is the champion no longer the right one?"""
 
+import math
 from datetime import timedelta
 from typing import Literal
 
@@ -118,6 +119,15 @@ class MonitoringPlan(Plan):
         default=timedelta(days=364),
         description="Inputs that look as they did this long ago are a season: 52 weeks keep the weekday.",
     )
+
+    def smallest_rate(self, n_windows: int) -> float:
+        """The lowest false-alarm rate a window that `n_windows` calibration windows support: of one window's alarm
+        1 / (n + 1), and of repeated ones less."""
+        one, others = 1 / (n_windows + 1), self.among - 1
+        repeated = sum(
+            math.comb(others, n) * one**n * (1 - one) ** (others - n) for n in range(self.repeated - 1, self.among)
+        )
+        return one * min(repeated, 1.0)
 
     @model_validator(mode="after")
     def _is_sound(self) -> "MonitoringPlan":

@@ -85,13 +85,13 @@ class Unusual:
 
 
 def unusual(
-    calibration: ArrayLike, *, weights: ArrayLike | None = None, least_spread: float = _LEAST_SPREAD
+    calibration: ArrayLike, *, weights: ArrayLike | None = None, least_spread: ArrayLike = _LEAST_SPREAD
 ) -> Unusual:
     """Standardise the distances of past windows, shape (n_windows, n_features), each by the *other* windows' mean and spread.
 
     That is how a new window is standardised, so that their ranks are exchangeable. `weights` in (0, 1]: a feature that
-    counts half has to lie twice as far out. A spread under `least_spread`, in units of distance, counts as that: what never
-    moved would otherwise make any hair the most unusual thing of all.
+    counts half has to lie twice as far out. A spread under `least_spread` (one, or one a feature), in units of distance,
+    counts as that: what never moved would otherwise make any hair the most unusual thing of all.
     """
     distances = np.asarray(calibration, dtype=float)
     if distances.ndim != 2 or not np.isfinite(distances).all():

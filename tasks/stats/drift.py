@@ -1,5 +1,7 @@
 """How far apart are two windows of one column? From counts over frozen bins, which merge by addition."""
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -64,11 +66,9 @@ def category_counts(values: ArrayLike, categories: list[str]) -> np.ndarray:
     """
     index = {name: position for position, name in enumerate(categories)}
     unseen, missing = len(categories), len(categories) + 1
-    x = np.asarray(values, dtype=object)
-    names, counts = np.unique(np.array(["" if v is None or v != v else f"={v}" for v in x]), return_counts=True)
     result = np.zeros(missing + 1, dtype=int)
-    for name, count in zip(names, counts, strict=True):
-        result[missing if name == "" else index.get(str(name)[1:], unseen)] += count
+    for value, count in Counter(np.asarray(values, dtype=object).tolist()).items():
+        result[missing if value is None or value != value else index.get(str(value), unseen)] += count
     return result
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flows import drift as flow
@@ -15,7 +16,7 @@ from schemas.plans import Reason
 from schemas.rows import Entry
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, monitoring, registry
+from tasks import ledger, monitoring, registry, windows
 from tasks.profiles import count_frame
 from tests.flows.test_faults import change
 from tests.flows.test_turns import DAY, PROBLEM, newest, state
@@ -108,7 +109,7 @@ def test_what_an_earlier_version_remembered_is_made_anew(at):
     }
     monitoring.remember("fraud", state().champion.sha256, old)
     assert found_in(turn).verdict.outcome is not Outcome.FAIL
-    assert monitoring.recall("fraud", state().champion.sha256)["format"] == 2
+    assert monitoring.recall("fraud", state().champion.sha256)["reference"]["format"] == 2
 
 
 def test_a_challengers_reference_is_frozen_when_it_is_registered_with_scores_labels_slices_and_effects(at):
@@ -128,6 +129,17 @@ def test_a_challengers_reference_is_frozen_when_it_is_registered_with_scores_lab
     assert sum(kept["columns"]["label"]["counts"][:-1]) > 0
     assert max(kept["effects"], key=kept["effects"].get) in PROBLEM.recipe.features
     assert 0 <= min(kept["effects"].values()) <= max(kept["effects"].values()) < 2
+
+
+def test_no_label_is_in_a_reference_before_it_was_known(at):
+    """A rule's reference ends when it began to serve: its newest labels come later."""
+    turn = closing(at("HEALTHY"))
+    labels = past_of(turn, state().champion).stored["reference"]["columns"]["label"]["counts"]
+    start, until = past_of(turn, state().champion).start, past_of(turn, state().champion).until
+    table = pd.read_parquet(windows.locate(PROBLEM))
+    there = table[(table["paid_at"] >= start) & (table["paid_at"] < until)]
+    known = there["fraud"].notna() & (there["fraud_known_at"] < turn.now)
+    assert sum(labels[:-1]) == known.sum() < there["fraud"].notna().sum()
 
 
 def test_a_reference_that_cannot_be_frozen_refuses_no_challenger(at, monkeypatch):

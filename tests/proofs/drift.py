@@ -1,7 +1,7 @@
 """Does the drift verdict alarm as rarely as it says where nothing drifts, and find what does?
 
 Worlds of ten features and a champion's score; each has a reference of 28 windows, 26 windows before it (or none, as after a
-retrain for drift), and 20 windows that are judged one after another and join the calibration, as in the loop. Fifty worlds
+retrain for drift), and 40 windows that are judged one after another and join the calibration, as in the loop. Twenty-five worlds
 make a thousand judged windows. Day effects move every feature by a quarter of its spread, a window at a time; week effects
 give each weekday its own means, and the plan says so. `make prove NAME=drift` runs all; tests/tasks/test_drifting.py a part.
 """
@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FEATURES = [f"x{n}" for n in range(10)]
 PLAN = MonitoringPlan(window=DAY, history=182 * DAY)
-SIZES, WORLDS, JUDGED = (50, 200, 500, 5_000), 50, 20
+SIZES, WORLDS, JUDGED = (50, 200, 500, 5_000), 25, 40
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 

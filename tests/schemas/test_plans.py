@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from schemas.plans import Promotion, Reason, RetrainingPlan, RolloutPlan
+from schemas.plans import MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import load_problem
+from tasks.stats import alarm_ranks
 
 
 @pytest.mark.parametrize("shares", [(), (0.0,), (1.0,), (0.25, 0.05), (0.1, 0.1), (-0.1, 0.5), (0.5, 1.5)])
@@ -71,3 +72,20 @@ def test_three_rollouts_of_frauds_plan_fit_in_its_year():
     plan = problem.rollout.model_copy(update={"ab_at_least": None})  # its traffic cannot show the harm: it is skipped
     one = plan.longest(maturity=problem.framing.maturity) + problem.retraining.cooldown
     assert problem.source.history + 3 * one <= timedelta(days=365)
+
+
+@pytest.mark.parametrize("n_windows", [1, 4, 5, 17, 60])
+@pytest.mark.parametrize("repeated, among", [(2, 3), (1, 1), (3, 5)])
+def test_the_smallest_rate_that_a_plan_can_ask_for_is_the_one_that_the_statistic_keeps(n_windows, repeated, among):
+    plan = MonitoringPlan(repeated=repeated, among=among)
+    least = alarm_ranks(n_windows, alpha=1e-9, repeated=repeated, among=among).rate
+    assert plan.smallest_rate(n_windows) == pytest.approx(least)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"repeated": 4, "among": 3}, {"season": timedelta(days=10)}, {"season": timedelta(days=364)}, {"repeated": 0}],
+)
+def test_a_monitoring_plan_that_could_never_alarm_or_never_know_its_season_is_refused(said):
+    with pytest.raises(ValidationError):
+        MonitoringPlan(**said)

@@ -32,8 +32,8 @@ PASS, FAIL, WAIT = Outcome.PASS, Outcome.FAIL, Outcome.WAIT
 
 @pytest.mark.parametrize("effect", ["iid", "day"])
 def test_windows_without_drift_alarm_no_more_often_than_stated(effect):
-    found = quiet(50, effect, worlds=3)
-    assert found["windows"] == 60
+    found = quiet(50, effect, worlds=2)
+    assert found["windows"] == 80
     assert found["holds"], found
 
 
