@@ -9,7 +9,7 @@ import pandera.pandas as pa
 
 from schemas.framing import AbsoluteLoss, Framing, Goal, Requirement, Risk
 from schemas.heuristic import HeuristicRegressor
-from schemas.plans import Gate, MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
+from schemas.plans import Gate, MonitoringPlan, PairedTest, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -55,8 +55,9 @@ def _with_weeks_ago(table: ibis.Table) -> ibis.Table:
     week = table.select(
         a_week_later=table.started + ibis.interval(days=7),
         rented_last_week=table.cnt,
-        weather_last_week=table.weathersit,
-        working_last_week=table.workingday,
+        # Missing at the start of the table, so that they are no whole numbers anywhere.
+        weather_last_week=table.weathersit.cast("float64"),
+        working_last_week=table.workingday.cast("float64"),
         _temp=table.atemp,
         _hum=table.hum,
         _wind=table.windspeed,
@@ -164,6 +165,8 @@ PROBLEM = Problem(
         # What counts is how many rows the paired test needs, some 140 to exclude five bikes: a week of waiting on top
         # of them would show nothing more.
         shadow_at_least=timedelta(days=2),
+        # Differences of a few bikes need many rows: on the first challenger 264 of them, where the running average needs 360.
+        paired_test=PairedTest.BETTING,
         shadow_at_most=timedelta(days=28),
         shares=(0.25,),  # of 24 hours a day 5 % are one
         share_at_least=timedelta(days=1),

@@ -9,7 +9,17 @@ import pandera.pandas as pa
 
 from schemas.framing import BrierLoss, Framing, Goal, Level, Risk
 from schemas.heuristic import HeuristicClassifier
-from schemas.plans import DataPlan, Gate, MonitoringPlan, Promotion, Reach, Reason, RetrainingPlan, RolloutPlan
+from schemas.plans import (
+    DataPlan,
+    Gate,
+    MonitoringPlan,
+    PairedTest,
+    Promotion,
+    Reach,
+    Reason,
+    RetrainingPlan,
+    RolloutPlan,
+)
 from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -104,6 +114,7 @@ PROBLEM = Problem(
         # shadow 7, A/B 14 and probation 28 days, half of what renewing is worth is lost in waiting.
         shadow_at_least=timedelta(days=1),
         shadow_at_most=timedelta(days=28),
+        paired_test=PairedTest.BETTING,  # a margin of .02 is excluded with half the rows: the waiting is what costs here
         share_at_least=timedelta(days=1),
         share_requests=1,  # 48 half-hours a day, of which 5 % are two or three
         share_entities=1,
@@ -117,9 +128,9 @@ PROBLEM = Problem(
         history=timedelta(days=364), decay_window=timedelta(days=14), decay_blocks=5, decay_tolerance=0.0
     ),
     retraining=RetrainingPlan(
-        # A rollout takes six days or more, so that a model is asked for before the last has served a week: renewing every
-        # week is worth .02 of AUC over renewing every fortnight.
-        every=timedelta(days=11),
+        # Counted from the last try, of which the rollout takes the half: every eleven days was one retrain in two weeks on
+        # average all the same, and more than half as many as renewing every week.
+        every=timedelta(days=14),
         cooldown=timedelta(days=1),
         # The challenger is judged as it was before these days: two weeks of them would judge away what is new in it.
         test=timedelta(days=7),

@@ -55,7 +55,7 @@ SHIFTING = replace(
 
 def table() -> pd.DataFrame:
     """Readings of which far fewer are high from a moment on, whatever their features say: a label shift."""
-    rows = made.readings(days=70, straight=True)
+    rows = made.readings(days=85, straight=True)
     late = (rows["at"] >= SHIFT) & (np.random.default_rng(3).random(len(rows)) < 0.7)
     return rows.assign(high=rows["high"].where(~late, 0.0))
 

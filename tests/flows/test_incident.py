@@ -95,7 +95,7 @@ def memory(rows: list[dict], folder):
         ([begun(9), refused(8), {"ago": 4} | CALM, noted(2)], Kind.COVARIATE_SHIFT, None),
         ([begun(9), refused(8), {"ago": 4} | BLIND, noted(2)], Kind.COVARIATE_SHIFT, 9),
         ([begun(60), refused(59)], None, None),
-        ([begun(5, gate="schedule", evidence={"scheduled": 1}, why=Reason.SCHEDULE), refused(4)], None, None),
+        ([begun(5, gate="schedule", evidence={"due": "schedule"}, why=Reason.SCHEDULE), refused(4)], None, None),
     ],
     ids=[
         "an empty ledger",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows import lifecycle, trial
+from flows import challenger, lifecycle, trial
 from flows.case import Case
 from flows.drills.world import Faulty, World, build
 from flows.judging import judge, verdict_of
@@ -374,9 +374,9 @@ def test_a_simpler_recipe_is_taken_only_where_it_is_all_there_is_against_this_on
 )
 def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeypatch, live, found, said, in_a_replay):
     measured = {"rows": 20, "differing": 0, "load_seconds": 0.1, "latency_ms": 1.0, "memory_mb": 1.0, "size_mb": 1.0}
-    probed = trial.gates.Probe(**(measured | found))
-    monkeypatch.setattr("flows.trial.probe", lambda *_: probed)
-    monkeypatch.setattr("flows.trial.registry.model_file", lambda *_: Path("model.skops"))
+    probed = challenger.gates.Probe(**(measured | found))
+    monkeypatch.setattr("flows.challenger.probe", lambda *_: probed)
+    monkeypatch.setattr("flows.challenger.registry.model_file", lambda *_: Path("model.skops"))
     one = trial.Trial(
         turn=SimpleNamespace(problem=made.HIGH, live=live),
         recipe=made.HIGH.recipe,
@@ -385,7 +385,7 @@ def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeyp
         until=made.START + 58 * made.DAY,
         run="",
     )
-    verdict = trial._serveable(one, world.model("a"), world.challenger)
+    verdict = challenger._serveable(one, world.model("a"), world.challenger)
     assert verdict.outcome is (FAIL if live else in_a_replay)
     assert said in verdict.reason or not live
     assert {key: value for key, value in verdict.beside.items() if key in found}.items() <= found.items()
