@@ -90,8 +90,8 @@ def make_challenger(turn: Turn) -> Decision:
         )
     warm()
     with registry.training_run(problem, key=_run_key(turn)) as run:
-        weights = given.chosen.weights if given.chosen else None
-        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, weights=weights))
+        trial = Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, chosen=given.chosen)
+        decision = tried(trial)
     notes = decision.notes | ({"copies": given.copies} if given.copies else {})
     return replace(decision, notes=notes | ({"selective": given.chosen.notes} if given.chosen else {}))
 
