@@ -51,7 +51,15 @@ class Chosen:
     notes: dict[str, Any]
 
     def judging(self, folds: tuple[Split, ...]) -> tuple[Split, ...]:
-        return tuple(replace(part, test=part.test[self.may_judge.loc[part.test.index]]) for part in folds)
+        """The folds, tested on rows that may judge. What is fitted and what chooses the threshold is weighed instead."""
+        return tuple(replace(part, test=self._able(part.test)) for part in folds)
+
+    def judged(self, parts: Split) -> Split:
+        """What the gates are shown: they know of no weights, so that operating points too are chosen on rows that may judge."""
+        return replace(parts, validation=self._able(parts.validation), test=self._able(parts.test))
+
+    def _able(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[self.may_judge.loc[rows.index]]
 
 
 def labels_chosen(

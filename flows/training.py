@@ -101,8 +101,8 @@ def make_challenger(turn: Turn) -> Decision:
         if given.window:
             losses = {f"window_loss {_PLAIN.sub('', name)}": loss for name, loss in given.window["losses"].items()}
             registry.describe({"window": given.window["chosen"]}, losses, {"window": given.window["reason"]}, [])
-        weights = given.chosen.weights if given.chosen else None
-        decision = tried(Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, weights=weights))
+        trial = Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, chosen=given.chosen)
+        decision = tried(trial)
     beside: dict[str, Any] = {"copies": given.copies} if given.copies else {}
     beside |= {"window": given.window} if given.window else {}
     beside |= {"selective": given.chosen.notes} if given.chosen else {}

@@ -15,6 +15,7 @@ from flows.case import Case
 from flows.challenger import describe, logged
 from flows.held_out import described
 from flows.judging import judge, verdict_of
+from flows.selective import Chosen
 from flows.turn import Turn, seed_of
 from schemas.errors import told
 from schemas.plans import Gate, Promotion
@@ -44,11 +45,15 @@ class Trial:
     until: datetime
     run: str
     before: list[list[str]] = field(default_factory=list)  # what the gates said of a recipe that a simpler one replaced
-    weights: pd.Series | None = None  # of labelled rows, by index; None: all alike
+    chosen: Chosen | None = None  # where labels are seen of some decisions only
 
     @property
     def problem(self) -> Problem:
         return self.turn.problem
+
+    @property
+    def weights(self) -> pd.Series | None:
+        return self.chosen.weights if self.chosen else None
 
     @property
     def champion(self) -> Model:
@@ -186,7 +191,7 @@ def _case(trial: Trial, model: Any) -> Case:
     return Case(
         problem=problem,
         recipe=trial.recipe,
-        parts=parts,
+        parts=parts if trial.chosen is None else trial.chosen.judged(parts),
         challenger=model,
         naive=trial.each(
             lambda part: training.naive_baseline(

@@ -25,6 +25,7 @@ class Signals:
         self.problem = problem
         self.requests = self._counter("requests", "Requests by HTTP status.", ("status",))
         self.rows = self._counter("rows", "Rows answered, by version and role.", ("version", "role"))
+        self.explored = self._counter("explored_rows", "Rows whose decision was drawn, and not the model's.", ())
         self.errors = self._counter("model_errors", "Rows on which a model raised.", ("version", "role"))
         self.refused = self._counter("refused_requests", "Requests that break the contract.", ())
         self.shadow_dropped = self._counter("shadow_dropped", "Shadow scores dropped to keep up.", ("side",))
@@ -55,6 +56,8 @@ class Signals:
                 role = reply.roles[0] if len(reply.roles) == 1 or len(set(reply.roles)) == 1 else "mixed"
                 rows[reply.version, role] += len(reply.predictions)
                 self.latency.labels(reply.version, role).observe(reply.seconds)
+                if reply.explored:
+                    self.explored.inc(len(reply.explored))
             elif reply.status == 422:
                 self.refused.inc()
         for labels, n in rows.items():

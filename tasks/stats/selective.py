@@ -1,7 +1,6 @@
 """What is true of all rows where only some could be labelled, and it is known how likely each was?"""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +58,8 @@ def corrected_mean(
     (0.5, True, 550)
     """
     v, r, p = checked(value, labelled, chance)
-    parts = list(_strata(v, r, p, decision, clusters, bounds, alpha))
-    return _corrected(parts, _sum(parts, [s.share for s in parts], alpha, p.size, bounds), r, p)
+    strata = _strata(v, r, p, decision, clusters, bounds, alpha)
+    return _corrected(strata, _sum(strata, strata.shares, alpha), r, p)
 
 
 def corrected_precision(
@@ -96,15 +95,14 @@ def corrected_recall(
     where not one positive was seen."""
     y, r, p = checked(label, labelled, chance)
     d = np.asarray(decision, dtype=float) >= 0.5
-    parts = list(_strata(y, r, p, d, clusters, (0.0, 1.0), alpha))
-    found, missed = (
-        _sum(parts, [s.share * (s.decision == side) for s in parts], alpha, p.size, (0.0, 1.0)) for side in (1, 0)
-    )
+    strata = _strata(y, r, p, d, clusters, (0.0, 1.0), alpha)
+    sides = np.array([s.decision for s in strata.parts])
+    found, missed = (_sum(strata, strata.shares * (sides == side), alpha) for side in (1, 0))
     total = found[1] + missed[1]
     if not total > 0:
-        return _corrected(parts, (0.0, math.nan, 1.0), r, p)
+        return _corrected(strata, (0.0, math.nan, 1.0), r, p)
     low, high = _share_of_two(found, missed)
-    return _corrected(parts, (low, found[1] / total, high), r, p)
+    return _corrected(strata, (low, found[1] / total, high), r, p)
 
 
 def selection_gap(
@@ -124,9 +122,14 @@ def selection_gap(
     v, r, p = checked(value, labelled, chance)
     if not r.any():
         return math.nan, math.nan, math.nan
-    parts = list(_strata(v, r, p, decision, clusters, bounds, alpha))
+    strata = _strata(v, r, p, decision, clusters, bounds, alpha)
+    seen = np.array([s.labelled for s in strata.parts])
+    if not seen.any():
+        return math.nan, math.nan, math.nan
     # Linear in the strata's means, and the same labels stand on both sides: their errors largely cancel.
-    return _sum(parts, [s.labelled / int(r.sum()) - s.share for s in parts], alpha, p.size, bounds)
+    low, _, high = _sum(strata, seen / seen.sum() - strata.shares, alpha)
+    gap = _sum(strata, seen / seen.sum(), alpha)[1] - _sum(strata, strata.shares, alpha)[1]
+    return min(low, gap), gap, max(high, gap)
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,34 @@ class _Stratum:
     high: float
 
 
+@dataclass(frozen=True)
+class _Strata:
+    """All strata, and how much their means move together where rows of one cluster lie in several of them."""
+
+    parts: list[_Stratum]
+    bounds: tuple[float, float]
+    number: np.ndarray  # shape (n,): each row's stratum
+    whose: np.ndarray | None  # shape (n,): the number of each row's cluster
+    together: np.ndarray | None  # covariances of the strata's means, from the clusters' totals
+
+    @property
+    def shares(self) -> np.ndarray:
+        return np.array([s.share for s in self.parts])
+
+    def widened(self, coefficient: np.ndarray) -> float:
+        """The variance of the sum over what it were, did no cluster lie in two strata; at least 1."""
+        if self.together is None:
+            return 1.0
+        alone = float(coefficient**2 @ np.diag(self.together))
+        return max(1.0, float(coefficient @ self.together @ coefficient) / alone) if alone > 0 else 1.0
+
+    def spread(self, values: np.ndarray) -> float:
+        """The variance of the mean over all rows of what a row's stratum gives it."""
+        each = values[self.number]
+        totals = each if self.whose is None else np.bincount(self.whose, weights=each)
+        return float(totals @ totals) / each.size**2
+
+
 def _strata(
     v: np.ndarray,
     r: np.ndarray,
@@ -149,23 +180,26 @@ def _strata(
     clusters: ArrayLike | None,
     bounds: tuple[float, float],
     alpha: float,
-) -> Iterable[_Stratum]:
+) -> _Strata:
     d = np.zeros(p.size) if decision is None else np.asarray(decision, dtype=float)
     # 1 - 0.95 and 0.05 are one chance, and differ in their last digits.
     chances, by_chance = np.unique(p.round(9), return_inverse=True)
     decisions, by_decision = np.unique(d, return_inverse=True)
-    number = by_chance * decisions.size + by_decision
-    kinds = np.unique(number)
+    kinds, number = np.unique(by_chance * decisions.size + by_decision, return_inverse=True)
     if kinds.size > _MOST:
         raise ValueError(f"{kinds.size} different chances of a label; from {_MOST} on use hajek, which needs no strata")
-    whose = None if clusters is None else np.asarray(clusters)
-    for kind in kinds:
-        chance, decided = chances[kind // decisions.size], decisions[kind % decisions.size]
-        mine = number == kind
-        seen = mine & r & (chance > 0)  # a label that could not come is of another world
-        known = v[seen]
-        low, mean, high = _mean(known, None if whose is None else whose[seen], bounds, alpha)
-        yield _Stratum(float(mine.mean()), known.size, float(decided), low, mean, high)
+    whose = None if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    parts, moved = [], []
+    for which, kind in enumerate(kinds):
+        mine = number == which
+        seen = mine & r & (chances[kind // decisions.size] > 0)  # a label that could not come is of another world
+        low, mean, high = _mean(v[seen], None if whose is None else whose[seen], bounds, alpha)
+        decided = float(decisions[kind % decisions.size])
+        parts.append(_Stratum(float(mine.mean()), int(seen.sum()), decided, low, mean, high))
+        if whose is not None:
+            off = np.where(seen, v - mean, 0.0) / max(int(seen.sum()), 1)
+            moved.append(np.bincount(whose, weights=np.nan_to_num(off)))
+    return _Strata(parts, bounds, number, whose, np.array(moved) @ np.array(moved).T if moved else None)
 
 
 def _mean(
@@ -208,9 +242,7 @@ def _size_of(z: np.ndarray, mean: float, clusters: np.ndarray | None) -> float:
     return size if units < 2 else size * float(ndtri(0.975) / stdtrit(units - 1, 0.975)) ** 2
 
 
-def _sum(
-    parts: list[_Stratum], coefficient: list[float], alpha: float, n: int, bounds: tuple[float, float]
-) -> tuple[float, float, float]:
+def _sum(strata: _Strata, coefficient: np.ndarray, alpha: float) -> tuple[float, float, float]:
     """The sum of coefficient times mean over the strata: each end as far off as the strata's own ends together are.
 
     A stratum of which nothing is known takes no part in the estimate, which speaks of the rest, and moves the ends by all
@@ -218,23 +250,23 @@ def _sum(
     """
     from scipy.special import ndtri
 
-    known = [(c, s) for c, s in zip(coefficient, parts, strict=True) if s.labelled]
-    unknown = [c for c, s in zip(coefficient, parts, strict=True) if not s.labelled]
-    whole, rest = sum(c for c, _ in known), sum(unknown)
-    if not known:
-        ends = sorted(rest * bound for bound in bounds)
+    there = np.array([s.labelled > 0 for s in strata.parts])
+    unknown = coefficient[~there]
+    if not there.any():
+        ends = sorted(float(unknown.sum()) * bound for bound in strata.bounds)
         return ends[0], math.nan, ends[1]
-    total = sum(c * s.mean for c, s in known)
-    down = sum((c * (s.mean - (s.low if c > 0 else s.high))) ** 2 for c, s in known)
-    up = sum((c * ((s.high if c > 0 else s.low) - s.mean)) ** 2 for c, s in known)
+    c = np.where(there, coefficient, 0.0)
+    low, mean, high = (np.array([getattr(s, end) for s in strata.parts]) for end in ("low", "mean", "high"))
+    mean = np.where(there, mean, 0.0)
+    total, wider = float(c @ mean), strata.widened(c)
+    down = wider * float((np.where(there, c * (mean - np.where(c > 0, low, high)), 0.0) ** 2).sum())
+    up = wider * float((np.where(there, c * (np.where(c > 0, high, low) - mean), 0.0) ** 2).sum())
     # Another time's rows fall into the strata in other numbers.
-    spread = sum(s.share * (c / s.share * s.mean - total) ** 2 for c, s in known if s.share)
-    sizes = float(ndtri(1 - alpha)) ** 2 * spread / n
-    low, high = total - math.sqrt(down + sizes), total + math.sqrt(up + sizes)
-    low += sum(min(c * bound for bound in bounds) for c in unknown)
-    high += sum(max(c * bound for bound in bounds) for c in unknown)
-    estimate = total * (whole + rest) / whole if rest and whole else total
-    return min(low, estimate), estimate, max(high, estimate)
+    sizes = float(ndtri(1 - alpha)) ** 2 * strata.spread(np.where(there, c / strata.shares * mean - total, 0.0))
+    worst, best = (sum(pick(one * bound for bound in strata.bounds) for one in unknown) for pick in (min, max))
+    estimate = total * float(coefficient.sum() / c.sum()) if unknown.size and c.sum() else total
+    first, last = total - math.sqrt(down + sizes) + worst, total + math.sqrt(up + sizes) + best
+    return min(first, estimate), estimate, max(last, estimate)
 
 
 def _share_of_two(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float]:
@@ -260,9 +292,9 @@ def _ratio(b: tuple[float, float, float], a: tuple[float, float, float]) -> tupl
     return low, (product + math.sqrt(over)) / (l2 * (2 * m2 - l2))
 
 
-def _corrected(parts: list[_Stratum], ends: tuple[float, float, float], r: np.ndarray, p: np.ndarray) -> Corrected:
-    weights = [(s.share / s.labelled, s.labelled) for s in parts if s.labelled]
+def _corrected(strata: _Strata, ends: tuple[float, float, float], r: np.ndarray, p: np.ndarray) -> Corrected:
+    weights = [(s.share / s.labelled, s.labelled) for s in strata.parts if s.labelled]
     squares = sum(w * w * k for w, k in weights)
     effective = sum(w * k for w, k in weights) ** 2 / squares if squares else 0.0
-    unknown = sum(s.share for s in parts if not s.labelled)
+    unknown = sum(s.share for s in strata.parts if not s.labelled)
     return Corrected(*ends, rows=p.size, labelled=int((r & (p > 0)).sum()), effective=effective, unsupported=unknown)

@@ -19,6 +19,7 @@ from schemas.verdict import Outcome, Verdict
 from tasks import database, labels, ledger, predictions, windows
 from tasks.exploration import with_exploration
 from tasks.scoring import Answers, Outputs
+from tasks.splits import Split
 from tasks.transitions import Decision
 from tests.flows import made
 from tests.flows.made import DAY, HIGH, START, added, readings
@@ -163,6 +164,11 @@ def test_a_labelled_row_weighs_as_many_as_it_stands_for_and_explored_ones_judge(
     assert chosen.weights.max() / chosen.weights.min() == pytest.approx(10)
     test = given.folds[0].test
     assert decided.loc[test["id"].astype(str), "explored"].all()
+    late = given.labelled[given.labelled["at"] >= pd.Timestamp(SERVED)]
+    shown = chosen.judged(Split(late, late, late))
+    assert len(shown.train) == len(late)
+    assert decided.loc[shown.validation["id"].astype(str), "explored"].all()
+    assert 0 < len(shown.validation) < len(late)
     assert chosen.notes["weight cut"] == 0
     assert chosen.notes["effective"] < len(given.labelled)
 

@@ -187,6 +187,16 @@ def test_a_spill_file_cut_anywhere_gives_back_whole_groups_only(tmp_path_factory
     assert not spill.waiting()
 
 
+def test_what_the_version_before_spilled_is_taken_in_as_decisions_that_nobody_drew(log, tmp_path):
+    spill = Spill(tmp_path)
+    before = ANSWER.index("propensity")
+    assert before == len(ANSWER) - 2, "what was spilled before is the beginning of what is spilled now"
+    spill.add(Group(answers=[_answer(1)[:before]]))
+    for group in spill.take_back():
+        log.write(group)
+    assert _sql("select request, propensity, explored from predictions") == [(1, 1.0, 0)]
+
+
 def test_a_file_that_another_gateway_writes_to_is_left_to_it(tmp_path):
     one, other = Spill(tmp_path), Spill(tmp_path)
     one.add(Group(answers=[_answer(1)]))

@@ -113,6 +113,7 @@ def test_a_running_gateway_says_in_a_header_which_rows_were_drawn(own_home: Path
         assert running.post("/invocations", body).headers["x-perennial-explored"] == "all"
         other = next(key for key in keys if key not in drawn)
         body["dataframe_split"]["data"] = [[other, *HIGH]]
+        assert f"perennial_explored_rows_total {len(drawn) + 1}.0" in running.get("/metrics").text
         assert "x-perennial-explored" not in running.post("/invocations", json.dumps(body).encode()).headers
     with sqlite3.connect(own_home / "predictions.db") as connection:
         rows = connection.execute("select key, answer_decision, propensity from predictions where explored").fetchall()

@@ -137,6 +137,24 @@ def test_rows_of_one_entity_that_agree_say_less():
     assert together.high - together.low == pytest.approx(math.sqrt(10) * (alone.high - alone.low), rel=0.15)
 
 
+def test_entities_that_lie_in_several_strata_move_them_together():
+    """Each entity has a refused and an accepted row with one label: the mean of both knows no more than either."""
+    rng = np.random.default_rng(9)
+    whose, d = np.repeat(np.arange(200), 2), np.tile([0.0, 1.0], 200)
+    y = (rng.random(200) < 0.4).astype(float)[whose]
+    everywhere = np.ones(400)
+    both = corrected_mean(y, everywhere, everywhere, decision=d, clusters=whose)
+    one = corrected_mean(y[d == 0], everywhere[:200], everywhere[:200], clusters=whose[d == 0])
+    assert both.high - both.low == pytest.approx(one.high - one.low, rel=0.05)
+
+
+def test_the_gap_to_rows_of_which_nothing_is_known_may_be_anything():
+    y, d, r, p = _world(5_000, 0.0, seed=10)
+    low, gap, high = selection_gap(y, r, p, decision=d)
+    assert gap == pytest.approx(0, abs=1e-9), "of what is known, labelled rows are all"
+    assert low < y[r].mean() - y.mean() < high
+
+
 def test_chances_that_differ_in_their_last_digit_are_one():
     y, r = np.tile([0.0, 1.0], 50), np.arange(100) % 5 == 0
     p = np.where(np.arange(100) % 2, 0.05, 1 - 0.95)
