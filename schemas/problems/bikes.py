@@ -162,6 +162,8 @@ PROBLEM = Problem(
         },
     ),
     rollout=RolloutPlan(
+        # A champion that has decayed errs by ten bikes and more while a challenger waits: as good a bet costs a week less.
+        alpha=0.1,
         # What counts is how many rows the paired test needs, some 140 to exclude five bikes: a week of waiting on top
         # of them would show nothing more.
         shadow_at_least=timedelta(days=2),
@@ -181,6 +183,8 @@ PROBLEM = Problem(
         history=timedelta(days=364),
         decay_window=timedelta(days=14),
         decay_tolerance=0.025,  # five bikes an hour, as the margin has it
+        # A look a week: a needless retrain in twenty of them is refused by the paired test, or is no worse.
+        decay_alpha=0.05,
     ),
     retraining=RetrainingPlan(
         # Each change of model moves the vans' routes, so that none is made because time passed: only where the champion errs

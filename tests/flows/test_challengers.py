@@ -7,7 +7,9 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from deployments.ways import WAYS, compare, judged_rows, shown
 from flows.operations import ask
 from flows.replay import plain_turn
 from flows.training import make_challenger
@@ -20,7 +22,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.stage import Stage
 from schemas.verdict import Outcome
-from tasks import database, ledger, registry, scoring, snapshots, windows
+from tasks import database, ledger, predictions, registry, scoring, snapshots, windows
 from tests.flows import made
 from tests.flows.made import DAY
 
@@ -158,6 +160,29 @@ def test_what_it_was_worth_stands_in_the_ledger_beside_what_was_promised(rolled_
     assert "was promised" in rolled_out[-1].notes["worth"]
     *_, said = worth_lines(NAME)
     assert "in 2 of 2 rollouts, too few for a rank correlation" in said
+
+
+def test_without_a_rollout_each_accepted_challenger_answers_from_the_moment_it_was_trained(rolled_out):
+    """By hand, from the ledger and the models that are registered there."""
+    start, end = BEGIN, rolled_out[-1].state.at
+    found = compare(SHIFTING, start, end)
+    rows = judged_rows(SHIFTING, start, end)
+    log = predictions.served(SHIFTING, since=start, until=end).set_index("key")
+    rows = rows[rows["id"].astype(str).isin(log.index)]
+    said = rows["id"].astype(str).map(log["answer_score"]).to_numpy(dtype=float, copy=True)
+    for row in rolled_out:
+        if row.facts["before"] == "RETRAIN" and row.facts["arrow"] == "PASS":
+            later = (rows["at"] >= pd.Timestamp(row.state.at)).to_numpy()
+            model = registry.load(SHIFTING, row.state.challenger)
+            said[later] = scoring.score(model, rows[later], SHIFTING.framing).score
+    assert found["rows"] == len(rows)
+    assert found["loop_without_rollout"] == pytest.approx(roc_auc_score(rows["high"], said))
+    best = max(found["weekly_all"], found["weekly_trailing"])
+    assert found["ratio_to_best_weekly"] == pytest.approx(found["loop"] / best)
+    assert found["price_of_rollout"] == pytest.approx(found["loop_without_rollout"] - found["loop"])
+    assert found["weekly_retrains"] == -(-(end - start) // timedelta(days=7))
+    table = list(shown(SHIFTING, found))
+    assert all(any(line.strip().startswith(way) for line in table) for way in WAYS)
 
 
 @pytest.mark.parametrize("family, says", [("boosting", "cannot be updated"), ("sgd", None)])

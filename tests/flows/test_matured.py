@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deployments.ways import compare, judged_rows
+from deployments.ways import WAYS, compare, judged_rows
 from flows import quality
 from flows.arms import matured_rows
 from flows.turn import Turn
@@ -123,7 +123,7 @@ def test_a_season_without_rows_breaks_no_comparison(rows):
     served(rows)
     found = compare(PROBLEM, START + 10 * DAY, START + 117 * DAY)
     assert found["rows"] == 29 * 120  # of forty days, without the ten before and the last, which is not matured
-    assert all(np.isfinite(found[way]) for way in ("loop", "frozen", "monthly"))
+    assert all(np.isfinite(found[way]) for way in WAYS)
 
 
 def test_a_replay_in_which_nothing_matured_is_counted_and_compared_with_nothing(rows):

@@ -31,3 +31,17 @@ def test_a_changed_file_is_refused(home, toy_rows):
     toy_rows(29).to_parquet(frozen.path)
     with pytest.raises(PerennialError, match="no longer hashes to its name"):
         snapshots.load(frozen)
+
+
+def test_what_a_champion_was_trained_on_is_joined_with_newer_rows_each_key_once(home, toy_rows):
+    rows = toy_rows(30)
+    frozen = snapshots.freeze("toy", rows.head(20))
+    newer = rows.tail(15).assign(x=9.0)
+    found = snapshots.joined("toy", frozen.sha256, newer, key="id")
+    assert sorted(found["id"]) == sorted(rows["id"])
+    assert (found.loc[found["id"].isin(newer["id"]), "x"] == 9.0).all()
+
+
+def test_without_the_champions_rows_nothing_is_joined(home, toy_rows):
+    with pytest.raises(PerennialError, match="is gone, and with it what the champion was trained on"):
+        snapshots.joined("toy", "0" * 64, toy_rows(5), key="id")

@@ -193,3 +193,35 @@ BEFORE = {"sha256": "a", "from": "2024-01-01T00:00:00+00:00", "until": "2024-01-
 )
 def test_every_change_of_the_held_out_rows_has_a_reason(before, changed, says):
     assert says in splits.why_changed(before, BEFORE | changed)
+
+
+@settings(max_examples=200)
+@given(
+    since=st.integers(-2, 45),
+    until=st.integers(-2, 45),
+    test=st.integers(1, 15),
+    validation=st.integers(1, 15),
+    embargo=st.integers(0, 9),
+)
+def test_what_is_made_from_the_champion_sees_only_rows_that_the_champion_did_not(
+    toy, rows, since, until, test, validation, embargo
+):
+    """The newest judge, no earlier than the middle of the time; the embargo lies before them; no row is in two parts."""
+    start = rows["at"].min()
+    since, until, plan = start + since * DAY, start + until * DAY, planned(toy, test=test, validation=validation)
+    part = splits.unseen(toy.framing, rows, since=since, until=until, plan=plan.retraining, embargo=embargo * DAY)
+    fitted, chosen, judged = ids(part)
+    assert not fitted & chosen
+    assert not (fitted | chosen) & judged
+    for frame in vars(part).values():
+        assert ((frame["at"] >= since) & (frame["at"] < until)).all()
+    if judged:
+        began = part.test["at"].min()
+        assert began >= since + (until - since) / 2
+        assert until - began <= test * DAY
+        older = pd.concat([part.train, part.validation])
+        assert (older["at"] < until - min(test * DAY, (until - since) / 2) - embargo * DAY).all()
+    if chosen:
+        assert fitted
+        assert part.validation["at"].min() > part.train["at"].max()
+        assert len(chosen) <= len(fitted)
