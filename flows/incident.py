@@ -217,5 +217,6 @@ def noted(turn: Turn, memory: Memory, incident: Incident, notes: dict[str, Any])
     }
     said |= {"columns": list(incident.columns)} if incident.columns else {}
     said |= {"emergency": True} if incident.emergency else {}
+    said |= {"spent": incident.spent} if incident.spent else {}
     said |= {"window": [moment.isoformat() for moment in window]} if window else {}
     return {**notes, "incident": said}

@@ -48,7 +48,7 @@ def without_faulty(turn: Turn, labelled: pd.DataFrame) -> pd.DataFrame:
         inside = (time >= start) & (time < end)
         if inside.any() and _still(turn, kind, start, end, labelled, inside):
             keep &= ~inside
-    return labelled[keep].reset_index(drop=True)
+    return labelled[keep]  # under the index it came with: weights are kept by it
 
 
 def sound(turn: Turn, decision: Decision) -> Decision:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 __all__ = ["FAULTS", "Action", "Incident", "Kind"]
 
@@ -41,7 +42,8 @@ class Incident:
     """One thing that is the matter: what it is, what is done about it, and one or two plain sentences why.
 
     `window` is how far back from now rows speak of the world as it is since the change; None: all rows do, or nobody
-    knows. `emergency`: the decay is beyond the size that the plan lets wait. `columns` are those it shows in.
+    knows. `emergency`: the decay is beyond the size that the plan lets wait. `columns` are those it shows in. `spent`: which
+    allowance is used up, so that a person is asked instead.
     """
 
     kind: Kind
@@ -51,3 +53,4 @@ class Incident:
     window: timedelta | None = None
     columns: tuple[str, ...] = ()
     emergency: bool = False
+    spent: Literal["", "budget", "oscillation", "answer"] = ""

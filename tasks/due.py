@@ -46,9 +46,9 @@ _INCIDENT = {
     "covariate shift": "covariate-shift",
     "seasonal": "seasonal",
 }
-# Triage asks a person: why, by words of its reason; else it is a "person-wanted".
+# Triage asks a person, because an allowance is used up, or else it is a "person-wanted".
 _ASK = "ask a person"
-_ASKS = {"the plan's budget is": "budget", "came back to a former model": "oscillation"}
+_SPENT = ("budget", "oscillation")
 _UNJUDGED = ("could not be judged", "could not judge")
 
 
@@ -90,8 +90,8 @@ def _moved(entry: Entry) -> list[str]:
 def _found(entry: Entry) -> list[str]:
     incident = _incident(entry)
     if str(incident.get("action", "")) == _ASK:
-        said = str(incident.get("reason", ""))
-        return [next((name for words, name in _ASKS.items() if words in said), "person-wanted")]
+        spent = str(incident.get("spent", ""))
+        return [spent if spent in _SPENT else "person-wanted"]
     name = _INCIDENT.get(str(incident.get("kind", "")))
     return [name] if name else []
 

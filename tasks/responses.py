@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from schemas.incident import Action, Incident
 from schemas.plans import RetrainingPlan
@@ -37,14 +38,18 @@ def settled(incident: Incident, past: Past, *, plan: RetrainingPlan, now: dateti
     budget, or be one flip too many. Then it is noted, or a person is asked, and the reason says so."""
     if incident.action is Action.ROLL_BACK:
         if returns(past.champions):
-            return _asked(incident, "the champion came back to a former model already: a person says which serves")
+            return _asked(
+                incident, "oscillation", "the champion came back to a former model already: a person says which serves"
+            )
         return incident
     if incident.action not in _CHALLENGES:
         return incident
     if returns(past.champions) > 1:
         back = returns(past.champions)
         return _asked(
-            incident, f"the champion came back to a former model {back} times in {plan.flips / _DAY:.0f} days"
+            incident,
+            "oscillation",
+            f"the champion came back to a former model {back} times in {plan.flips / _DAY:.0f} days",
         )
     if incident.emergency and not past.hurried:
         return replace(incident, reason=f"emergency, past cooldown and budget: {incident.reason}")
@@ -54,9 +59,10 @@ def settled(incident: Incident, past: Past, *, plan: RetrainingPlan, now: dateti
     if _answered(past, plan, now):
         assert past.answered is not None
         said = f"it was answered on {past.answered:%Y-%m-%d} ({past.response}) and goes on"
-        return _asked(incident, said)
+        return _asked(incident, "answer", said)
     if past.retrains >= plan.retrains_a_month:
-        return _asked(incident, f"{past.retrains} retrains in 30 days, the plan's budget is {plan.retrains_a_month}")
+        said = f"{past.retrains} retrains in 30 days, the plan's budget is {plan.retrains_a_month}"
+        return _asked(incident, "budget", said)
     return incident
 
 
@@ -70,6 +76,6 @@ def _answered(past: Past, plan: RetrainingPlan, now: datetime) -> bool:
     return past.answered is not None and now < max(past.answered, past.ended or past.answered) + plan.incident
 
 
-def _asked(incident: Incident, why: str) -> Incident:
+def _asked(incident: Incident, spent: Literal["budget", "oscillation", "answer"], why: str) -> Incident:
     said = f"{incident.reason}. Not done by itself: {why}. Ask for a retrain or a revert, or leave it"
-    return replace(incident, action=Action.ASK, reason=said)
+    return replace(incident, action=Action.ASK, reason=said, spent=spent)

@@ -57,6 +57,10 @@ def turn(now=NOW, **more) -> Turn:
     return Turn(PROBLEM.name, replace(delays._state(now), **more), now, answered=90, unanswered=10)
 
 
+def answered_all(**more) -> Turn:
+    return replace(turn(**more), unanswered=0)
+
+
 def realised(metric: str):
     return quality_log.figures(PROBLEM, kinds=["realised"], metrics=[metric])
 
@@ -154,16 +158,16 @@ def test_a_rule_is_measured_too_and_its_verdict_waits(log):
 
 def test_positives_from_half_a_percent_to_a_seventh_are_an_alarm_and_no_retrain(log):
     shown = CHAMPION.held_out | {"positives": 0.005, "loss": 0.5}
-    decision = watch(turn(champion=replace(CHAMPION, held_out=shown), ended=None))
+    decision = watch(answered_all(champion=replace(CHAMPION, held_out=shown), ended=None))
     assert decision.verdict.outcome is Outcome.WAIT
     assert "on held-out rows it was 0.50%" in decision.verdict.reason
     assert decision.why is None
-    calm = watch(turn(champion=replace(CHAMPION, held_out=CHAMPION.held_out | {"loss": 0.5})))
+    calm = watch(answered_all(champion=replace(CHAMPION, held_out=CHAMPION.held_out | {"loss": 0.5})))
     assert "look at it" not in calm.verdict.reason
 
 
 def test_decay_still_calls_for_a_retrain(log):
-    decision = watch(turn(champion=replace(CHAMPION, held_out=CHAMPION.held_out | {"loss": 0.01})))
+    decision = watch(answered_all(champion=replace(CHAMPION, held_out=CHAMPION.held_out | {"loss": 0.01})))
     assert (decision.verdict.outcome, decision.why) == (Outcome.FAIL, Reason.DECAY)
     assert decision.notes["quality"]["rows"]
 

@@ -90,7 +90,10 @@ def test_a_retrain_for_drift_names_the_report_whose_tests_say_why(toy, monkeypat
     assert Path(row.notes["report"]) == home / "reports" / "swings" / "20240402T0000-20240403T0000.html"
     said = statuses(row.notes["report"])
     assert (said["drift: FAIL"], said["x"], said["z"]) == ("FAIL", "FAIL", "PASS")
-    assert row.notes["reason"] in Path(row.notes["report"]).read_text()
+    incident, _, rest = row.notes["reason"].partition(": ")
+    drift, _, _ = rest.partition("; no matured label")
+    assert incident == "covariate shift"
+    assert drift in Path(row.notes["report"]).read_text()
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows import quality
+from flows.quality import quality
 from flows.replay import plain_turn
 from flows.selective import chances, judged, labels_chosen
 from flows.training import rows_for
@@ -111,23 +111,23 @@ def test_without_exploration_every_gate_that_needs_labels_waits_and_says_why(hom
     assert verdict.outcome is Outcome.WAIT
     assert "nothing is explored (ServingPlan.explore)" in verdict.reason
     state = State(blind.name, 7, stage=Stage.HEALTHY, champion=CHAMPION, since=SERVED, turned=NOW - 8 * DAY)
-    decay = quality.decayed(Turn(blind.name, state, NOW))
-    assert decay is not None
-    assert decay.outcome is Outcome.WAIT
-    assert "no label comes" in decay.reason
+    found = quality(Turn(blind.name, state, NOW))
+    assert found is not None
+    assert found.verdict.outcome is Outcome.WAIT
+    assert "no label comes" in found.verdict.reason
 
 
 def test_decay_is_judged_on_the_explored_rows(home, team):
     problem = team.add(LENDER)
     lived(problem)
     state = State(problem.name, 7, stage=Stage.HEALTHY, champion=CHAMPION, since=SERVED, turned=NOW - 8 * DAY)
-    verdict = quality.decayed(Turn(problem.name, state, NOW))
+    found = quality(Turn(problem.name, state, NOW))
     rows = cohort(problem)
     rows = rows[(rows["event_time"] >= pd.Timestamp(NOW - DAY - problem.monitoring.decay_window)) & rows["explored"]]
     wrong = np.where(rows["label"] == 1, rows["champion_decision"] == 0, 0.5 * (rows["champion_decision"] == 1))
     daily = pd.Series(wrong).groupby(rows["event_time"].dt.floor("D").to_numpy()).mean()
-    assert verdict is not None
-    assert verdict.evidence["live"] == pytest.approx(daily.mean())
+    assert found is not None
+    assert found.verdict.evidence["live"] == pytest.approx(daily.mean())
 
 
 def test_where_every_row_is_labelled_all_of_them_judge_as_before(home):

@@ -30,8 +30,8 @@ def row(before: Stage, arrow: str, gate: str = "gate", *, reason="because", why=
     return Entry(state, "turn", before, arrow, Verdict(gate, outcome, reason), notes)
 
 
-def incident(kind: str, action: str, reason: str = "because") -> dict[str, object]:
-    return {"kind": kind, "action": action, "reason": reason, "evidence": {"gap": 0.2}}
+def incident(kind: str, action: str, **more: str) -> dict[str, object]:
+    return {"kind": kind, "action": action, "reason": "because", "evidence": {"gap": 0.2}, **more}
 
 
 def names(entry: Entry) -> list[str]:
@@ -97,23 +97,14 @@ ROWS = [
     (row(HEALTHY, PASS, "triage", incident=incident("seasonal", "note")), ["seasonal"]),
     (row(HEALTHY, PASS, "triage", incident=incident("staleness", "note")), []),
     (row(HEALTHY, WAIT, "triage", incident=incident("concept drift", "ask a person")), ["person-wanted"]),
+    (row(HEALTHY, WAIT, "triage", incident=incident("concept drift", "ask a person", spent="budget")), ["budget"]),
     (
-        row(
-            HEALTHY,
-            WAIT,
-            "triage",
-            incident=incident("concept drift", "ask a person", "4 retrains in 30 days, the plan's budget is 4"),
-        ),
-        ["budget"],
+        row(HEALTHY, WAIT, "triage", incident=incident("covariate shift", "ask a person", spent="oscillation")),
+        ["oscillation"],
     ),
     (
-        row(
-            HEALTHY,
-            WAIT,
-            "triage",
-            incident=incident("covariate shift", "ask a person", "the champion came back to a former model 2 times"),
-        ),
-        ["oscillation"],
+        row(HEALTHY, WAIT, "triage", incident=incident("concept drift", "ask a person", spent="answer")),
+        ["person-wanted"],
     ),
     # What was noted beside.
     (row(SHADOW, WAIT, "shadow", unanswered=3), ["unanswered"]),

@@ -73,6 +73,9 @@ def test_what_was_done_decides_what_is_done(given_, past, action, says):
     assert found.action is action
     assert says in found.reason
     assert found.kind is given_.kind
+    words = {"": "", "budget": "the plan's budget is", "oscillation": "former model", "answer": "was answered on"}
+    assert bool(found.spent) == (found.action is Action.ASK and given_.action is not Action.ASK)
+    assert words[found.spent] in found.reason
 
 
 @pytest.mark.parametrize(
