@@ -205,7 +205,7 @@ def test_inputs_that_move_at_no_cost_are_noted_and_nothing_is_trained(at_home):
 
 def test_another_truth_calls_for_one_retrain_since_the_change(at_home):
     at_home(concept)
-    rows = turned(7.5)
+    rows = turned(9.5)
     begun_ = [row for row in rows if row.facts["before"] == "HEALTHY" and row.facts["stage"] == "RETRAIN"]
     assert [row.facts["why"] for row in begun_] == [Reason.DRIFT]
     since = pd.Timestamp(begun_[0].notes["incident"]["since"])
