@@ -188,7 +188,8 @@ def _why(incident: Incident, evidence: dict[str, Any]) -> Reason:
 def _order(turn: Turn, incident: Incident, why: Reason) -> Request | None:
     """What RETRAIN shall do otherwise than by the problem's own recipe."""
     if incident.action is Action.RECALIBRATE:
-        recipe = turn.problem.recipe.model_copy(update={"start": "recalibrated"})
+        since = incident.window - turn.problem.framing.maturity if incident.window else turn.problem.recipe.window
+        recipe = turn.problem.recipe.model_copy(update={"start": "recalibrated", "window": since})
         return Request("retrain", why, incident.reason, ACTOR, recipe=recipe.model_dump(mode="json"))
     days = _since_the_change(turn, incident)
     return Request("retrain", why, incident.reason, ACTOR, window_days=days) if days else None

@@ -14,10 +14,11 @@ from schemas.rows import Model
 from schemas.verdict import Interval, Outcome, Verdict
 from tasks import predictions, profiles, registry, scoring, windows
 from tasks.meaning import Oddity, odd_columns
+from tasks.splits import embargo_of, unseen
 from tasks.stats import fixed_interval
 from tasks.triage import Signs, broken
 
-__all__ = ["learnable", "odd_rows", "read_signs", "reference_rows"]
+__all__ = ["learnable", "mappable", "odd_rows", "read_signs", "reference_rows"]
 
 
 def read_signs(
@@ -58,6 +59,7 @@ def read_signs(
         rise=_rise(turn, window, before) if moved else None,
         since=since_change,
         ripe=since_change is None or learnable(turn, since_change),
+        mappable=since_change is None or mappable(turn, since_change),
         emergency=_emergency(turn, decay),
     )
 
@@ -130,6 +132,22 @@ def learnable(turn: Turn, since: timedelta) -> bool:
     span = since - problem.framing.maturity - plan.test - plan.validation - embargo
     began = turn.now - since
     return span > timedelta(0) and windows.count(problem, began, began + span) >= plan.train_rows
+
+
+def mappable(turn: Turn, since: timedelta) -> bool:
+    """Whether rows since the change are enough to re-map the champion's scores on, and later ones to judge that: in the parts
+    that they are cut into then (`tasks.splits.unseen`)."""
+    problem, plan = turn.problem, turn.problem.retraining
+    if not windows.available(problem):
+        return True
+    framing, until = problem.framing, turn.now - problem.framing.maturity
+    began = turn.now - since
+    if began >= until:
+        return False
+    rows, _ = windows.read_sample(problem, began, until, as_of=turn.now)
+    rows = rows.dropna(subset=[framing.target])
+    parts = unseen(framing, rows, since=began, until=until, plan=plan, embargo=embargo_of(problem))
+    return len(parts.train) >= plan.start_rows and len(parts.test) >= plan.test_rows
 
 
 def _can_roll_back(turn: Turn) -> bool:

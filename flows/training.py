@@ -146,7 +146,16 @@ def folds_for(turn: Turn, recipe: Recipe, labelled: pd.DataFrame, until: datetim
         return splits.folds(problem, labelled, until=until, window=recipe.window, disjoint_from=trained_until)
     assert trained_until is not None, "asked before rows were read"
     rules: dict[str, Any] = {"plan": problem.retraining, "embargo": splits.embargo_of(problem)}
-    return (splits.unseen(problem.framing, labelled, since=trained_until, until=until, **rules),)
+    since = _new_since(recipe, trained_until, until)
+    return (splits.unseen(problem.framing, labelled, since=since, until=until, **rules),)
+
+
+def _new_since(recipe: Recipe, trained_until: datetime, until: datetime) -> datetime:
+    """From when on rows are new to the champion, and of a re-mapping within the recipe's window: what scores mean now is
+    not what they meant before a change. An update leaves no row out, or it would forget what lies between."""
+    if recipe.start != "recalibrated" or recipe.window is None:
+        return trained_until
+    return max(trained_until, until - recipe.window)
 
 
 def _cannot_start(turn: Turn, recipe: Recipe) -> Decision | None:
@@ -210,7 +219,7 @@ def _reach(turn: Turn, recipe: Recipe) -> timedelta:
     problem, plan = turn.problem, turn.problem.retraining
     until, trained_until = turn.now - problem.framing.maturity, _champion(turn).trained_until
     if recipe.start != "anew" and trained_until:
-        return max(until - trained_until, timedelta(0))
+        return max(until - _new_since(recipe, trained_until, until), timedelta(0))
     if recipe.window is None:
         return until - windows.bounds(problem)[0]
     test = plan.test

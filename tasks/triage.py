@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from schemas.incident import Action, Incident, Kind
@@ -23,7 +23,8 @@ class Signs:
 
     `told`: matured labels of rows like the present ones are enough to judge by. `rise`: expected loss now over that
     before, as a share of it, if scores mean what they meant. `since`: how long ago the change began, as labels date it;
-    `ripe`: enough rows since then have matured to train on, and later ones to judge by.
+    `ripe`: enough rows since then have matured to train on, and later ones to judge by; `mappable`: enough to re-map the
+    champion's scores, which takes far fewer.
     """
 
     faults: tuple[str, ...] = ()  # rows that break the contract, did not come, are empty or out of all range
@@ -43,6 +44,7 @@ class Signs:
     rise: float | None = None
     since: timedelta | None = None
     ripe: bool = True
+    mappable: bool = True
     due: Verdict | None = None  # why it is time to renew; its gate is the reason's name
     emergency: bool = False  # the live loss is beyond the size that the plan lets wait
 
@@ -154,13 +156,18 @@ def _labels_moved(signs: Signs, plan: MonitoringPlan) -> Incident | None:
     says = f"{move.now:.1%} of matured labels are positive, {move.before:.1%} were"
     if move.offset_share >= _BY_OFFSET and _agrees(move, signs.prior):
         said = f"label shift: {says}, and the scores speak for {signs.prior}. The champion's scores are re-mapped first"
-        return Incident(Kind.LABEL_SHIFT, Action.RECALIBRATE, said, evidence, signs.since, emergency=signs.emergency)
+        moved = Incident(Kind.LABEL_SHIFT, Action.RECALIBRATE, said, evidence, signs.since, emergency=signs.emergency)
+        return moved if signs.mappable else _unripe(moved)
     said = f"concept drift: scores no longer mean what they did (p {move.p_value:.1g}, {move.gap:.2f} sd of the label); {says}"
-    if not signs.ripe:  # a challenger of rows from before the change could only fail
-        action = Action.ASK if signs.emergency else Action.NOTE
-        said += "; too few rows since the change have matured to train on and to judge by: the retrain waits for them"
-        return Incident(Kind.CONCEPT_DRIFT, action, said, evidence, signs.since, emergency=signs.emergency)
-    return Incident(Kind.CONCEPT_DRIFT, Action.RETRAIN, said, evidence, signs.since, emergency=signs.emergency)
+    turned = Incident(Kind.CONCEPT_DRIFT, Action.RETRAIN, said, evidence, signs.since, emergency=signs.emergency)
+    return turned if signs.ripe else _unripe(turned)
+
+
+def _unripe(incident: Incident) -> Incident:
+    """A challenger of rows from before the change could only fail."""
+    said = f"too few rows since the change have matured to learn from and to judge by: the challenger waits for them"
+    action = Action.ASK if incident.emergency else Action.NOTE
+    return replace(incident, action=action, reason=f"{incident.reason}; {said}")
 
 
 def _decayed(signs: Signs, _plan: MonitoringPlan) -> Incident | None:

@@ -15,6 +15,9 @@ from tests.shared import SHARED, mlflow_tables
 settings.register_profile("perennial", deadline=None)
 settings.load_profile("perennial")
 
+# A quiet window's report costs two seconds and decides nothing: tests that are about reports ask for all of them.
+os.environ.setdefault("PERENNIAL_REPORTS", "alarms")
+
 _BEGAN = time.monotonic()
 _SERVERS = ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL", "MLFLOW_TRACKING_URI", "PANDERA_VALIDATION_ENABLED")
 

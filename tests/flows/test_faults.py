@@ -99,7 +99,8 @@ def test_a_challenger_whose_file_is_gone_stops_itself_and_not_the_champion(at, m
     assert (rows["rival_error"] == "AlteredModelError").all()
 
 
-def test_a_week_without_rows_is_no_calibration_window_and_no_crash(at):
+def test_a_week_without_rows_is_no_calibration_window_and_no_crash(at, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_REPORTS", "all")
     now = at("HEALTHY")
     gap = now - 72 * DAY
     change(lambda frame: frame[(frame["paid_at"] < gap) | (frame["paid_at"] >= gap + 7 * DAY)])
@@ -184,7 +185,8 @@ def test_a_revert_in_probation_restores_the_previous_champion_at_once(at, monkey
     assert (state().stage, state().champion.name, state().request) == (Stage.HEALTHY, "heuristic", None)
 
 
-def test_turns_half_an_hour_apart_close_no_window_twice(at):
+def test_turns_half_an_hour_apart_close_no_window_twice(at, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_REPORTS", "all")
     now = at("HEALTHY")
     plain_turn("fraud", now + timedelta(hours=1))
     assert "report" not in newest().notes

@@ -140,7 +140,8 @@ def test_the_registry_says_what_the_ledger_says(first_turns):
     }
 
 
-def test_a_turn_that_closes_a_window_links_the_windows_report(at):
+def test_a_turn_that_closes_a_window_links_the_windows_report(at, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_REPORTS", "all")
     lifecycle("fraud", now=at("HEALTHY") + 6 * DAY)
     notes = list(ledger.rows("fraud"))[-1].notes
     newest = artifacts("report-fraud")[0]

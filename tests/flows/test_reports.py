@@ -45,6 +45,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Problem]:
     made.settle(folder / "home", TOY, table.assign(x=table["x"] + 3.0 * jumped))
     with made.added(TOY, folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(folder / "home"))
+        patch.setenv("PERENNIAL_REPORTS", "all")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         rows = windows.read_window(TOY, BEGIN - 60 * DAY, BEGIN - 20 * DAY, as_of=BEGIN)
         recipe = Recipe(features=("x", "z", "kind"), parameters={"max_iter": 5})

@@ -156,12 +156,14 @@ def bills(seed: int, *, days: int = DAYS) -> pd.DataFrame:
 
 
 def resampled(frame: pd.DataFrame, rng: np.random.Generator, share: float) -> pd.DataFrame:
-    """Label shift: rows of each class as they are, positives `share` of all. Times stay in order."""
-    late = frame["late"].to_numpy() == 1
+    """Label shift: rows of each class as they are made, none twice, positives `share` of all. Times stay in order."""
     wanted = rng.random(len(frame)) < share
-    take = np.where(wanted, rng.choice(np.flatnonzero(late), len(frame)), rng.choice(np.flatnonzero(~late), len(frame)))
+    pool = bills(int(rng.integers(1 << 31)), days=4 * len(frame) // PER_DAY)
+    late, take = pool["late"].to_numpy() == 1, np.empty(len(frame), dtype=int)
+    for which, rows in ((wanted, late), (~wanted, ~late)):
+        take[which] = np.flatnonzero(rows)[: which.sum()]
     columns = ["amount", "age", "heat", "noise", "channel", "late"]
-    return frame.assign(**{c: frame[c].to_numpy()[take] for c in columns}).astype({"channel": str})
+    return frame.assign(**{c: pool[c].to_numpy()[take] for c in columns}).astype({"channel": str})
 
 
 def covariate(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

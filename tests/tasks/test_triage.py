@@ -64,6 +64,18 @@ TABLE = [
         Action.RECALIBRATE,
     ),
     (
+        "more positives, and only training the model anew has to wait",
+        Signs(calibration=OFFSET, prior=KNOWS, since=SINCE, ripe=False),
+        Kind.LABEL_SHIFT,
+        Action.RECALIBRATE,
+    ),
+    (
+        "more positives, since too short a time to re-map",
+        Signs(calibration=OFFSET, prior=KNOWS, since=SINCE, mappable=False),
+        Kind.LABEL_SHIFT,
+        Action.NOTE,
+    ),
+    (
         "more positives, and the inputs moved with them",
         Signs(calibration=OFFSET, prior=KNOWS, drift=DRIFT, told=True, decay=DECAY),
         Kind.LABEL_SHIFT,
@@ -191,6 +203,7 @@ everything = st.builds(
     due=verdicts,
     emergency=st.booleans(),
     ripe=st.booleans(),
+    mappable=st.booleans(),
 )
 CHALLENGES = (Action.RETRAIN, Action.RECALIBRATE)
 
