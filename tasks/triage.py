@@ -165,7 +165,7 @@ def _labels_moved(signs: Signs, plan: MonitoringPlan) -> Incident | None:
 
 def _unripe(incident: Incident) -> Incident:
     """A challenger of rows from before the change could only fail."""
-    said = f"too few rows since the change have matured to learn from and to judge by: the challenger waits for them"
+    said = "too few rows since the change have matured to learn from and to judge by: the challenger waits for them"
     action = Action.ASK if incident.emergency else Action.NOTE
     return replace(incident, action=action, reason=f"{incident.reason}; {said}")
 
