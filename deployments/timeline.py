@@ -20,6 +20,7 @@ class Timeline:
         self.start, self.days, self.turns = start, days, 0
         self.live = sys.stdout.isatty()
         self._pending = False
+        self._incident = ""  # that was told last, while it goes on
 
     def row(self, row: Row) -> None:
         facts = row.facts
@@ -27,7 +28,8 @@ class Timeline:
             self.turns += 1
         if facts["kind"] == "rules":
             return
-        if not _matters(facts):
+        news = self._news(row)
+        if not (_matters(facts) or news):
             self._progress(facts)
             return
         if facts["kind"] == "request":
@@ -48,6 +50,13 @@ class Timeline:
             f"{serving:<4}",
             row.notes["reason"],
         )
+
+    def _news(self, row: Row) -> bool:
+        """Whether triage says something that it did not say the turn before."""
+        if row.facts["kind"] != "turn" or row.facts["before"] != Stage.HEALTHY:
+            return False
+        before, self._incident = self._incident, row.notes.get("incident", {}).get("kind", "")
+        return self._incident not in ("", before)
 
     def note(self, day: int, text: str) -> None:
         """Something that the world did, not the loop."""

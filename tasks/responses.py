@@ -51,8 +51,14 @@ def settled(incident: Incident, past: Past, *, plan: RetrainingPlan, now: dateti
             "oscillation",
             f"the champion came back to a former model {back} times in {plan.flips / _DAY:.0f} days",
         )
-    if incident.emergency and not past.hurried:
+    found = _rested(incident, past, plan=plan, now=now)
+    if found.action is not incident.action and incident.emergency and not past.hurried:
         return replace(incident, reason=f"emergency, past cooldown and budget: {incident.reason}")
+    return found
+
+
+def _rested(incident: Incident, past: Past, *, plan: RetrainingPlan, now: datetime) -> Incident:
+    """The challenger that is wanted, where nothing is rolled out or was just now, and the incident has had no other."""
     if past.ended is not None and now < past.ended + plan.cooldown:
         said = f"{incident.reason}; resting until {past.ended + plan.cooldown:%Y-%m-%d} after the last rollout"
         return replace(incident, action=Action.NOTE, reason=said)
