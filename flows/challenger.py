@@ -13,7 +13,7 @@ from schemas.recipe import difference
 from schemas.rows import Model
 from schemas.trusted import trusted_for
 from schemas.verdict import Outcome, Verdict
-from tasks import gates, registry, scoring, snapshots
+from tasks import gates, registry, runs, scoring, snapshots
 from tasks.modelfile import AlteredModelError
 from tasks.probe import probe
 
@@ -104,4 +104,4 @@ def describe(
     tags |= {"recipe": recipe.model_dump_json()}
     tags |= {} if recipe.start == "anew" else {"base": trial.champion.sha256}
     tags |= {"recipe_change": str(difference(trial.problem.recipe, recipe))[:4000]}
-    registry.describe(params, metrics, tags, [snapshot.path])
+    runs.describe(params, metrics, tags, [snapshot.path])

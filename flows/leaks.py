@@ -8,14 +8,14 @@ from flows.window import champion_of
 from schemas.figure import Figure
 from schemas.framing import CostLoss, MatrixLoss
 from schemas.verdict import Outcome, Verdict, combine
-from tasks import gates, quality_log, registry
+from tasks import gates, quality_log, runs
 from tasks.service import Service, service
 
 __all__ = ["leaks", "predictions_kept", "served_figures", "served_said"]
 
 _FEWEST = 6  # runs or windows whose order can be told from chance at 1 %: the smallest p of five is 1 in 120
 _LATENCIES = ("latency p50", "latency p95", "latency p99")
-_OF_MODELS = {  # what registry.training_times calls it, and what people do
+_OF_MODELS = {  # what runs.training_times calls it, and what people do
     "training seconds": "training time",
     "serveability.size_mb": "size of the model",
     "serveability.latency_ms": "latency of one row",
@@ -91,9 +91,9 @@ def leaks(found: Seen) -> list[Verdict]:
         return gates.no_leak(name, newest, unit=unit, rate=plan.leak_rate, growth=plan.leak_growth, at_least=_FEWEST)
 
     few = found.turn.state.rollout < _FEWEST  # retrains: nobody needs to ask the registry
-    runs = [] if few else registry.training_times(found.problem, n=plan.leak_looks)
+    retrains = [] if few else runs.training_times(found.problem, n=plan.leak_looks)
     verdicts = [
-        judged(said, [run[name] for run in runs if name in run], "retrains") for name, said in _OF_MODELS.items()
+        judged(said, [one[name] for one in retrains if name in one], "retrains") for name, said in _OF_MODELS.items()
     ]
     since = found.turn.now - plan.leak_looks * max(plan.window, timedelta(days=1))
     kept = quality_log.figures(found.problem, kinds=("served",), metrics=_LATENCIES, since=since, until=found.turn.now)

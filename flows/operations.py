@@ -15,7 +15,7 @@ from schemas.problem import known_problems, load_problem
 from schemas.rows import State
 from schemas.settings import Settings
 from schemas.stage import Stage
-from tasks import ledger, registry, scoring, windows
+from tasks import ledger, registry, runs, scoring, windows
 from tasks.transitions import adopted
 
 __all__ = ["ProblemName", "TrainingWindow", "adopt", "approve", "ask", "fetch", "retrain", "revert_now", "turn_once"]
@@ -97,7 +97,7 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
         raise PerennialError(
             f"the model {what} of the {known.monitoring.reference.days} days before {moment:%Y-%m-%d}; it is not adopted."
         )
-    with registry.training_run(known, key=f"{problem}/adopt") as run:
+    with runs.training_run(known, key=f"{problem}/adopt") as run:
         registered = registry.register(known, model, name="adopted", example=rows[features].head(30), run_id=run)
     # Nobody told us what it was trained on, so every row up to now counts as seen.
     registered = replace(registered, trained_until=moment)

@@ -15,7 +15,7 @@ from schemas.plans import Reason
 from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.stage import Stage
-from tasks import contracts, ledger, monitoring, registry, scoring, windows
+from tasks import contracts, ledger, monitoring, registry, runs, scoring, windows
 from tasks.effects import effects
 from tasks.held_against import Reference, Window, window_from_json, window_to_json
 from tasks.profiles import Column, Counts, Profile, freeze_profile, merged, profile_from_json, profile_to_json, watched
@@ -90,10 +90,10 @@ def past_of(turn: Turn, model: Model) -> Past:
     problem = turn.problem
     stored = monitoring.recall(problem.name, model.sha256)
     if stored is None or not _fits(problem, stored.get("reference", {})):
-        frozen = registry.read_profile(problem, model)
+        frozen = runs.read_profile(problem, model)
         if frozen is None or not _fits(problem, frozen):
             frozen = freeze(turn, model, registry.load(problem, model))
-            registry.keep_profile(problem, model, frozen)
+            runs.keep_profile(problem, model, frozen)
         stored = {"reference": frozen, "windows": {}}
         monitoring.remember(problem.name, model.sha256, stored)
     return Past(turn, model, stored)
@@ -109,7 +109,7 @@ def keep(turn: Turn, model: Model, estimator: Any) -> None:
     not be frozen now is tried again when its first window closes."""
     try:
         frozen = freeze(turn, model, estimator)
-        registry.keep_profile(turn.problem, model, frozen)
+        runs.keep_profile(turn.problem, model, frozen)
         stored = {"reference": frozen, "windows": {}}
         monitoring.remember(turn.problem.name, model.sha256, stored)
     except Exception:

@@ -13,7 +13,7 @@ from schemas.errors import told
 from schemas.problem import Problem
 from schemas.settings import Settings
 from schemas.verdict import Outcome, Verdict
-from tasks import monitoring, predictions, registry, scoring, windows
+from tasks import monitoring, predictions, runs, scoring, windows
 
 __all__ = ["reported", "tidied"]
 
@@ -54,7 +54,7 @@ def tidied(problem: Problem, *, now: datetime) -> list[monitoring.Removed]:
     removed = monitoring.tidy(problem.name, problem.monitoring, now=now)
     for one in removed:
         try:
-            registry.forget_report(one.run, folder=one.name, file="" if one.whole else f"{one.name}.html")
+            runs.forget_report(one.run, folder=one.name, file="" if one.whole else f"{one.name}.html")
         except Exception as error:  # a copy that stays is no reason for a turn to stop
             log.warning("%s: the copy of report %s stays in MLflow: %s", problem.name, one.name, told(error))
     return removed
@@ -76,10 +76,10 @@ def _reported(turn: Turn, window: monitoring.Window) -> dict[str, Any]:
         description=problem.statement,
         seed=seed_of(turn),
     )
-    run = registry.log_report(problem, champion, [report.html, report.json], folder=window.name)
+    run = runs.log_report(problem, champion, [report.html, report.json], folder=window.name)
     monitoring.place(problem.name, window.name, outcome=window.verdict.outcome, end=window.end, run=run)
     tidied(problem, now=window.end)
-    link = registry.run_link(problem, run)
+    link = runs.run_link(problem, run)
     kept = report.html if report.html.exists() else report.json  # a replay may report a window that is long past
     page = f"{link}/artifacts/reports/{window.name}/{kept.name}"
     return {"report": str(kept), "report_run": link, "report_page": page}

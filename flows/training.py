@@ -18,7 +18,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
-from tasks import cleaning, contracts, engine_contracts, gates, registry, snapshots, splits, training, windows
+from tasks import cleaning, contracts, engine_contracts, gates, registry, runs, snapshots, splits, training, windows
 from tasks.probe import warm
 from tasks.transitions import Decision
 
@@ -58,8 +58,8 @@ def first_champion(turn: Turn) -> Decision:
             matured = splits.held_back(problem, matured)
             snapshot = snapshots.freeze(problem.name, matured).sha256
         model, name = training.naive_baseline(problem.framing, matured, problem.recipe.features), "naive baseline"
-    with registry.training_run(problem, key=_run_key(turn)) as run:
-        registry.describe({"family": name}, {}, {}, [])
+    with runs.training_run(problem, key=_run_key(turn)) as run:
+        runs.describe({"family": name}, {}, {}, [])
         registered = registry.register(
             problem, model, name=name, example=example, run_id=run, trained_until=until, snapshot=snapshot
         )
@@ -97,10 +97,10 @@ def make_challenger(turn: Turn) -> Decision:
             gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
         )
     warm()
-    with registry.training_run(problem, key=_run_key(turn)) as run:
+    with runs.training_run(problem, key=_run_key(turn)) as run:
         if given.window:
             losses = {f"window_loss {_PLAIN.sub('', name)}": loss for name, loss in given.window["losses"].items()}
-            registry.describe({"window": given.window["chosen"]}, losses, {"window": given.window["reason"]}, [])
+            runs.describe({"window": given.window["chosen"]}, losses, {"window": given.window["reason"]}, [])
         trial = Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, chosen=given.chosen)
         decision = tried(trial)
     beside: dict[str, Any] = {"copies": given.copies} if given.copies else {}

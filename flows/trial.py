@@ -24,7 +24,7 @@ from schemas.recipe import Recipe
 from schemas.rows import Model
 from schemas.settings import Settings
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, registry, scoring, snapshots, training
+from tasks import ledger, registry, runs, scoring, snapshots, training
 from tasks.folded import fold_by_fold
 from tasks.splits import Split, pooled
 from tasks.transitions import Decision
@@ -124,7 +124,7 @@ class Trial:
 def tried(trial: Trial) -> Decision:
     """The recipe's verdict; and where a simpler one is no worse, that one's."""
     problem = trial.problem
-    notes: dict[str, Any] = {"run": trial.run, "link": registry.run_link(problem, trial.run)}
+    notes: dict[str, Any] = {"run": trial.run, "link": runs.run_link(problem, trial.run)}
     try:
         model = trial.fitted(trial.recipe)
         measured = _measured(trial, model)

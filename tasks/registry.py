@@ -1,15 +1,12 @@
-"""Which models are there, and which roles do they hold? The only module that speaks to MLflow."""
+"""Which models are there, and which roles do they hold? MLflow's model registry."""
 
-import json
 import logging
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -25,82 +22,23 @@ from schemas.settings import Settings
 from schemas.trusted import trusted_for
 from tasks.modelfile import AlteredModelError, content_of, digest, load_file
 from tasks.scoring import Scores, score
+from tasks.tracking import api, vendor
 
 __all__ = [
     "AlteredModelError",
     "adopt",
     "check",
     "fetch",
-    "forget_report",
-    "keep_profile",
     "load",
-    "log_report",
     "model_file",
     "project",
-    "read_profile",
     "read_route",
     "register",
-    "run_link",
-    "training_run",
-    "training_times",
 ]
 
 _ROLES = ("champion", "challenger", "previous")
 # Inferring the environment starts a subprocess and takes 6 to 10 s; we know what a model of ours needs.
 _REQUIREMENTS = [f"{name}=={installed(name)}" for name in ("scikit-learn", "pandas", "numpy", "skops")]
-_LIBRARIES = (
-    "scikit-learn",
-    "pandas",
-    "numpy",
-    "scipy",
-    "skops",
-    "mlflow",
-    "prefect",
-    "pandera",
-    "evidently",
-    "ibis-framework",
-)
-
-
-@contextmanager
-def training_run(problem: Problem, *, key: str) -> Iterator[str]:
-    """An MLflow run for one try at training; the same `key` (after a crash) takes up the same run."""
-    mlflow, experiment = _mlflow(), _experiment(problem.name)
-    found = mlflow.search_runs([experiment], f"tags.`perennial.key` = '{key}'", max_results=1, output_format="list")
-    tags = {"perennial.key": key, "git_commit": _commit(), "problem": problem.name}
-    resumed = found[0].info.run_id if found else None
-    with mlflow.start_run(run_id=resumed, experiment_id=experiment, run_name=key, tags=tags) as run:
-        # As tags: a run that is taken up after a library was updated may say so, and a parameter may never change.
-        mlflow.set_tags({f"version.{name}": installed(name) for name in _LIBRARIES})
-        yield run.info.run_id
-
-
-def describe(
-    params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path]
-) -> None:
-    """Log to the run under way. Undefined metrics are left out: MLflow would draw them as numbers."""
-    mlflow = _mlflow()
-    mlflow.log_params({name: str(value)[:500] for name, value in params.items()})
-    mlflow.log_metrics({name: float(value) for name, value in metrics.items() if value == value})
-    mlflow.set_tags(dict(tags))
-    for file in files:
-        mlflow.log_artifact(str(file), artifact_path="data")
-
-
-def training_times(problem: Problem, *, n: int) -> list[dict[str, float]]:
-    """What each of the newest `n` retrains took, oldest first: `at` (seconds since 1970), `training seconds` from the run's
-    first to its last moment, and what a fresh process measured of the model where it was asked (`serveability.*`)."""
-    found = _client().search_runs(
-        [_experiment(problem.name)],
-        "attributes.status = 'FINISHED' and tags.recipe LIKE '%'",
-        order_by=["attributes.start_time DESC"],
-        max_results=n,
-    )
-    return [
-        {"at": run.info.start_time / 1e3, "training seconds": (run.info.end_time - run.info.start_time) / 1e3}
-        | {name: value for name, value in run.data.metrics.items() if name.startswith("serveability.")}
-        for run in reversed(found)
-    ]
 
 
 def register(
@@ -119,7 +57,7 @@ def register(
 ) -> Model:
     """A version for `model`: the one that holds the same content already, or a new one logged to the run. The rows of
     `example` become its golden rows: whoever serves it scores them first, and compares."""
-    mlflow, client = _mlflow(), _client()
+    mlflow, client = vendor(), api()
     content = content_of(model, problem)
     _ensure_registered(problem)
     found = client.search_model_versions(f"name = '{problem.name}' and tags.sha256 = '{content}'")
@@ -172,14 +110,14 @@ def model_file(problem: Problem, model: Model) -> Path:
 
 
 def _file(name: str, number: str) -> Path:
-    return Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}")) / "model.skops"
+    return Path(vendor().artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}")) / "model.skops"
 
 
 def adopt(problem: Problem, uri: str) -> Any:
     """The scikit-learn estimator at an MLflow URI, a folder or a .skops file; only trusted types are brought to life."""
     path = Path(uri)
     if not path.exists():
-        path = Path(_mlflow().artifacts.download_artifacts(artifact_uri=uri))
+        path = Path(vendor().artifacts.download_artifacts(artifact_uri=uri))
     if path.is_dir():
         path = path / "model.skops"
     if not path.exists():
@@ -191,7 +129,7 @@ def adopt(problem: Problem, uri: str) -> Any:
 
 def project(problem: Problem, state: State) -> list[str]:
     """Make aliases and the `route` tag say what the ledger says. Returns the foreign edits it found, in sentences."""
-    client = _client()
+    client = api()
     _ensure_registered(problem)
     wanted = {role: model.version for role in _ROLES if (model := getattr(state, role)) is not None}
     registered = client.get_registered_model(problem.name)
@@ -228,7 +166,7 @@ def _written_route(tag: str | None) -> Route | None:
 
 def read_route(problem: Problem) -> Route | None:
     """The route as it was last projected; None before the first. Raises where the registry is away or the tag is no route."""
-    tag = _client().get_registered_model(problem.name).tags.get("route")
+    tag = api().get_registered_model(problem.name).tags.get("route")
     return Route.from_json(tag) if tag else None
 
 
@@ -240,9 +178,9 @@ def fetch(problem: Problem, served: Served, cache: Path) -> tuple[Any, pd.DataFr
     if not (kept.exists() and golden.exists()):
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         _copy(_file(problem.name, served.version), kept)
-        run = _client().get_model_version(problem.name, served.version).run_id
+        run = api().get_model_version(problem.name, served.version).run_id
         uri = f"runs:/{run}/golden/{served.sha256}.parquet"
-        _copy(Path(_mlflow().artifacts.download_artifacts(artifact_uri=uri)), golden)
+        _copy(Path(vendor().artifacts.download_artifacts(artifact_uri=uri)), golden)
     if digest(kept) != served.sha256:
         kept.unlink()  # the next try fetches it anew
         raise AlteredModelError(
@@ -272,54 +210,6 @@ def _copy(source: Path, target: Path) -> None:
     partial.replace(target)
 
 
-def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str) -> str:
-    """Log report files to the run that made `model`, and return the run's id."""
-    client = _client()
-    run_id = client.get_model_version(problem.name, model.version).run_id
-    for file in files:
-        client.log_artifact(run_id, str(file), artifact_path=f"reports/{folder}")
-    return str(run_id)
-
-
-def keep_profile(problem: Problem, model: Model, profile: Mapping[str, Any]) -> None:
-    """Store what `model` was trained on, as bins and counts, with the run that made it."""
-    client = _client()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{model.sha256}.json"
-        file.write_text(json.dumps(profile))
-        client.log_artifact(client.get_model_version(problem.name, model.version).run_id, str(file), "profiles")
-
-
-def read_profile(problem: Problem, model: Model) -> dict[str, Any] | None:
-    """What `keep_profile` stored; None where it never did."""
-    client = _client()
-    run_id = client.get_model_version(problem.name, model.version).run_id
-    path = f"profiles/{model.sha256}.json"
-    if path not in [file.path for file in client.list_artifacts(run_id, "profiles")]:
-        return None
-    found: dict[str, Any] = json.loads(
-        Path(_mlflow().artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/{path}")).read_text()
-    )
-    return found
-
-
-def forget_report(run_id: str, *, folder: str, file: str = "") -> None:
-    """Remove a report's copy from its run: one file of its folder, or all of it. A run that is gone has none."""
-    mlflow = _mlflow()
-    if not run_id:
-        return
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    uri = mlflow.get_run(run_id).info.artifact_uri
-    path = f"reports/{folder}/{file}" if file else f"reports/{folder}"
-    get_artifact_repository(uri).delete_artifacts(path)
-
-
-def run_link(problem: Problem, run_id: str) -> str:
-    """Where a person opens the run."""
-    return f"{Settings().ui_url}/#/experiments/{_experiment(problem.name)}/runs/{run_id}"
-
-
 @lru_cache(maxsize=16)
 def _loaded(name: str, content: str, number: str, uri: str) -> Any:
     from schemas.problem import load_problem
@@ -335,50 +225,10 @@ def _loaded(name: str, content: str, number: str, uri: str) -> Any:
 
 
 def _ensure_registered(problem: Problem) -> None:
-    client = _client()
+    client = api()
     try:
         client.get_registered_model(problem.name)
     except Exception as error:
         if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
             raise
         client.create_registered_model(problem.name, description=problem.statement)
-
-
-def _experiment(name: str) -> str:
-    return _experiment_at(name, Settings().mlflow)
-
-
-@cache
-def _experiment_at(name: str, uri: str) -> str:
-    mlflow = _mlflow()
-    found = mlflow.get_experiment_by_name(name)
-    if found:
-        return str(found.experiment_id)
-    # An MLflow server keeps artifacts where it was told to; beside our own database, they go under our folder.
-    location = (Settings().artifacts / name).as_uri() if uri.startswith("sqlite") else None
-    return str(mlflow.create_experiment(name, artifact_location=location))
-
-
-def _mlflow() -> Any:
-    uri = Settings().mlflow
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import mlflow
-
-    if mlflow.get_tracking_uri() != uri:
-        mlflow.set_tracking_uri(uri)
-    return mlflow
-
-
-def _client() -> Any:
-    return _mlflow().MlflowClient()
-
-
-@cache
-def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "no git"

@@ -167,7 +167,7 @@ def in_shadow(problem: Problem, state: State) -> State:
 
 
 def registered(problem: Problem, name: str, *, seed: int) -> Model:
-    from tasks import registry, training
+    from tasks import registry, runs, training
 
     made = rows(6_000, rng=np.random.default_rng(seed))
     from tasks.splits import Split
@@ -175,7 +175,7 @@ def registered(problem: Problem, name: str, *, seed: int) -> Model:
     parts = Split(made[:4_000], made[4_000:5_000], made[5_000:])
     model = training.fit_and_freeze(problem.recipe, problem.framing, parts, seed=seed)
     example = parts.test[list(FEATURES)].head(5)
-    with registry.training_run(problem, key=f"{problem.name}/{name}") as run:
+    with runs.training_run(problem, key=f"{problem.name}/{name}") as run:
         return registry.register(problem, model, name=name, example=example, run_id=run)
 
 

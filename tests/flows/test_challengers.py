@@ -22,7 +22,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.stage import Stage
 from schemas.verdict import Outcome
-from tasks import database, ledger, predictions, registry, scoring, snapshots, windows
+from tasks import database, ledger, predictions, registry, scoring, snapshots, tracking, windows
 from tests.flows import made
 from tests.flows.made import DAY
 
@@ -135,7 +135,7 @@ def test_its_rows_are_those_of_the_champion_and_its_own(rolled_out):
 
 def test_the_run_names_the_champion_it_was_made_from(rolled_out):
     run = accepted(rolled_out).notes["run"]
-    data = registry._client().get_run(run).data
+    data = tracking.api().get_run(run).data
     assert data.tags["base"] == rolled_out[-1].state.previous.sha256
     assert data.params["start"] == "recalibrated"
 

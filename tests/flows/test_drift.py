@@ -16,7 +16,7 @@ from schemas.plans import Reason
 from schemas.rows import Entry
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, monitoring, registry, windows
+from tasks import ledger, monitoring, runs, windows
 from tasks.profiles import count_frame
 from tests.flows.test_faults import change
 from tests.flows.test_turns import DAY, PROBLEM, newest, state
@@ -115,7 +115,7 @@ def test_what_an_earlier_version_remembered_is_made_anew(at):
 def test_a_challengers_reference_is_frozen_when_it_is_registered_with_scores_labels_slices_and_effects(at):
     at("SHADOW")
     challenger = state().challenger
-    kept = registry.read_profile(PROBLEM, challenger)
+    kept = runs.read_profile(PROBLEM, challenger)
     assert kept == monitoring.recall("fraud", challenger.sha256)["reference"] == json.loads(json.dumps(kept))
     kinds = {name: column["kind"] for name, column in kept["columns"].items()}
     assert {

@@ -20,7 +20,7 @@ from schemas.plans import Gate
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import database, ledger, scoring, windows
+from tasks import database, ledger, scoring, tracking, windows
 from tasks.transitions import Decision
 from tests.flows import made
 
@@ -470,9 +470,8 @@ def test_a_worn_out_test_set_refuses_the_second_retrain_on_the_same_rows(loop, r
 
 
 def test_a_refused_challenger_is_not_registered(loop):
-    from tasks import registry
 
-    kinds = [v.tags["kind"] for v in registry._client().search_model_versions("name = 'high'")]
+    kinds = [v.tags["kind"] for v in tracking.api().search_model_versions("name = 'high'")]
     assert sorted(kinds) == ["linear", "naive baseline"]
 
 

@@ -27,7 +27,7 @@ from flows.lifecycle import STEP, lifecycle
 from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
 from schemas.stage import Stage
-from tasks import ledger, registry, splits
+from tasks import ledger, splits, tracking
 
 DAY = timedelta(days=1)
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -133,7 +133,7 @@ def test_a_retrain_asked_for_with_a_form_trains_in_the_same_run(at, monkeypatch)
 
 def test_the_registry_says_what_the_ledger_says(first_turns):
     state = ledger.state_of("fraud")
-    aliases = registry._client().get_registered_model("fraud").aliases
+    aliases = tracking.api().get_registered_model("fraud").aliases
     assert {role: str(n) for role, n in aliases.items()} == {
         "champion": state.champion.version,
         "challenger": state.challenger.version,

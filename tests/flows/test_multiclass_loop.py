@@ -9,7 +9,7 @@ import pytest
 from flows.replay import plain_turn
 from schemas.problem import known_problems, load_problem
 from schemas.stage import Stage
-from tasks import database, ledger, predictions, registry, scoring
+from tasks import database, ledger, predictions, registry, scoring, tracking
 from tests.flows import made
 
 BEGIN = made.START + 38 * made.DAY  # four weeks of training rows, then validation, test and maturity
@@ -84,7 +84,7 @@ def test_the_shares_of_its_decisions_on_held_out_rows_are_what_the_shadow_holds_
 
 
 def test_the_registry_says_what_the_ledger_says(rows):
-    registered = registry._client().get_registered_model(NAME)
+    registered = tracking.api().get_registered_model(NAME)
     state = rows[-1].state
     assert {role: str(number) for role, number in registered.aliases.items()} == {
         "champion": state.champion.version,

@@ -22,8 +22,8 @@ from schemas.recipe import Recipe
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import database, ledger, monitoring, registry, training, windows
-from tasks.registry import _mlflow
+from tasks import database, ledger, monitoring, tracking, training, windows
+from tasks.tracking import vendor
 from tests.flows import made
 
 DAY = made.DAY
@@ -69,7 +69,7 @@ def statuses(report: str) -> dict[str, str]:
 
 
 def copies(run: str, name: str) -> set[str]:
-    found = _mlflow().MlflowClient().list_artifacts(run, f"reports/{name}")
+    found = vendor().MlflowClient().list_artifacts(run, f"reports/{name}")
     return {Path(file.path).suffix for file in found}
 
 
@@ -134,7 +134,7 @@ def _report(turn: Turn, *, day: int, outcome: Outcome = Outcome.PASS) -> dict[st
 def test_pages_of_quiet_windows_go_here_and_in_mlflow_when_newer_ones_come_and_alarms_stay(turn):
     outcomes = [Outcome.FAIL, Outcome.PASS, Outcome.PASS, Outcome.PASS]
     notes = [_report(turn, day=day + 20, outcome=outcome) for day, outcome in enumerate(outcomes)]
-    run = registry._client().get_model_version("swings", turn.state.champion.version).run_id
+    run = tracking.api().get_model_version("swings", turn.state.champion.version).run_id
     kept = [(Path(n["report"]).exists(), Path(n["report"]).with_suffix(".json").exists()) for n in notes]
     assert kept == [(True, True), (False, True), (True, True), (True, True)]
     assert [copies(run, Path(n["report"]).stem) for n in notes[:3]] == [

@@ -19,7 +19,7 @@ from schemas.rows import State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, predictions, registry, splits, training, windows
+from tasks import ledger, predictions, registry, splits, tracking, training, windows
 from tasks.transitions import Decision
 
 PROBLEM = fraud.PROBLEM
@@ -39,7 +39,7 @@ def newest() -> ledger.Row:
 
 
 def aliases() -> dict[str, str]:
-    return {role: str(n) for role, n in registry._client().get_registered_model("fraud").aliases.items()}
+    return {role: str(n) for role, n in tracking.api().get_registered_model("fraud").aliases.items()}
 
 
 def route() -> Route | None:
@@ -90,7 +90,7 @@ def test_a_retrain_on_faulty_data_is_refused(at):
     assert newest().notes["reason"].startswith("data fault: ")
     assert "amount: in_range(0.01, 50000)" in newest().notes["reason"]
     assert state().challenger is None
-    assert len(registry._client().search_model_versions("name = 'fraud'")) == 1, "only the heuristic is registered"
+    assert len(tracking.api().search_model_versions("name = 'fraud'")) == 1, "only the heuristic is registered"
 
 
 def test_healthy_holds_while_requests_break_the_contract(at):
@@ -166,10 +166,10 @@ def test_a_repeated_registration_finds_its_own_version_and_run(at, monkeypatch):
     with monkeypatch.context() as crash, pytest.raises(Killed):
         killed_at(crash, ledger, "append")
         plain_turn("fraud", now)
-    (orphan,) = [v for v in registry._client().search_model_versions("name = 'fraud'") if v.tags["kind"] == "boosting"]
+    (orphan,) = [v for v in tracking.api().search_model_versions("name = 'fraud'") if v.tags["kind"] == "boosting"]
     plain_turn("fraud", now)
     assert state().challenger.version == str(orphan.version)
-    assert len(registry._client().search_model_versions("name = 'fraud'")) == 2, "the heuristic and one challenger"
+    assert len(tracking.api().search_model_versions("name = 'fraud'")) == 2, "the heuristic and one challenger"
     assert newest().notes["run"] == orphan.run_id
 
 

@@ -32,7 +32,7 @@ from schemas.rows import Model, Request, State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import database, ledger, registry, training
+from tasks import database, ledger, registry, runs, tracking, training
 from tasks.door import Door
 from tasks.transitions import Decision, asked
 
@@ -67,7 +67,7 @@ class World:
         for number in range(n):
             recipe = problem.recipe.model_copy(update={"family": "linear", "parameters": {"C": 1.0 + number}})
             model = training.fit(recipe, problem.framing, rows, seed=number, threshold=0.5)
-            with registry.training_run(problem, key=f"history/{number}") as run:
+            with runs.training_run(problem, key=f"history/{number}") as run:
                 models.append(registry.register(problem, model, name="linear", example=rows[features], run_id=run))
         empty = Settings().root / "empty"
         empty.mkdir()
@@ -84,7 +84,7 @@ class History:
         self.dice, self.world, self.folder = random.Random(seed), world, folder
         self.problem: Problem = load_problem(NAME)
         self.now, self.epochs, self.looks, self.kills = START, [0], 0, 0
-        client = registry._client()
+        client = tracking.api()
         registry._ensure_registered(self.problem)
         before = client.get_registered_model(NAME)
         for role in before.aliases:
@@ -124,7 +124,7 @@ class History:
         if state.champion is not None:  # a turn that ended mends whatever was broken before it
             assert self.follower.serving is not None
             assert self.follower.serving.route == Route.of(state)
-            aliases = registry._client().get_registered_model(NAME).aliases
+            aliases = tracking.api().get_registered_model(NAME).aliases
             holders = {
                 role: m.version for role in ("champion", "challenger", "previous") if (m := getattr(state, role))
             }
@@ -161,7 +161,7 @@ class History:
         if (route := Route.of(state)) is not None:
             model = self._model(state)
             forged = replace(route, epoch=route.epoch + 1, champion=Served(model.sha256, model.version, model.name))
-            registry._client().set_registered_model_tag(NAME, "route", forged.to_json())
+            tracking.api().set_registered_model_tag(NAME, "route", forged.to_json())
 
     def _revert(self) -> None:
         state = ledger.state_of(NAME)

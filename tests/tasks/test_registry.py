@@ -18,7 +18,7 @@ from schemas.problem import load_problem
 from schemas.route import Route
 from schemas.rows import State
 from schemas.stage import Stage
-from tasks import modelfile, registry
+from tasks import modelfile, registry, runs, tracking
 
 ROWS = pd.DataFrame({"x": np.linspace(-1, 1, 40)})
 LABELS = (ROWS["x"] > 0).astype(int)
@@ -36,12 +36,12 @@ def _model(strength: float = 1.0) -> LogisticRegression:
 
 
 def _register(problem, model, **more):
-    with registry.training_run(problem, key=f"{problem.name}/{next(_names)}") as run:
+    with runs.training_run(problem, key=f"{problem.name}/{next(_names)}") as run:
         return registry.register(problem, model, name="linear", example=ROWS.head(3), run_id=run, **more)
 
 
 def _client():
-    return registry._client()
+    return tracking.api()
 
 
 def test_what_was_registered_is_loaded_and_answers_alike(problem):
@@ -60,19 +60,19 @@ def test_the_same_content_is_one_version_and_other_content_another(problem):
 
 
 def test_a_step_taken_twice_takes_up_its_own_run(problem):
-    runs = set()
+    taken = set()
     for _ in range(2):
-        with registry.training_run(problem, key="electricity/crashed") as run:
-            registry.describe({"family": "linear"}, {"loss": 0.1, "roc_auc": float("nan")}, {"why": "drift"}, [])
-            runs.add(run)
-    assert len(runs) == 1
-    assert _client().get_run(runs.pop()).data.metrics == {"loss": 0.1}  # what is undefined is left out
+        with runs.training_run(problem, key="electricity/crashed") as run:
+            runs.describe({"family": "linear"}, {"loss": 0.1, "roc_auc": float("nan")}, {"why": "drift"}, [])
+            taken.add(run)
+    assert len(taken) == 1
+    assert _client().get_run(taken.pop()).data.metrics == {"loss": 0.1}  # what is undefined is left out
 
 
 def test_an_altered_file_is_refused(problem):
     registered = _register(problem, _model(4.0))
     folder = Path(
-        registry._mlflow().artifacts.download_artifacts(artifact_uri=f"models:/{problem.name}/{registered.version}")
+        tracking.vendor().artifacts.download_artifacts(artifact_uri=f"models:/{problem.name}/{registered.version}")
     )
     import skops.io
 
@@ -140,9 +140,9 @@ def test_aliases_follow_the_ledger_and_a_foreign_edit_is_mended_and_reported(pro
 def test_reports_are_kept_with_the_run_that_made_the_model(problem, tmp_path):
     registered = _register(problem, _model(11.0))
     (tmp_path / "w.html").write_text("<html>")
-    run = registry.log_report(problem, registered, [tmp_path / "w.html"], folder="w")
+    run = runs.log_report(problem, registered, [tmp_path / "w.html"], folder="w")
     assert [f.path for f in _client().list_artifacts(run, "reports/w")] == ["reports/w/w.html"]
-    assert registry.run_link(problem, run).endswith(f"/runs/{run}")
+    assert runs.run_link(problem, run).endswith(f"/runs/{run}")
 
 
 def test_two_dumps_of_one_model_have_one_digest_and_two_files(tmp_path):
@@ -194,10 +194,10 @@ def test_arrays_swapped_within_a_file_change_its_digest(tmp_path):
 
 def test_what_retrains_took_is_told_in_their_order(problem):
     for number in range(4):
-        with registry.training_run(problem, key=f"took/{next(_names)}"):
+        with runs.training_run(problem, key=f"took/{next(_names)}"):
             tags = {"recipe": "{}"} if number else {}  # the first registers a rule: nothing was trained
-            registry.describe({}, {"serveability.size_mb": float(number), "test_loss": 0.1}, tags, [])
-    found = registry.training_times(problem, n=2)
+            runs.describe({}, {"serveability.size_mb": float(number), "test_loss": 0.1}, tags, [])
+    found = runs.training_times(problem, n=2)
     assert [run["serveability.size_mb"] for run in found] == [2.0, 3.0]
     assert set(found[0]) == {"at", "training seconds", "serveability.size_mb"}
     assert 0 <= found[0]["training seconds"] < 60

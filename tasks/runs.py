@@ -1,0 +1,135 @@
+"""What was tried, and what belongs to it? MLflow's runs: trainings, what was measured in them, reports and profiles."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from schemas.problem import Problem
+from schemas.rows import Model
+from schemas.settings import Settings
+from tasks.tracking import api, experiment, vendor
+
+__all__ = [
+    "describe",
+    "forget_report",
+    "keep_profile",
+    "log_report",
+    "read_profile",
+    "run_link",
+    "training_run",
+    "training_times",
+]
+
+_LIBRARIES = (
+    "scikit-learn",
+    "pandas",
+    "numpy",
+    "scipy",
+    "skops",
+    "mlflow",
+    "prefect",
+    "pandera",
+    "evidently",
+    "ibis-framework",
+)
+
+
+@contextmanager
+def training_run(problem: Problem, *, key: str) -> Iterator[str]:
+    """An MLflow run for one try at training; the same `key` (after a crash) takes up the same run."""
+    mlflow, own = vendor(), experiment(problem.name)
+    found = mlflow.search_runs([own], f"tags.`perennial.key` = '{key}'", max_results=1, output_format="list")
+    tags = {"perennial.key": key, "git_commit": _commit(), "problem": problem.name}
+    resumed = found[0].info.run_id if found else None
+    with mlflow.start_run(run_id=resumed, experiment_id=own, run_name=key, tags=tags) as run:
+        # As tags: a run that is taken up after a library was updated may say so, and a parameter may never change.
+        mlflow.set_tags({f"version.{name}": installed(name) for name in _LIBRARIES})
+        yield run.info.run_id
+
+
+def describe(
+    params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path]
+) -> None:
+    """Log to the run under way. Undefined metrics are left out: MLflow would draw them as numbers."""
+    mlflow = vendor()
+    mlflow.log_params({name: str(value)[:500] for name, value in params.items()})
+    mlflow.log_metrics({name: float(value) for name, value in metrics.items() if value == value})
+    mlflow.set_tags(dict(tags))
+    for file in files:
+        mlflow.log_artifact(str(file), artifact_path="data")
+
+
+def training_times(problem: Problem, *, n: int) -> list[dict[str, float]]:
+    """What each of the newest `n` retrains took, oldest first: `at` (seconds since 1970), `training seconds` from the run's
+    first to its last moment, and what a fresh process measured of the model where it was asked (`serveability.*`)."""
+    found = api().search_runs(
+        [experiment(problem.name)],
+        "attributes.status = 'FINISHED' and tags.recipe LIKE '%'",
+        order_by=["attributes.start_time DESC"],
+        max_results=n,
+    )
+    return [
+        {"at": run.info.start_time / 1e3, "training seconds": (run.info.end_time - run.info.start_time) / 1e3}
+        | {name: value for name, value in run.data.metrics.items() if name.startswith("serveability.")}
+        for run in reversed(found)
+    ]
+
+
+def log_report(problem: Problem, model: Model, files: list[Path], *, folder: str) -> str:
+    """Log report files to the run that made `model`, and return the run's id."""
+    client = api()
+    run_id = client.get_model_version(problem.name, model.version).run_id
+    for file in files:
+        client.log_artifact(run_id, str(file), artifact_path=f"reports/{folder}")
+    return str(run_id)
+
+
+def forget_report(run_id: str, *, folder: str, file: str = "") -> None:
+    """Remove a report's copy from its run: one file of its folder, or all of it. A run that is gone has none."""
+    mlflow = vendor()
+    if not run_id:
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    uri = mlflow.get_run(run_id).info.artifact_uri
+    path = f"reports/{folder}/{file}" if file else f"reports/{folder}"
+    get_artifact_repository(uri).delete_artifacts(path)
+
+
+def keep_profile(problem: Problem, model: Model, profile: Mapping[str, Any]) -> None:
+    """Store what `model` was trained on, as bins and counts, with the run that made it."""
+    client = api()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{model.sha256}.json"
+        file.write_text(json.dumps(profile))
+        client.log_artifact(client.get_model_version(problem.name, model.version).run_id, str(file), "profiles")
+
+
+def read_profile(problem: Problem, model: Model) -> dict[str, Any] | None:
+    """What `keep_profile` stored; None where it never did."""
+    client = api()
+    run_id = client.get_model_version(problem.name, model.version).run_id
+    path = f"profiles/{model.sha256}.json"
+    if path not in [file.path for file in client.list_artifacts(run_id, "profiles")]:
+        return None
+    found: dict[str, Any] = json.loads(
+        Path(vendor().artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/{path}")).read_text()
+    )
+    return found
+
+
+def run_link(problem: Problem, run_id: str) -> str:
+    """Where a person opens the run."""
+    return f"{Settings().ui_url}/#/experiments/{experiment(problem.name)}/runs/{run_id}"
+
+
+@cache
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "no git"
