@@ -102,6 +102,10 @@ def chosen(turn: Turn, parts: Mapping[str, tuple[Recipe, tuple[Split, ...]]]) ->
             left_out[name] = told(error)
     if OWN not in losses:
         return Choice(own, left_out=left_out)
+    if losses[OWN].index.nunique() < 2:
+        what = problem.framing.entity or "day"
+        said = f"the validation rows are of one {what}, and two are needed to choose by"
+        return Choice(own, left_out=dict.fromkeys(parts, said))
     losses = {name: loss for name, loss in losses.items() if loss.index.equals(losses[OWN].index)}
     means = {name: float(loss.mean()) for name, loss in losses.items()}
     name = min(means, key=lambda one: means[one])

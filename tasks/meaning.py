@@ -16,6 +16,7 @@ ROWS = 50  # fewer tell nothing about a column
 ALPHA = 0.001  # chance of a shift this large among rows that are as they were
 _SCALE = 1.5  # a drift seldom stretches a whole column by more, and units mostly do: 1.6 (miles), 1.8 (degrees), 100
 _MISFIT = 0.1  # interquartile ranges by which quantiles of a mere change of unit leave the line, besides noise
+_STILL = 0.99  # share of one value from which a column told nothing so far, and no model knows of it
 _GONE = 0.95  # distance of a column that has left its former place altogether
 _CYCLE = 64  # values of a cycle at most: hours, weekdays, minutes
 _ENOUGH = 150  # newest rows that are looked at by themselves
@@ -80,6 +81,8 @@ def _number(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan) 
 
 
 def _units(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> Oddity | None:
+    if spike(x, x).now >= _STILL:  # the default came first, and the values after it
+        return None
     apart = _apart(x, y)
     if not apart > max(plan.effect_floor, _noise(x, y)) or not _steady(x, apart):
         return None
@@ -106,12 +109,22 @@ def _default(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> O
     if not rows or not np.isfinite(usual.now):
         return None
     continuous = usual.now < 0.02 and np.unique(x[np.isfinite(x)]).size >= 100
-    enough = plan.effect_floor if continuous else 0.99
+    # A price that stands still for a day is in its past windows as well, however seldom each value is in all of them.
+    tallest = max(usual.now, _tallest(x, len(y)))
+    enough = max(plan.effect_floor, 2 * tallest) if continuous else 0.99
+    if not continuous and tallest >= enough:
+        return None
     chance = binomial_excess(round(top.now * rows), rows, max(top.before, usual.now))
     if top.now - top.before < enough * (1 if continuous else 0.5) or top.now < enough or chance >= ALPHA:
         return None
     said = f"{name} is {top.value:.6g} in {top.now:.0%} of the rows, before in {top.before:.0%}, as after a new default"
     return Oddity(name, Kind.MEANING, said, top.now)
+
+
+def _tallest(x: np.ndarray, rows: int) -> float:
+    """The largest share that one value had in any window of so many rows before; 0 where there was none."""
+    shares = [spike(part, part).now for end in range(len(x), rows - 1, -rows) if (part := x[end - rows : end]).size]
+    return max((share for share in shares if np.isfinite(share)), default=0.0)
 
 
 def _hours(name: str, x: np.ndarray, y: np.ndarray) -> Oddity | None:
