@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from flows.drift import Drift
 from flows.signs import learnable, read_signs
 from flows.turn import Turn
 from flows.window import closed_window
@@ -109,12 +110,12 @@ def _at(row: ledger.Row) -> datetime:
 
 
 def judged(
-    turn: Turn, memory: Memory, *, drift: Verdict | None, decay: Verdict | None, due: Verdict | None
+    turn: Turn, memory: Memory, *, drift: Drift | None, decay: Verdict | None, due: Verdict | None
 ) -> Incident | None:
     """The incident of this turn with the action that is taken; None where all is as it was."""
     window, plan = closed_window(turn), turn.problem.monitoring
     if window is None:
-        signs = Signs(drift=drift, decay=decay, due=due)
+        signs = Signs(decay=decay, due=due)
     else:
         signs = replace(read_signs(turn, window, drift=drift, decay=decay, since=memory.since), due=due)
     found = triage(signs, plan=plan)

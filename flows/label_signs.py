@@ -33,7 +33,7 @@ def cohorts(
     """Matured rows of the newest window's length, and those since the model was first asked about rows it had not seen.
 
     Columns event_time, score, decision, label (nan where none came). Where inputs have `moved`, the newest are those since
-    then: rows from before would say that nothing happened. To be taken from `Quality`, where it has them.
+    then: rows from before would say that nothing happened.
     """
     problem, champion = turn.problem, champion_of(turn)
     none = pd.DataFrame(columns=["key", "event_time", "score", "decision", "label"])
@@ -131,7 +131,7 @@ def changed_since(turn: Turn, now: pd.DataFrame, before: pd.DataFrame) -> timede
 def untrusted_labels(
     turn: Turn, window: tuple[datetime, datetime], now: pd.DataFrame, before: pd.DataFrame
 ) -> list[str]:
-    """What is wrong with the labels that were due. To be joined by `Quality.labels_late`."""
+    """What is wrong with the labels that were due."""
     found = [said for share in _PORTIONS if (said := _unlabelled_share(turn, _newest(now, share), before))][:1]
     return found + _few_came(turn, window) + _one_class(now, before)
 

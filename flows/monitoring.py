@@ -55,10 +55,10 @@ def watch(turn: Turn) -> Decision:
 def _triaged(
     turn: Turn, memory: Memory, moved: Drift | None, measured: Quality | None, notes: dict[str, Any]
 ) -> Decision:
-    drift, decay = moved.verdict if moved else None, measured.verdict if measured else None
-    spoken = [verdict for verdict in (drift, decay) if verdict]
+    decay = measured.verdict if measured else None
+    spoken = [*([moved.verdict] if moved else []), *([decay] if decay else [])]
     try:
-        found = judged(turn, memory, drift=drift, decay=decay, due=_due(turn))
+        found = judged(turn, memory, drift=moved, decay=decay, due=_due(turn))
     except Exception as error:  # what cannot be judged starts nothing
         log.exception("%s: triage could not judge", turn.name)
         return Decision(Verdict("triage", Outcome.WAIT, f"triage could not judge: {told(error)}"), notes=notes)

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from flows.drift import Drift
 from flows.label_signs import blocks_of, calibration_of, changed_since, cohorts, prior_of, untrusted_labels
 from flows.turn import Turn
 from flows.window import cannot_serve, champion_of, valid_rows
@@ -25,13 +26,13 @@ def read_signs(
     turn: Turn,
     window: tuple[datetime, datetime],
     *,
-    drift: Verdict | None,
+    drift: Drift | None,
     decay: Verdict | None,
     since: datetime | None,
 ) -> Signs:
     """The signs of the window that closed. `since`: when the incident that goes on was first seen, if one does."""
     odd = odd_rows(turn, *window)
-    moved = _moved(turn, drift)
+    moved = _moved(drift)
     began = min(since or window[0], window[0])
     now, before = cohorts(turn, window, began=began, moved=bool(moved))
     move, prior = calibration_of(turn, now, before), prior_of(turn, now, before)
@@ -50,7 +51,7 @@ def read_signs(
         constant=constant,
         can_roll_back=(constant or bool(turn.unanswered) or worse is not None) and _can_roll_back(turn),
         worse=worse,
-        drift=drift,
+        drift=drift.verdict if drift else None,
         seasonal=bool(moved) and _as_a_cycle_ago(turn, window, moved),
         decay=decay,
         calibration=move,
@@ -84,13 +85,11 @@ def reference_rows(turn: Turn, model: Model) -> pd.DataFrame:
     return valid_rows(problem, since - problem.monitoring.reference, since)
 
 
-def _moved(turn: Turn, drift: Verdict | None) -> list[str]:
-    """The features that the drift verdict calls moved. To be taken from `Drift.distances` over `Drift.limits`."""
-    if drift is None or drift.outcome is not Outcome.FAIL:
+def _moved(drift: Drift | None) -> list[str]:
+    """What the drift verdict calls moved: features, scores, missing shares, slices."""
+    if drift is None or drift.verdict.outcome is not Outcome.FAIL:
         return []
-    floor, found = turn.problem.monitoring.effect_floor, drift.evidence
-    apart = {n.removeprefix("distance "): v for n, v in found.items() if n.startswith("distance ")}
-    return [name for name, value in apart.items() if isinstance(value, float) and value > floor]
+    return [name for name, distance in drift.distances.items() if distance > drift.limits[name]]
 
 
 def _constant(turn: Turn, window: tuple[datetime, datetime], before: pd.DataFrame) -> bool:
@@ -169,8 +168,7 @@ def _as_a_cycle_ago(turn: Turn, window: tuple[datetime, datetime], moved: list[s
 
 
 def _rise(turn: Turn, window: tuple[datetime, datetime], before: pd.DataFrame) -> float | None:
-    """Expected loss of the window over that of earlier rows, as a share of it, if scores mean what they say. To be taken
-    from `Quality.expected_loss`."""
+    """Expected loss of the window over that of earlier rows, as a share of it, if scores mean what they say."""
     if before.empty:
         return None
     served = predictions.served(turn.problem, since=window[0], until=window[1])

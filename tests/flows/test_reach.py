@@ -117,6 +117,27 @@ def test_a_window_with_too_few_rows_is_left_out_and_named(home, tmp_path):
     assert "240 training rows, 500 are needed" in found.noted()["left_out"]["two days"]
 
 
+def test_validation_rows_of_one_day_choose_nothing(home, tmp_path):
+    windows.materialise(OFFERING, table(changed=True))
+    with made.added(OFFERING, tmp_path):
+        asked, until = turn(), NOW - OFFERING.framing.maturity
+        labelled = windows.read_window(OFFERING, START, until, as_of=NOW).dropna(subset=["high"])
+        parts = {
+            name: (one, folds_for(asked, one, labelled, until))
+            for name, one in offered(turn(), OFFERING.recipe).items()
+        }
+        day = next(iter(parts[OWN][1])).validation["at"].dt.floor("D").min()
+
+        def of_one_day(folds):
+            return tuple(
+                replace(part, validation=part.validation[part.validation["at"].dt.floor("D") == day]) for part in folds
+            )
+
+        found = chosen(asked, {name: (one, of_one_day(folds)) for name, (one, folds) in parts.items()})
+    assert (found.name, found.noted()) == (OWN, {})
+    assert "two are needed" in found.left_out[OWN]
+
+
 def test_without_an_offer_nothing_is_measured(home, tmp_path):
     windows.materialise(HIGH, table(changed=False))
     with made.added(HIGH, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from schemas.incident import Kind
 from schemas.plans import MonitoringPlan
 from tasks.meaning import odd_columns
+from tasks.stats import spike
 
 PLAN = MonitoringPlan()
 COLUMNS = ("heat", "amount", "noise", "share", "hour", "count", "kind", "two")
@@ -115,6 +116,28 @@ def test_a_season_that_its_own_reference_went_through_is_not_odd():
     before, now = rows(6_000, rng), rows(800, rng)
     before["heat"] = np.where(np.arange(6_000) < 3_000, before["heat"], before["heat"] * 1.8 + 32)
     now["heat"] = now["heat"] * 1.8 + 32
+    assert odd_columns(before, now, COLUMNS, plan=PLAN) == []
+
+
+def sticky(n: int, rng, *, longest: int) -> np.ndarray:
+    """Prices that stay where they are for a while: each value for up to `longest` rows."""
+    stays = rng.integers(1, longest, n)
+    return np.repeat(rng.normal(30, 5, n), stays)[:n]
+
+
+def test_a_price_that_stands_still_as_long_as_it_ever_did_is_no_default():
+    rng = np.random.default_rng(4)
+    before, now = rows(6_000, rng), rows(300, rng)
+    before["heat"], now["heat"] = sticky(6_000, rng, longest=50), sticky(300, rng, longest=40)
+    assert spike(before["heat"], now["heat"]).now >= PLAN.effect_floor
+    assert odd_columns(before, now, COLUMNS, plan=PLAN) == []
+    now["heat"] = np.where(np.arange(300) < 150, now["heat"], 21.0)
+    assert [(one.column, one.kind) for one in odd_columns(before, now, COLUMNS, plan=PLAN)] == [("heat", Kind.MEANING)]
+
+
+def test_a_column_that_begins_to_tell_something_is_not_odd():
+    rng = np.random.default_rng(5)
+    before, now = rows(6_000, rng).assign(heat=0.0), rows(800, rng)
     assert odd_columns(before, now, COLUMNS, plan=PLAN) == []
 
 
