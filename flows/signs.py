@@ -8,18 +8,17 @@ import pandas as pd
 
 from flows.drift import Drift
 from flows.label_signs import blocks_of, calibration_of, changed_since, cohorts, prior_of, untrusted_labels
+from flows.oddities import odd_rows
 from flows.turn import Turn
-from flows.window import cannot_serve, champion_of, valid_rows
+from flows.window import cannot_serve, valid_rows
 from schemas.incident import Kind
-from schemas.rows import Model
 from schemas.verdict import Interval, Outcome, Verdict
 from tasks import predictions, profiles, registry, scoring, windows
-from tasks.meaning import Oddity, odd_columns
 from tasks.splits import embargo_of, unseen
 from tasks.stats import fixed_interval
 from tasks.triage import Signs, broken
 
-__all__ = ["learnable", "mappable", "odd_rows", "read_signs", "reference_rows"]
+__all__ = ["learnable", "mappable", "read_signs"]
 
 
 def read_signs(
@@ -63,26 +62,6 @@ def read_signs(
         mappable=since_change is None or mappable(turn, since_change),
         emergency=_emergency(turn, decay),
     )
-
-
-def odd_rows(turn: Turn, start: datetime, end: datetime, *, model: Model | None = None) -> list[Oddity]:
-    """What is odd about the rows of the time, column by column, against what `model` was trained on: the champion, where
-    nobody else is named."""
-    problem = turn.problem
-    if not windows.available(problem):
-        return []
-    listed = [n for n, column in problem.contract.columns.items() if any(c.name == "isin" for c in column.checks)]
-    now, before = valid_rows(problem, start, end), reference_rows(turn, model or champion_of(turn))
-    return odd_columns(before, now, problem.recipe.features, plan=problem.monitoring, moved=list(now), listed=listed)
-
-
-def reference_rows(turn: Turn, model: Model) -> pd.DataFrame:
-    """What `model` was trained on; for a rule, the weeks before it began to serve."""
-    problem = turn.problem
-    if model.trained_from and model.trained_until:
-        return valid_rows(problem, model.trained_from, model.trained_until)
-    since = turn.state.since or turn.now
-    return valid_rows(problem, since - problem.monitoring.reference, since)
 
 
 def _moved(drift: Drift | None) -> list[str]:

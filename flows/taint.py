@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from flows.signs import odd_rows
+from flows.oddities import held_windows, odd_rows
 from flows.turn import Turn
 from flows.window import unless_it_raises
-from schemas.incident import FAULTS, Kind
+from schemas.incident import Kind
 from schemas.plans import Reason
 from schemas.rows import Model
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import gates, ledger, windows
+from tasks import gates, windows
 from tasks.meaning import Oddity
 from tasks.transitions import Decision
 
@@ -44,7 +44,7 @@ def without_faulty(turn: Turn, labelled: pd.DataFrame) -> pd.DataFrame:
         return labelled
     time = labelled[turn.problem.framing.event_time]
     keep = pd.Series(data=True, index=labelled.index)
-    for kind, start, end in _held(turn, time.min().to_pydatetime()):
+    for kind, start, end in held_windows(turn, time.min().to_pydatetime()):
         inside = (time >= start) & (time < end)
         if inside.any() and _still(turn, kind, start, end, labelled, inside):
             keep &= ~inside
@@ -100,23 +100,6 @@ def _judged(name: str, look: Callable[[], list[Oddity]]) -> Verdict:
     verdict = unless_it_raises(name, judge)
     assert verdict is not None
     return verdict
-
-
-def _held(turn: Turn, since: datetime) -> list[tuple[str, datetime, datetime]]:
-    """The windows in which triage found a fault of rows or labels, with its kind."""
-    found = []
-    for row in ledger.rows(turn.name, after=since):
-        said = row.notes.get("incident")
-        if (
-            said
-            and said["kind"] in {str(kind) for kind in FAULTS}
-            and row.facts["gate"] == "triage"
-            and "window" in said
-        ):
-            start, end = (datetime.fromisoformat(moment) for moment in said["window"])
-            back = turn.problem.framing.maturity if said["kind"] == Kind.LABEL_FAULT else timedelta(0)
-            found.append((said["kind"], start - back, end))
-    return found
 
 
 def _still(turn: Turn, kind: str, start: datetime, end: datetime, labelled: pd.DataFrame, inside: pd.Series) -> bool:

@@ -17,7 +17,6 @@ __all__ = [
     "cannot_serve",
     "champion_of",
     "closed_window",
-    "reference_rows",
     "reference_span",
     "unless_it_raises",
     "valid_rows",
@@ -40,11 +39,6 @@ def closed_window(turn: Turn) -> tuple[datetime, datetime] | None:
 def valid_rows(problem: Problem, start: datetime, end: datetime, *, at_most: int | None = None) -> pd.DataFrame:
     """The window's rows as they were requested, without those in quarantine; of more than `at_most` a sample."""
     return contracts.check(problem, windows.read_sample(problem, start, end, as_of=start, at_most=at_most)[0]).valid
-
-
-def reference_rows(turn: Turn) -> pd.DataFrame:
-    """What the champion was trained on; for a rule, the weeks before it began to serve."""
-    return valid_rows(turn.problem, *reference_span(turn))
 
 
 def reference_span(turn: Turn) -> tuple[datetime, datetime]:

@@ -16,7 +16,7 @@ ROWS = 50  # fewer tell nothing about a column
 ALPHA = 0.001  # chance of a shift this large among rows that are as they were
 _SCALE = 1.5  # a drift seldom stretches a whole column by more, and units mostly do: 1.6 (miles), 1.8 (degrees), 100
 _MISFIT = 0.1  # interquartile ranges by which quantiles of a mere change of unit leave the line, besides noise
-_STILL = 0.99  # share of one value from which a column told nothing so far, and no model knows of it
+_STILL = 0.9  # share of one value from which a column told nothing so far, and hardly a model knows of it
 _GONE = 0.95  # distance of a column that has left its former place altogether
 _CYCLE = 64  # values of a cycle at most: hours, weekdays, minutes
 _ENOUGH = 150  # newest rows that are looked at by themselves
@@ -71,6 +71,8 @@ def _emptied(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan)
 
 def _number(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan) -> Oddity | None:
     x = before.to_numpy(dtype=float)
+    if spike(x, x).now >= _STILL and np.isfinite(now).any():
+        return None  # the default came first, and the values after it
     sizes = [round(share * len(now)) for share in _PORTIONS]
     parts = [now.to_numpy(dtype=float)[-size:] for size in sizes if size == len(now) or size >= _ENOUGH]
     for part in parts:
@@ -81,8 +83,6 @@ def _number(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan) 
 
 
 def _units(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> Oddity | None:
-    if spike(x, x).now >= _STILL:  # the default came first, and the values after it
-        return None
     apart = _apart(x, y)
     if not apart > max(plan.effect_floor, _noise(x, y)) or not _steady(x, apart):
         return None

@@ -170,8 +170,8 @@ def _unripe(incident: Incident) -> Incident:
     return replace(incident, action=action, reason=f"{incident.reason}; {said}")
 
 
-def _decayed(signs: Signs, _plan: MonitoringPlan) -> Incident | None:
-    if not _fails(signs.decay):
+def _decayed(signs: Signs, plan: MonitoringPlan) -> Incident | None:
+    if not _fails(signs.decay) or _harder_rows(signs, plan):
         return None
     assert signs.decay is not None
     evidence = dict(signs.decay.evidence)
@@ -183,6 +183,13 @@ def _decayed(signs: Signs, _plan: MonitoringPlan) -> Incident | None:
     else:
         said, kind = f"slow decay: {signs.decay.reason}; scores still mean what they did", Kind.STALENESS
     return Incident(kind, Action.RETRAIN, said, evidence, signs.since, emergency=signs.emergency)
+
+
+def _harder_rows(signs: Signs, plan: MonitoringPlan) -> bool:
+    """Whether the inputs moved and labels of such rows say that the scores still mean what they did: then the loss is that of
+    rows that are harder to tell apart, which a new model does not mend, and what is expected of them says how bad it is."""
+    knows = signs.told and signs.calibration is not None and not broken(signs.calibration, plan)
+    return knows and _fails(signs.drift) and not signs.emergency
 
 
 def _inputs_moved(signs: Signs, plan: MonitoringPlan) -> Incident | None:
@@ -202,6 +209,7 @@ def _inputs_moved(signs: Signs, plan: MonitoringPlan) -> Incident | None:
         said = f"covariate shift that costs: {moved}; the expected loss rose by {signs.rise:.0%}"
         return Incident(Kind.COVARIATE_SHIFT, Action.RETRAIN, said, evidence | {"rise": signs.rise})
     said = f"covariate shift, noted: {moved}; matured labels of such rows say that scores still mean what they did"
+    said += f"; the rows are harder: {signs.decay.reason}" if signs.decay and _fails(signs.decay) else ""
     return Incident(Kind.COVARIATE_SHIFT, Action.NOTE, said, evidence)
 
 

@@ -116,6 +116,24 @@ TABLE = [
     ("a decay, scores as they were", Signs(decay=DECAY, calibration=STEADY), Kind.STALENESS, Action.RETRAIN),
     ("a decay where inputs moved", Signs(decay=DECAY, drift=DRIFT), Kind.COVARIATE_SHIFT, Action.RETRAIN),
     (
+        "a decay where inputs moved to rows that are harder",
+        Signs(decay=DECAY, drift=DRIFT, calibration=STEADY, told=True),
+        Kind.COVARIATE_SHIFT,
+        Action.NOTE,
+    ),
+    (
+        "the same, and what is expected of them is bad",
+        Signs(decay=DECAY, drift=DRIFT, calibration=STEADY, told=True, rise=0.4),
+        Kind.COVARIATE_SHIFT,
+        Action.RETRAIN,
+    ),
+    (
+        "the same in an emergency",
+        Signs(decay=DECAY, drift=DRIFT, calibration=STEADY, told=True, emergency=True),
+        Kind.COVARIATE_SHIFT,
+        Action.RETRAIN,
+    ),
+    (
         "inputs moved, labels say that it costs nothing",
         Signs(drift=DRIFT, calibration=STEADY, told=True),
         Kind.COVARIATE_SHIFT,
