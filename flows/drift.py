@@ -69,7 +69,7 @@ def _drift(turn: Turn, start: datetime, end: datetime) -> Drift:
     found = moved(past.reference, own, now, plan)
     verdict = _verdict(turn, found)
     drift = _told(past.reference, now, found, Drift(verdict, _since(turn, own, now, found), start, end))
-    past.judged(replace(now, over=over(found), near=found.near))
+    past.judged(_kept(now, found, verdict))
     past.save()
     report = reported(turn, start, end, verdict=verdict, distances=drift.distances, limits=drift.limits)
     return replace(drift, notes=drift.notes | report)
@@ -82,10 +82,14 @@ def _all_judged(turn: Turn, past: Past, own: list[Window]) -> list[Window]:
         window, before = own[place], own[:place]
         if window.rows >= turn.problem.monitoring.window_rows:
             found = moved(past.reference, before, window, turn.problem.monitoring)
-            verdict = _verdict(turn, found)
-            own[place] = replace(window, over=over(found) if verdict.outcome is Outcome.FAIL else {}, near=found.near)
+            own[place] = _kept(window, found, _verdict(turn, found))
         past.judged(own[place])
     return own
+
+
+def _kept(window: Window, found: Moved, verdict: Verdict) -> Window:
+    """As later windows are held against it: clipped at its limits only where it was an alarm."""
+    return replace(window, over=over(found) if verdict.outcome is Outcome.FAIL else {}, near=found.near)
 
 
 def _verdict(turn: Turn, found: Moved) -> Verdict:

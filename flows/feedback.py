@@ -1,5 +1,6 @@
 """What do the model's own decisions make of the data it is judged and trained on? Drawn decisions are what shows it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -175,7 +176,7 @@ def _inputs(
     drawn = rows["explored"].to_numpy(dtype=bool)
     if min(drawn.sum(), (~drawn).sum()) < _FEWEST:
         return
-    columns = _numeric(_features(problem, rows, window), reference)
+    columns = _numeric(_features(problem, rows, window), reference, problem.personal)
     if problem.framing.task != "multiclass":
         columns["score"] = (rows["champion_score"].to_numpy(dtype=float), None)
     alpha = _ALPHA / max(len(columns), 1)
@@ -242,18 +243,22 @@ def _features(problem: Problem, rows: pd.DataFrame, window: tuple[datetime, date
     return asked.drop_duplicates("key").set_index("key")[names].reindex(rows["key"].astype(str))
 
 
-def _numeric(asked: pd.DataFrame, reference: pd.DataFrame | None) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """Each feature as numbers, with those of the reference: of a category, whether it is each of its frequent values."""
+def _numeric(
+    asked: pd.DataFrame, reference: pd.DataFrame | None, personal: Collection[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """Each feature as numbers, with those of the reference: of a category, whether it is each of its frequent values, which
+    of a personal one are not named."""
     found: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
     for name, column in asked.items():
         before = None if reference is None or name not in reference else reference[name].dropna()
         if pd.api.types.is_numeric_dtype(column):
             found[str(name)] = (column.to_numpy(dtype=float), None if before is None else before.to_numpy(dtype=float))
         elif not pd.api.types.is_datetime64_any_dtype(column):
-            for level in column.value_counts().index[:_LEVELS]:
+            for place, level in enumerate(column.value_counts().index[:_LEVELS], start=1):
                 is_it = np.where(column.isna(), np.nan, (column == level).to_numpy(dtype=float))
                 was = None if before is None else (before == level).to_numpy(dtype=float)
-                found[f"{name}={level}"] = (is_it, was)
+                named = f"{name}, its value {place}" if name in personal else f"{name}={level}"
+                found[named] = (is_it, was)
     return found
 
 

@@ -37,6 +37,7 @@ class Memory:
     since: datetime | None = None
     told: datetime | None = None
     asked: datetime | None = None
+    promoted: datetime | None = None  # when the champion became it, as far back as is remembered
     found: bool = False  # by triage, and not by what every turn looks at
 
     @property
@@ -48,7 +49,7 @@ class Memory:
 def remembered(turn: Turn) -> Memory:
     """The memory as the ledger has it: the same whoever reads it, after a restart and in a replay."""
     plan, now = turn.problem.retraining, turn.now
-    reach = max(plan.flips, MONTH, 4 * plan.incident)
+    reach = max(plan.flips, MONTH, 4 * plan.incident, turn.problem.monitoring.decay_window)
     rows = [row for row in ledger.rows(turn.name, after=now - reach) if row.facts["kind"] in ("turn", "request")]
     requests = [row for row in rows if row.facts["kind"] == "request"]
     turns = [row for row in rows if row.facts["kind"] == "turn"]
@@ -68,6 +69,7 @@ def remembered(turn: Turn) -> Memory:
         since=datetime.fromisoformat(chain[0].notes["incident"]["since"]) if chain else None,
         told=_at(chain[0]) if chain else None,
         asked=_at(requests[-1]) if requests else None,
+        promoted=_promoted(turns, turn),
         found=bool(chain) and chain[-1].facts["gate"] == "triage",
     )
 
@@ -96,13 +98,24 @@ def _by_itself(row: ledger.Row) -> bool:
 
 
 def _champions(turns: list[ledger.Row], turn: Turn) -> tuple[str, ...]:
-    """Each champion of the time by its content, as one followed another."""
+    """Each champion of the time by its content, as one followed another. One that failed its probation was none yet."""
     found: list[str] = []
-    known = [row.facts["champion"] for row in turns if row.facts["champion"]]
+    known = [row.facts["champion"] for row in turns if row.facts["champion"] and row.facts["stage"] != Stage.PROBATION]
     now = [turn.state.champion.sha256] if turn.state.champion else []
     for sha256 in [*(model["sha256"] for model in known), *now]:
         found += [sha256] if found[-1:] != [sha256] else []
     return tuple(found)
+
+
+def _promoted(turns: list[ledger.Row], turn: Turn) -> datetime | None:
+    """The oldest of the newest turns in which the champion of now was it."""
+    found, champion = None, turn.state.champion
+    for row in reversed(turns):
+        serving = row.facts["champion"]
+        if champion is None or not serving or serving["sha256"] != champion.sha256:
+            break
+        found = _at(row)
+    return found
 
 
 def _at(row: ledger.Row) -> datetime:
@@ -117,11 +130,12 @@ def judged(
     if window is None:
         signs = Signs(decay=decay, due=due)
     else:
-        signs = replace(read_signs(turn, window, drift=drift, decay=decay, since=memory.since), due=due)
-    found = triage(signs, plan=plan)
-    if found is None:
+        found = read_signs(turn, window, drift=drift, decay=decay, since=memory.since, promoted=memory.promoted)
+        signs = replace(found, due=due)
+    incident = triage(signs, plan=plan)
+    if incident is None:
         return None
-    return settled(found, memory.past, plan=turn.problem.retraining, now=turn.now)
+    return settled(incident, memory.past, plan=turn.problem.retraining, now=turn.now)
 
 
 def vouched(turn: Turn, memory: Memory, incident: Incident) -> bool:

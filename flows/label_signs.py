@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from flows.selective import judged
 from flows.turn import Turn
 from flows.window import champion_of
 from schemas.rows import Model
@@ -42,11 +43,16 @@ def cohorts(
     plan, maturity = problem.monitoring, problem.framing.maturity
     until = turn.now - maturity
     start = max(until - plan.window, began) if moved else until - plan.window
-    now = _scored(predictions.cohort(problem, since=start, now=turn.now), champion)
+    now = _scored(_matured(turn, start, turn.now), champion)
     first = champion.trained_until
     last = min(first + maturity + 2 * plan.decay_window, began, until - plan.window)
-    before = _scored(predictions.cohort(problem, since=first, now=last + maturity), champion) if last > first else none
+    before = _scored(_matured(turn, first, last + maturity), champion) if last > first else none
     return now, before
+
+
+def _matured(turn: Turn, since: datetime, now: datetime) -> pd.DataFrame:
+    """The matured rows that may judge: where a decision hides its label, those that were explored."""
+    return judged(turn.problem, predictions.cohort(turn.problem, since=since, now=now))[0]
 
 
 def _scored(rows: pd.DataFrame, model: Model) -> pd.DataFrame:
@@ -111,7 +117,7 @@ def changed_since(turn: Turn, now: pd.DataFrame, before: pd.DataFrame) -> timede
     start = turn.now - problem.framing.maturity - 2 * problem.monitoring.decay_window
     if before["event_time"].size:
         start = max(start, before["event_time"].max().to_pydatetime())
-    rows = _scored(predictions.cohort(problem, since=start, now=turn.now), champion).dropna(subset=["label"])
+    rows = _scored(_matured(turn, start, turn.now), champion).dropna(subset=["label"])
     before, newest = before.dropna(subset=["label"]), now["event_time"].min()
     if rows.empty or before.empty or not (rows["event_time"] >= newest).any():
         return None

@@ -59,9 +59,12 @@ def _triaged(
     spoken = [*([moved.verdict] if moved else []), *([decay] if decay else [])]
     try:
         found = judged(turn, memory, drift=moved, decay=decay, due=_due(turn))
-    except Exception as error:  # what cannot be judged starts nothing
+    except Exception as error:  # what cannot be judged starts nothing; what a person asks for goes on
         log.exception("%s: triage could not judge", turn.name)
-        return Decision(Verdict("triage", Outcome.WAIT, f"triage could not judge: {told(error)}"), notes=notes)
+        notes = {**notes, "unjudged": f"triage could not judge: {told(error)}"}
+        if turn.state.request is not None and not memory.holds:
+            return _retrained(turn, notes)
+        return Decision(Verdict("triage", Outcome.WAIT, notes["unjudged"]), notes=notes)
     predictions = measured.predictions if measured else None
     if found is None and predictions is not None and predictions.outcome is Outcome.FAIL:
         # Nothing to retrain on: without labels nobody knows which of them are wrong.

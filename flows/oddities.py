@@ -9,26 +9,30 @@ from flows.turn import Turn
 from flows.window import champion_of, valid_rows
 from schemas.incident import FAULTS, Kind
 from schemas.rows import Model
-from tasks import ledger, windows
-from tasks.meaning import Oddity, odd_columns
+from tasks import ledger, snapshots, windows
+from tasks.meaning import ROWS, Oddity, odd_columns
 
-__all__ = ["Held", "held_windows", "odd_rows"]
+__all__ = ["Held", "held_windows", "odd_rows", "unjudged_windows"]
 
 Span = tuple[datetime, datetime]
 Held = tuple[str, datetime, datetime]  # the kind of fault, and the window it was found in
 
+_READ = 200_000  # rows of a window: of more a sample says as much about a column
 _FAULTS = {str(kind) for kind in FAULTS}
 
 
-def odd_rows(turn: Turn, start: datetime, end: datetime, *, model: Model | None = None) -> list[Oddity]:
+def odd_rows(turn: Turn, start: datetime, end: datetime, *, model: Model | None = None) -> list[Oddity] | None:
     """What is odd about the rows of the time, against what `model` was trained on and what came since: the champion, where
-    nobody else is named."""
+    nobody else is named. None where there are too few of either to say anything."""
     problem = turn.problem
     if not windows.available(problem):
-        return []
+        return None
     listed = [n for n, column in problem.contract.columns.items() if any(c.name == "isin" for c in column.checks)]
-    now, before = valid_rows(problem, start, end), _before(turn, model or champion_of(turn), start)
-    return odd_columns(before, now, problem.recipe.features, plan=problem.monitoring, moved=list(now), listed=listed)
+    now, before = valid_rows(problem, start, end, at_most=_READ), _before(turn, model or champion_of(turn), start)
+    if min(len(now), len(before)) < ROWS:
+        return None
+    plan, features = problem.monitoring, problem.recipe.features
+    return odd_columns(before, now, features, plan=plan, listed=listed, personal=problem.personal)
 
 
 def _before(turn: Turn, model: Model, start: datetime) -> pd.DataFrame:
@@ -39,23 +43,42 @@ def _before(turn: Turn, model: Model, start: datetime) -> pd.DataFrame:
     if model.trained_from and model.trained_until:
         first = model.trained_from, model.trained_until
     else:  # a rule: the weeks before it began to serve
-        began = turn.state.since or turn.now
+        began = min(turn.state.since or turn.now, start)
         first = began - plan.reference, began
     last = start - plan.window
     sound = [span for span in _sound_windows(turn, first[1]) if span[1] <= last]
-    return pd.concat([valid_rows(problem, *span) for span in _joined([first, *sound])], ignore_index=True)
+    rows = [valid_rows(problem, *span, at_most=_READ) for span in _joined([first, *sound])]
+    if len(rows[0]) < ROWS and model.snapshot:  # a source that keeps less than a model lives
+        kept = snapshots.columns(problem.name, model.snapshot, list(problem.recipe.features))
+        rows = rows if kept is None else [kept, *rows]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _sound_windows(turn: Turn, since: datetime) -> list[Span]:
     """The windows that closed after `since` and were judged, and in which nothing was a fault."""
+    return [(max(start, since), end) for start, end, kind in _judged(turn, since) if kind not in _FAULTS]
+
+
+def unjudged_windows(turn: Turn, since: datetime, until: datetime) -> list[Span]:
+    """What lies between the windows that triage looked at, in pieces of a window's length: rollouts and pauses."""
+    span, found, at = turn.problem.monitoring.window, [], since
+    for start, end in [*_joined([(s, e) for s, e, _ in _judged(turn, since)]), (until, until)]:
+        while at < min(start, until):
+            piece = min(at + span, start, until)
+            found.append((at, piece))
+            at = piece
+        at = max(at, end)
+    return found
+
+
+def _judged(turn: Turn, since: datetime) -> list[tuple[datetime, datetime, str]]:
+    """Every window that ended after `since` and was looked at, with the kind of incident that was found, in order of time."""
     found = []
     for row in ledger.rows(turn.name, after=since):
-        said = row.notes.get("incident")
-        unjudged = row.facts["gate"] == "triage" and not said
-        if row.notes.get("window") and not unjudged and not (said and said["kind"] in _FAULTS):
+        if row.notes.get("window") and not row.notes.get("unjudged"):
             start, end = _window_of(row.notes["window"])
-            found += [(max(start, since), end)] if end > since else []
-    return found
+            found += [(start, end, (row.notes.get("incident") or {}).get("kind", ""))] if end > since else []
+    return sorted(found)
 
 
 def _joined(spans: list[Span]) -> list[Span]:
@@ -75,12 +98,12 @@ def _window_of(said: Sequence[str]) -> Span:
 
 
 def held_windows(turn: Turn, since: datetime) -> list[Held]:
-    """The windows after `since` in which triage found a fault of rows or labels; of labels, back to the rows they are of."""
+    """The windows after `since` in which a fault of rows or labels was found; of labels, back to the rows they are of."""
     found = []
     for row in ledger.rows(turn.name, after=since):
         said = row.notes.get("incident")
-        if said and said["kind"] in _FAULTS and row.facts["gate"] == "triage" and "window" in said:
+        if said and said["kind"] in _FAULTS and "window" in said:
             start, end = _window_of(said["window"])
             back = turn.problem.framing.maturity if said["kind"] == Kind.LABEL_FAULT else timedelta(0)
             found.append((said["kind"], start - back, end))
-    return found
+    return list(dict.fromkeys(found))  # a fault that goes on is told at every turn

@@ -28,16 +28,18 @@ def read_signs(
     drift: Drift | None,
     decay: Verdict | None,
     since: datetime | None,
+    promoted: datetime | None,
 ) -> Signs:
-    """The signs of the window that closed. `since`: when the incident that goes on was first seen, if one does."""
-    odd = odd_rows(turn, *window)
+    """The signs of the window that closed. `since`: when the incident that goes on was first seen, if one does; `promoted`:
+    when the champion became it."""
+    odd = odd_rows(turn, *window) or []
     moved = _moved(drift)
     began = min(since or window[0], window[0])
     now, before = cohorts(turn, window, began=began, moved=bool(moved))
     move, prior = calibration_of(turn, now, before), prior_of(turn, now, before)
     changed = broken(move, turn.problem.monitoring)
     alarmed = changed or (decay is not None and decay.outcome is Outcome.FAIL)
-    worse = _worse_than_previous(turn, now) if alarmed and not moved else None
+    worse = _worse_than_previous(turn, now, promoted) if alarmed and not moved else None
     constant = _constant(turn, window, before)
     since_change = changed_since(turn, now, before) if changed else None
     rows = turn.answered + turn.unanswered
@@ -78,14 +80,14 @@ def _constant(turn: Turn, window: tuple[datetime, datetime], before: pd.DataFram
     return len(scores) >= 50 and scores["answer_score"].nunique() == 1
 
 
-def _worse_than_previous(turn: Turn, now: pd.DataFrame) -> Interval | None:
+def _worse_than_previous(turn: Turn, now: pd.DataFrame, promoted: datetime | None) -> Interval | None:
     """Loss of a young champion over its predecessor's on matured rows; None where nobody can say, and where the predecessor
     does no better than it did: then the world changed, and going back mends nothing."""
     problem, state = turn.problem, turn.state
     previous, now = state.previous, now.dropna(subset=["label"])
-    young = state.since is not None and turn.now - state.since <= problem.monitoring.decay_window
+    young = promoted is not None and turn.now - promoted <= problem.monitoring.decay_window
     accepted = previous.held_out.get("loss") if previous is not None and previous.trained else None
-    if previous is None or accepted is None or not young or now.empty or not windows.available(problem):
+    if previous is None or accepted is None or not young or now.empty or not _can_roll_back(turn):
         return None
     start, end = now["event_time"].min(), now["event_time"].max() + pd.Timedelta(microseconds=1)
     rows = valid_rows(problem, start.to_pydatetime(), end.to_pydatetime())

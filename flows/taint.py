@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from flows.oddities import held_windows, odd_rows
+from flows.oddities import Held, held_windows, odd_rows, unjudged_windows
 from flows.turn import Turn
-from flows.window import unless_it_raises
+from flows.window import champion_of, unless_it_raises
 from schemas.incident import Kind
 from schemas.plans import Reason
 from schemas.rows import Model
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import gates, windows
+from tasks import gates, registry, scoring, windows
 from tasks.meaning import Oddity
 from tasks.transitions import Decision
 
@@ -44,11 +44,20 @@ def without_faulty(turn: Turn, labelled: pd.DataFrame) -> pd.DataFrame:
         return labelled
     time = labelled[turn.problem.framing.event_time]
     keep = pd.Series(data=True, index=labelled.index)
-    for kind, start, end in held_windows(turn, time.min().to_pydatetime()):
+    for kind, start, end in [*held_windows(turn, time.min().to_pydatetime()), *_unseen(turn, labelled)]:
         inside = (time >= start) & (time < end)
         if inside.any() and _still(turn, kind, start, end, labelled, inside):
             keep &= ~inside
     return labelled[keep]  # under the index it came with: weights are kept by it
+
+
+def _unseen(turn: Turn, labelled: pd.DataFrame) -> list[Held]:
+    """What nobody has looked at since the champion was trained: what a rollout or a pause lasted."""
+    trained_until, time = champion_of(turn).trained_until, labelled[turn.problem.framing.event_time]
+    if trained_until is None or not champion_of(turn).trained:
+        return []
+    since, until = max(trained_until, time.min().to_pydatetime()), time.max().to_pydatetime()
+    return [(str(Kind.DATA_FAULT), start, end) for start, end in unjudged_windows(turn, since, until)]
 
 
 def sound(turn: Turn, decision: Decision) -> Decision:
@@ -86,11 +95,15 @@ def _of_training(turn: Turn, model: Model, held_against: Model, span: timedelta)
     return _judged("training data", lambda: odd_rows(turn, until - span, until, model=held_against))
 
 
-def _judged(name: str, look: Callable[[], list[Oddity]]) -> Verdict:
-    """PASS where no column is odd; what cannot be looked at waits."""
+def _judged(name: str, look: Callable[[], list[Oddity] | None]) -> Verdict:
+    """PASS where no column is odd, or where there are too few rows for anybody to say, which is said; what raises waits."""
 
     def judge() -> Verdict:
         odd = look()
+        if odd is None:
+            return Verdict(
+                name, Outcome.PASS, "too few rows to look at column by column; the contract alone has held them"
+            )
         if not odd:
             return Verdict(name, Outcome.PASS, "no column is odd")
         kind = "data fault" if any(one.kind is Kind.DATA_FAULT for one in odd) else "change of meaning"
@@ -105,15 +118,27 @@ def _judged(name: str, look: Callable[[], list[Oddity]]) -> Verdict:
 def _still(turn: Turn, kind: str, start: datetime, end: datetime, labelled: pd.DataFrame, inside: pd.Series) -> bool:
     """Whether a held window is as faulty as it was; for labels, whether a class is still as good as gone."""
     if kind in _TABLE_FAULTS:
-        return bool(odd_rows(turn, start, end))
+        return bool(odd_rows(turn, start, end))  # too few to be looked at: the contract alone has held them
     known = windows.count(turn.problem, start, end)
     if inside.sum() < (1 - turn.problem.rollout.unlabelled) * known:
         return True
     target = labelled[turn.problem.framing.target]
-    if turn.problem.framing.task == "regression" or inside.all():
+    if turn.problem.framing.task == "regression":
         return False
+    if inside.all() or _turned(turn, labelled[inside]):
+        return True
     usual, here = target[~inside].value_counts(normalize=True), target[inside].value_counts(normalize=True)
     return any(here.get(name, 0.0) < _HALF * share for name, share in usual.items())
+
+
+def _turned(turn: Turn, rows: pd.DataFrame) -> bool:
+    """Whether what the champion scores high is labelled low among these rows."""
+    problem, champion = turn.problem, champion_of(turn)
+    if problem.framing.task != "binary" or not champion.trained:
+        return False
+    said = scoring.score(registry.load(problem, champion), rows, problem.framing).score
+    positive = rows[problem.framing.target].to_numpy(dtype=float) == 1
+    return bool(positive.any() and not positive.all() and said[positive].mean() < said[~positive].mean())
 
 
 def _by_a_person(turn: Turn) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from flows.incident import ACTOR
 from flows.reach import chosen, offered
 from flows.selective import Chosen, labels_chosen
 from flows.taint import faulty_training, without_faulty
@@ -104,7 +105,7 @@ def make_challenger(turn: Turn) -> Decision:
         trial = Trial(turn, given.recipe, given.folds, given.labelled, given.until, run, chosen=given.chosen)
         decision = tried(trial)
     beside: dict[str, Any] = {"copies": given.copies} if given.copies else {}
-    beside |= {"window": given.window} if given.window else {}
+    beside |= {"training_window": given.window} if given.window else {}
     beside |= {"selective": given.chosen.notes} if given.chosen else {}
     return replace(decision, notes={**decision.notes, **beside}) if beside else decision
 
@@ -132,11 +133,24 @@ def rows_for(turn: Turn) -> Given | Decision:
         patience = (turn.state.since or turn.now) + problem.retraining.patience
         return Decision(gates.at_deadline(weighed, now=turn.now, deadline=patience))
     labelled = labelled if weighed is None else weighed.labelled
-    parts = {name: (one, folds_for(turn, one, labelled, until)) for name, one in choices.items()}
+    parts = {
+        name: (one, folds_for(turn, one, _since_change(turn, name, one, labelled, until), until))
+        for name, one in choices.items()
+    }
     choice = chosen(turn, parts)
     folds = parts[choice.name][1]
     folds = folds if weighed is None else weighed.judging(folds)
     return Given(choice.recipe, folds, labelled, until, copies, choice.noted(), weighed)
+
+
+def _since_change(turn: Turn, name: str, recipe: Recipe, labelled: pd.DataFrame, until: datetime) -> pd.DataFrame:
+    """The labelled rows, of a window since a change those since then: other windows reach back from the rows that are judged
+    on, and this one would reach beyond the change by as much."""
+    order = turn.state.order
+    ordered = order is not None and order.actor == ACTOR and order.window_days is not None
+    if recipe.window is None or not (ordered or name.startswith("since the change")):
+        return labelled
+    return labelled[labelled[turn.problem.framing.event_time] >= until - recipe.window]
 
 
 def folds_for(turn: Turn, recipe: Recipe, labelled: pd.DataFrame, until: datetime) -> tuple[splits.Split, ...]:

@@ -72,7 +72,16 @@ def _measured(turn: Turn) -> dict[str, float | int | str | None]:
     low, mean, high = fixed_interval(gain, alpha=turn.problem.rollout.alpha, clusters=whose.to_numpy())
     found: dict[str, float | int | str | None] = {"worth.low": low, "worth.gain": mean, "worth.high": high}
     found |= {"worth.rows": len(paired), "worth.predicted": _predicted(turn)}
-    if older.trained and older.trained_until and newer.trained_until and newer.trained_until > older.trained_until:
+    learned = not newer.name.startswith(
+        "recalibrated "
+    )  # a re-mapping sees newer rows and learns nothing else from them
+    if (
+        learned
+        and older.trained
+        and older.trained_until
+        and newer.trained_until
+        and newer.trained_until > older.trained_until
+    ):
         found["worth.newer_days"] = (newer.trained_until - older.trained_until) / _DAY
     return found
 
@@ -109,7 +118,7 @@ def worths(problem: str) -> list[Worth]:
         facts, said = row.facts, row.facts["statistics"]
         if facts["kind"] != "turn" or "worth.gain" not in said:
             continue
-        promoted = facts["before"] == Stage.PROBATION
+        promoted = facts["before"] == Stage.PROBATION and facts["arrow"] == Outcome.PASS
         realised = Interval(said["worth.low"], said["worth.gain"], said["worth.high"])
         days, predicted = said.get("worth.newer_days"), said["worth.predicted"]
         found.append(Worth(facts["at"], facts["rollout"], promoted, predicted, realised, said["worth.rows"], days))
@@ -125,7 +134,7 @@ def worth_lines(problem: str) -> Iterator[str]:
     yield f"{'ended':<11} {'rollout':>7}  {'promised':>9}  {'came, a row':<29} {'rows':>8}"
     for one in known:
         promised = "–" if one.predicted is None else f"{one.predicted:+.4f}"
-        end = "promoted" if one.promoted else "refused in shadow"
+        end = "promoted" if one.promoted else "refused or taken back"
         yield f"{one.at[:10]:<11} {one.rollout:>7}  {promised:>9}  {one.realised!s:<29} {one.rows:>8,}  {end}"
     yield trust(known)
 

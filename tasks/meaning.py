@@ -39,14 +39,14 @@ def odd_columns(
     columns: Sequence[str],
     *,
     plan: MonitoringPlan,
-    moved: Collection[str] = (),
     listed: Collection[str] = (),
+    personal: Collection[str] = (),
 ) -> list[Oddity]:
     """Every column of `now` that is empty, out of range, in other units, at a default or in other codes, against `before`.
 
-    Rows of both are in the order of time. `moved` are the columns that drifted by the calibrated verdict, and `listed` those
-    whose texts a contract announces: a new value of them is no fault. A column that moved about as far within `before`
-    itself, as a season's does, is never odd.
+    Rows of both are in the order of time. `listed` are the columns whose texts a contract announces: a new value of them is
+    no fault. Of `personal` ones no value is said. A column that moved about as far within `before` itself, as a season's
+    does, is never odd.
     """
     if len(before) < ROWS or len(now) < ROWS:
         return []
@@ -55,9 +55,9 @@ def odd_columns(
         numeric = pd.api.types.is_numeric_dtype(before[name]) and pd.api.types.is_numeric_dtype(now[name])
         odd = _emptied(name, before[name], now[name], plan)
         if odd is None and numeric:
-            odd = _number(name, before[name], now[name], plan)
+            odd = _number(name, before[name], now[name], plan, said=name not in personal)
         elif odd is None and not numeric and _is_text(before[name]):
-            odd = _text(name, before[name], now[name], plan, moved=name in moved, listed=name in listed)
+            odd = _text(name, before[name], now[name], plan, listed=name in listed, said=name not in personal)
         found += [odd] if odd else []
     return _swapped(before, now, found)
 
@@ -69,14 +69,14 @@ def _emptied(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan)
     return Oddity(name, Kind.DATA_FAULT, f"{name} is missing in {lost:.0%} of the rows, before in {was:.0%}", lost)
 
 
-def _number(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan) -> Oddity | None:
+def _number(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan, *, said: bool) -> Oddity | None:
     x = before.to_numpy(dtype=float)
     if spike(x, x).now >= _STILL and np.isfinite(now).any():
         return None  # the default came first, and the values after it
     sizes = [round(share * len(now)) for share in _PORTIONS]
     parts = [now.to_numpy(dtype=float)[-size:] for size in sizes if size == len(now) or size >= _ENOUGH]
     for part in parts:
-        found = _default(name, x, part, plan) or _units(name, x, part, plan) or _hours(name, x, part)
+        found = _default(name, x, part, plan, said=said) or _units(name, x, part, plan) or _hours(name, x, part)
         if found:
             return found
     return _beyond(name, x, parts[0], plan)
@@ -102,7 +102,7 @@ def _units(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> Odd
     return None
 
 
-def _default(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> Oddity | None:
+def _default(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan, *, said: bool) -> Oddity | None:
     """One value where there were many: a default for what is missing, or a sensor that stands still."""
     top, usual = spike(x, y), spike(x, x)
     rows = int(np.isfinite(y).sum())
@@ -117,8 +117,9 @@ def _default(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> O
     chance = binomial_excess(round(top.now * rows), rows, max(top.before, usual.now))
     if top.now - top.before < enough * (1 if continuous else 0.5) or top.now < enough or chance >= ALPHA:
         return None
-    said = f"{name} is {top.value:.6g} in {top.now:.0%} of the rows, before in {top.before:.0%}, as after a new default"
-    return Oddity(name, Kind.MEANING, said, top.now)
+    value = f"{top.value:.6g}" if said else "one value"
+    says = f"{name} is {value} in {top.now:.0%} of the rows, before in {top.before:.0%}, as after a new default"
+    return Oddity(name, Kind.MEANING, says, top.now)
 
 
 def _tallest(x: np.ndarray, rows: int) -> float:
@@ -155,7 +156,7 @@ def _beyond(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> Od
 
 
 def _text(
-    name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan, *, moved: bool, listed: bool
+    name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan, *, listed: bool, said: bool
 ) -> Oddity | None:
     p, q = _shares(before), _shares(now)
     rows, few = len(now), _scatter(len(p), len(now))
@@ -165,14 +166,15 @@ def _text(
     if len(p) < 2 or not p or wandered > named / 3:
         return None
     if swapped <= few and named >= max(3 * few, 2 * plan.effect_floor):
-        said = f"{name} has the shares it had under other names, as after a change of codes"
-        return Oddity(name, Kind.MEANING, said, named)
+        says = f"{name} has the shares it had under other names, as after a change of codes"
+        return Oddity(name, Kind.MEANING, says, named)
     gone = [c for c, share in p.items() if share >= 2 * plan.effect_floor and c not in q and share * rows >= 30]
     if gone:
-        said = f"{name} is {gone[0]!r} no more, which it was in {p[gone[0]]:.0%} of the rows"
-        return Oddity(name, Kind.MEANING, said, p[gone[0]])
+        value = repr(gone[0]) if said else "one of its values"
+        says = f"{name} is {value} no more, which it was in {p[gone[0]]:.0%} of the rows"
+        return Oddity(name, Kind.MEANING, says, p[gone[0]])
     new = sum(share for c, share in q.items() if c not in p)
-    if moved and not listed and new >= plan.effect_floor:
+    if not listed and new >= plan.effect_floor:
         return Oddity(name, Kind.DATA_FAULT, f"{name} has values never seen before in {new:.0%} of the rows", new)
     return None
 

@@ -107,8 +107,23 @@ def test_a_new_text_is_a_fault_where_no_contract_announces_it():
     rng = np.random.default_rng(1)
     before, now = rows(6_000, rng), rows(800, rng)
     now = now.assign(kind=now["kind"].where(rng.random(800) > 0.3, "new"))
-    for listed, moved, expected in (((), ("kind",), 1), (("kind",), ("kind",), 0), ((), (), 0)):
-        assert len(odd_columns(before, now, COLUMNS, plan=PLAN, listed=listed, moved=moved)) == expected
+    for listed, expected in (((), 1), (("kind",), 0)):
+        assert len(odd_columns(before, now, COLUMNS, plan=PLAN, listed=listed)) == expected
+
+
+@pytest.mark.parametrize(
+    "column, edit, value",
+    [
+        ("amount", lambda f: f.assign(amount=f.amount.where(f.amount > 50, 17.25)), "17.25"),
+        ("kind", lambda f: f.assign(kind=f.kind.where(f.kind != "a", "b").astype(str)), "'a'"),
+    ],
+)
+def test_no_value_of_a_personal_column_is_said(column, edit, value):
+    rng = np.random.default_rng(1)
+    before, now = rows(6_000, rng), edit(rows(800, rng))
+    for personal, there in (((), True), ((column,), False)):
+        (odd,) = odd_columns(before, now, COLUMNS, plan=PLAN, personal=personal)
+        assert (value in odd.says) is there
 
 
 def test_a_season_that_its_own_reference_went_through_is_not_odd():
