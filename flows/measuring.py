@@ -16,7 +16,7 @@ from tasks import cohorts, labels, partly, predictions, quality_log
 from tasks.expected import CONDITION, Expected, expected
 from tasks.partly import Delays
 
-__all__ = ["Seen", "expected_figures", "partly_figures", "realised_figures", "seen"]
+__all__ = ["Seen", "expected_figures", "may_judge", "partly_figures", "realised_figures", "seen"]
 
 _DAY = timedelta(days=1)
 
@@ -50,7 +50,8 @@ class Seen:
     def learned(self) -> pd.DataFrame:
         """Matured labelled rows that the champion scored, in shadow or as champion, and was not trained on."""
         champion = champion_of(self.turn)
-        rows = cohorts.said_by(self.rows[self.rows["label"].notna()], champion.sha256)
+        rows = may_judge(self.problem, self.rows)
+        rows = cohorts.said_by(rows[rows["label"].notna()], champion.sha256)
         rows = between(rows, self.since, self.until)
         newer = champion.trained_until
         return rows if newer is None else rows[rows["event_time"] >= pd.Timestamp(newer)]
@@ -59,6 +60,11 @@ class Seen:
     def asked(self) -> pd.DataFrame:
         """The rows of the window that closed."""
         return between(self.own, *self.window)
+
+
+def may_judge(problem: Problem, rows: pd.DataFrame) -> pd.DataFrame:
+    """Where a decision hides its label, the rows that were drawn at random; all of them elsewhere."""
+    return rows if problem.framing.labelled_when is None else rows[rows["explored"].astype(bool)]
 
 
 def between(rows: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
@@ -88,7 +94,7 @@ def realised_figures(found: Seen) -> list[Figure]:
     span = found.problem.monitoring.window
     figures: list[Figure] = []
     for start, end, rows in _cohorts(found, span):
-        for model, mine in rows.groupby("champion", sort=True):
+        for model, mine in may_judge(found.problem, rows).groupby("champion", sort=True):
             labelled = mine[mine["label"].notna()]
             said = labelled.assign(score=labelled["champion_score"], decision=labelled["champion_decision"])
             if said.empty or not model:
@@ -135,8 +141,9 @@ def partly_figures(found: Seen, delays: Delays | None) -> list[Figure]:
     if delays is None:
         return []
     framing, sha256, figures = found.problem.framing, champion_of(found.turn).sha256, []
+    own = may_judge(found.problem, found.own)
     for start, end in cohorts.cohorts(found.until, found.turn.now, found.problem.monitoring.window):
-        values, rows, known = partly.partly_matured(between(found.own, start, end), delays, framing)
+        values, rows, known = partly.partly_matured(between(own, start, end), delays, framing)
         note = f"{known:,} of {rows:,} rows older than {delays.youngest:.2g} days are labelled"
         figures += [
             Figure("partly matured", name, start, end, sha256, rows, value, low, high, note)

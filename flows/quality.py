@@ -10,7 +10,7 @@ import pandas as pd
 
 from flows.acceptance import requirements_kept
 from flows.leaks import leaks, predictions_kept, served_figures, served_said
-from flows.measuring import Seen, between, expected_figures, partly_figures, realised_figures, seen
+from flows.measuring import Seen, between, expected_figures, may_judge, partly_figures, realised_figures, seen
 from flows.quality_screen import noted
 from flows.selective import judged
 from flows.turn import Turn, seed_of
@@ -85,7 +85,7 @@ def quality(turn: Turn) -> Quality | None:
 def _figures(found: Seen, problems: list[str]) -> tuple[Expected, list[Figure]]:
     """Every figure of this turn, kept; and what is expected without labels."""
     figures = _or_noted("realised quality", lambda: realised_figures(found), problems) or []
-    young = between(found.own, found.since, found.turn.now)
+    young = may_judge(found.problem, between(found.own, found.since, found.turn.now))
     delays = _or_noted("delays", lambda: partly.delays_by_class(young, found.problem.framing), problems)
     figures += _or_noted("partly matured cohorts", lambda: partly_figures(found, delays), problems) or []
     nothing: tuple[Expected, list[Figure]] = (Expected({}, 0, ("it raised",)), [])
@@ -109,6 +109,7 @@ def _served(found: Seen, problems: list[str]) -> list[str]:
 def _matured(found: Seen) -> pd.DataFrame:
     """The labelled ones of the matured rows that decay is judged on."""
     rows = between(found.own, found.until - found.problem.monitoring.decay_window, found.until)
+    rows = may_judge(found.problem, rows)
     return rows[rows["label"].notna()]
 
 
@@ -164,6 +165,7 @@ def _newest(found: Seen, problems: list[str]) -> dict[str, Any]:
     none: dict[str, Any] = {"calibration_p": None, "calibration_gap": None, "prior": None}
     framing = found.problem.framing
     rows = between(found.own, found.until - found.problem.monitoring.window, found.until)
+    rows = may_judge(found.problem, rows)
     rows = rows[rows["label"].notna() & rows["decision"].notna()]
     if len(rows) < _FEW:
         return none
@@ -183,7 +185,8 @@ def _labels_late(found: Seen) -> float | None:
     """The labels that came over those due, of the rows whose labels are under way or were so within the window."""
     reach = max(found.problem.framing.maturity, found.problem.monitoring.window)
     parted = found.turn.now - reach
-    before, later = between(found.own, found.since, parted), between(found.own, parted, found.turn.now)
+    own = may_judge(found.problem, found.own)
+    before, later = between(own, found.since, parted), between(own, parted, found.turn.now)
     labelled = before[before["label"].notna() & (before["delay"] >= 0)]
     if labelled.empty:
         return None

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from flows.selective import Chosen
 from flows.turn import Turn, seed_of
 from schemas.errors import told
 from schemas.plans import Reason
@@ -83,9 +85,10 @@ def _changed(turn: Turn) -> datetime | None:
     return state.tried - matured - (plan.decay_window if state.why is Reason.DECAY else plan.window)
 
 
-def chosen(turn: Turn, parts: Mapping[str, tuple[Recipe, tuple[Split, ...]]]) -> Choice:
+def chosen(turn: Turn, parts: Mapping[str, tuple[Recipe, tuple[Split, ...]]], weighed: Chosen | None = None) -> Choice:
     """The recipe that loses least on the validation rows, which are the newest before the held-out ones and the same for
-    all; of equals the one named first. `parts`: by name, a recipe and the labelled rows as it is fitted on them.
+    all; of equals the one named first. `parts`: by name, a recipe and the labelled rows as it is fitted on them; where a model
+    chose which labels are seen, `weighed` says what each row stands for, and which may judge.
 
     One that cannot be judged there is left out and named. A choice on validation rows costs the held-out rows nothing:
     they are looked at once, with what was chosen.
@@ -97,7 +100,7 @@ def chosen(turn: Turn, parts: Mapping[str, tuple[Recipe, tuple[Split, ...]]]) ->
     left_out: dict[str, str] = {}
     for name, (recipe, folds) in parts.items():
         try:
-            losses[name] = _loss(turn, recipe, folds)
+            losses[name] = _loss(turn, recipe, folds, weighed)
         except Exception as error:  # whatever a fit raises is a reason against this window, not against the others
             left_out[name] = told(error)
     if OWN not in losses:
@@ -113,17 +116,19 @@ def chosen(turn: Turn, parts: Mapping[str, tuple[Recipe, tuple[Split, ...]]]) ->
     return Choice(parts[name][0], name, means, gains, left_out, len(losses[OWN]))
 
 
-def _loss(turn: Turn, recipe: Recipe, folds: tuple[Split, ...]) -> pd.Series:
+def _loss(turn: Turn, recipe: Recipe, folds: tuple[Split, ...], weighed: Chosen | None) -> pd.Series:
     """Loss a row of the validation rows, fold by fold, by the row's day (or its entity, where there is one)."""
     problem, framing = turn.problem, turn.problem.framing
+    fit = partial(training.fit_and_freeze, recipe, framing, weights=weighed.weights if weighed else None)
     found = []
     for part in folds:
         if len(part.train) < problem.retraining.train_rows:
             raise ValueError(f"{len(part.train)} training rows, {problem.retraining.train_rows} are needed")
-        model = training.fit_and_freeze(recipe, framing, part, seed=seed_of(turn), threads=Settings().threads)
-        labels = scoring.class_indices(part.validation[framing.target], framing)
-        loss = scoring.row_loss(scoring.score(model, part.validation, framing), labels, framing)
-        found.append(pd.Series(loss, index=_whose(problem, part.validation)))
+        model = fit(part, seed=seed_of(turn), threads=Settings().threads)
+        rows = (weighed.judged(part) if weighed else part).validation
+        labels = scoring.class_indices(rows[framing.target], framing)
+        loss = scoring.row_loss(scoring.score(model, rows, framing), labels, framing)
+        found.append(pd.Series(loss, index=_whose(problem, rows)))
     return pd.concat(found)
 
 

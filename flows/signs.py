@@ -57,7 +57,7 @@ def read_signs(
         decay=decay,
         calibration=move,
         prior=prior,
-        told=move is not None,
+        told=move is not None or _told_by_loss(turn, decay, began),
         rise=_rise(turn, window, before) if moved else None,
         since=since_change,
         ripe=since_change is None or learnable(turn, since_change),
@@ -71,6 +71,15 @@ def _moved(drift: Drift | None) -> list[str]:
     if drift is None or drift.verdict.outcome is not Outcome.FAIL:
         return []
     return [name for name, distance in drift.distances.items() if distance > drift.limits[name]]
+
+
+def _told_by_loss(turn: Turn, decay: Verdict | None, since: datetime) -> bool:
+    """Of numbers and of several classes, whose scores' meaning is not tested: whether the loss was judged, on enough matured
+    rows like the present ones among others."""
+    if turn.problem.framing.task == "binary" or decay is None or decay.outcome is Outcome.WAIT:
+        return False
+    matured = predictions.cohort(turn.problem, since=since, now=turn.now)
+    return int(matured["label"].notna().sum()) >= turn.problem.retraining.calibration_rows
 
 
 def _constant(turn: Turn, window: tuple[datetime, datetime], before: pd.DataFrame) -> bool:

@@ -132,12 +132,13 @@ def rows_for(turn: Turn) -> Given | Decision:
     if isinstance(weighed, Verdict):
         patience = (turn.state.since or turn.now) + problem.retraining.patience
         return Decision(gates.at_deadline(weighed, now=turn.now, deadline=patience))
-    labelled = labelled if weighed is None else weighed.labelled
+    if weighed is not None:  # what is made from the champion knows no weights: it learns from the rows drawn at random
+        labelled = weighed.labelled if recipe.start == "anew" else weighed.labelled[weighed.may_judge]
     parts = {
         name: (one, folds_for(turn, one, _since_change(turn, name, one, labelled, until), until))
         for name, one in choices.items()
     }
-    choice = chosen(turn, parts)
+    choice = chosen(turn, parts, weighed)
     folds = parts[choice.name][1]
     folds = folds if weighed is None else weighed.judging(folds)
     return Given(choice.recipe, folds, labelled, until, copies, choice.noted(), weighed)

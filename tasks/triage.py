@@ -208,7 +208,8 @@ def _inputs_moved(signs: Signs, plan: MonitoringPlan) -> Incident | None:
     if signs.rise is not None and signs.rise > plan.loss_rise:
         said = f"covariate shift that costs: {moved}; the expected loss rose by {signs.rise:.0%}"
         return Incident(Kind.COVARIATE_SHIFT, Action.RETRAIN, said, evidence | {"rise": signs.rise})
-    said = f"covariate shift, noted: {moved}; matured labels of such rows say that scores still mean what they did"
+    means = "scores still mean what they did" if signs.calibration else "the loss is what it was"
+    said = f"covariate shift, noted: {moved}; matured labels of such rows say that {means}"
     said += f"; the rows are harder: {signs.decay.reason}" if signs.decay and _fails(signs.decay) else ""
     return Incident(Kind.COVARIATE_SHIFT, Action.NOTE, said, evidence)
 
