@@ -4,6 +4,7 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from flows.incident import remembered
 from flows.monitoring import watch
+from flows.oddities import unjudged_windows
 from flows.operations import ask
 from flows.replay import plain_turn
 from flows.taint import sound, without_faulty
@@ -37,7 +39,9 @@ def written(rows: list[dict]) -> None:
         at = NOW - row["ago"] * DAY
         before, after = row.get("before", Stage.HEALTHY), row.get("after", Stage.HEALTHY)
         arrow = row.get("arrow", "PASS" if before is after else "FAIL")
-        notes = {"window": [at.isoformat()] * 2} if row.get("window", True) else {}
+        notes = (
+            {"window": [(at - row.get("span", 0) * DAY).isoformat(), at.isoformat()]} if row.get("window", True) else {}
+        )
         if kind := row.get("kind"):
             said = {
                 "kind": str(kind),
@@ -46,6 +50,7 @@ def written(rows: list[dict]) -> None:
                 "evidence": row.get("evidence", {}),
             }
             notes["incident"] = said | {"since": at.isoformat()} | row.get("more", {})
+        notes |= {"unjudged": row["unjudged"]} if "unjudged" in row else {}
         entered = replace(
             state,
             sequence=state.sequence + 1,
@@ -130,6 +135,30 @@ def test_the_budget_counts_what_nobody_asked_for_within_thirty_days(home, tmp_pa
 def test_champions_are_told_in_their_order(home, tmp_path):
     turns = [{"ago": 20}, {"ago": 10, "champion": OTHER}, {"ago": 5}]
     assert memory(turns, tmp_path).past.champions == ("a" * 64, "b" * 64, "a" * 64)
+
+
+def test_a_champion_that_failed_its_probation_was_none(home, tmp_path):
+    way = (Stage.RETRAIN, Stage.SHADOW, Stage.CANARY, Stage.AB, Stage.PROBATION)
+    tried = [
+        {"ago": 18 - n, "before": before, "after": after, "window": False, "arrow": "PASS"}
+        for n, (before, after) in enumerate(pairwise(way))
+    ]
+    tried[-1]["champion"] = OTHER
+    failed = {"ago": 12, "before": Stage.PROBATION, "window": False}
+    found = memory([{"ago": 20}, begun(19), *tried, failed, {"ago": 5}], tmp_path)
+    assert found.past.champions == ("a" * 64,)
+    assert found.promoted == NOW - 12 * DAY, "since then it serves again"
+
+
+def test_what_lies_between_the_windows_that_were_judged_is_named(home, tmp_path):
+    judged = [{"ago": ago, "span": 2} | CALM for ago in (30, 28, 20)] + [noted(18, span=2)]
+    blind = {"ago": 16, "span": 2, "gate": "triage", "arrow": "WAIT"}
+    written([COLD, *judged, blind | {"unjudged": "it raised"}])
+    with added(PROBLEM, tmp_path):
+        turn = Turn("bills", replace(ledger.state_of("bills"), stage=Stage.HEALTHY), NOW)
+        found = unjudged_windows(turn, NOW - 29 * DAY, NOW - 15 * DAY)
+    days = [((NOW - start) / DAY, (NOW - end) / DAY) for start, end in found]
+    assert days == [(28, 26), (26, 24), (24, 22), (18, 16), (16, 15)]
 
 
 def test_a_decision_carries_what_a_retrain_shall_do_and_leaves_a_request_waiting():
@@ -247,6 +276,75 @@ def test_held_rows_are_not_trained_on_until_they_are_mended(at_home):
     assert 0 < len(kept) < len(labelled)
     windows.materialise(PROBLEM, bills(1))
     assert len(without_faulty(turn, labelled)) == len(labelled)
+
+
+def _labelled(edit, days: float):
+    """The labelled rows of the world after `edit`, and a turn so many days after the change in which somebody wants them."""
+    windows.materialise(PROBLEM, edit(bills(1)))
+    turn = Turn("bills", ledger.state_of("bills"), START + (CHANGE + days) * DAY)
+    rows = windows.read_window(PROBLEM, START + 60 * DAY, turn.now, as_of=turn.now)
+    return turn, rows.dropna(subset=["late"])
+
+
+def test_what_nobody_looked_at_is_looked_at_before_it_is_trained_on(at_home):
+    at_home(lambda frame, rng: frame)
+    first, last = (START + (CHANGE + day) * DAY for day in (1, 4))
+
+    def warmer(frame):
+        inside = frame["at"].between(first, last)
+        return frame.assign(heat=frame["heat"].where(~inside, frame["heat"] * 1.8 + 32))
+
+    kept = without_faulty(*_labelled(warmer, 12))
+    spoilt = kept["at"].between(first + DAY, last - DAY)
+    assert not spoilt.any()
+    assert (kept["at"] > last + 2 * DAY).sum() > 500
+    turn, labelled = _labelled(lambda frame: frame, 12)
+    assert len(without_faulty(turn, labelled)) == len(labelled)
+
+
+def test_labels_that_were_held_as_turned_are_out_until_they_are_mended(at_home):
+    at_home(lambda frame, rng: frame)
+    first, last = START + (CHANGE - 4) * DAY, START + (CHANGE - 2) * DAY
+
+    def turned_round(frame):
+        return frame.assign(late=frame["late"].where(~frame["at"].between(first, last), 1 - frame["late"]))
+
+    state, at = ledger.state_of("bills"), START + CHANGE * DAY
+    said = {
+        "kind": Kind.LABEL_FAULT,
+        "action": Action.HOLD,
+        "reason": "turned",
+        "evidence": {},
+        "since": at.isoformat(),
+    }
+    said["window"] = [(first + PROBLEM.framing.maturity).isoformat(), last.isoformat()]
+    held = Entry(
+        replace(state, sequence=state.sequence + 1, at=at, turned=at),
+        "turn",
+        Stage.HEALTHY,
+        "WAIT",
+        Verdict("triage", Outcome.WAIT, "turned"),
+        {"incident": plain(said), "window": said["window"]},
+    )
+    ledger.append(state, held)
+    kept = without_faulty(*_labelled(turned_round, 4))
+    assert not kept["at"].between(first, last, inclusive="left").any()
+    turn, labelled = _labelled(lambda frame: frame, 4)
+    assert len(without_faulty(turn, labelled)) == len(labelled)
+
+
+def test_a_person_is_heard_where_triage_cannot_judge(at_home, monkeypatch):
+    at_home(lambda frame, rng: frame)
+    now = START + (CHANGE + 4) * DAY
+
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("no labels today")
+
+    monkeypatch.setattr("flows.incident.read_signs", broken)
+    ask("bills", kind="retrain", note="new prices", actor="ana", now=now)
+    decision = watch(begin("bills", now))
+    assert (decision.verdict.gate, decision.why) == ("request", Reason.PERSON)
+    assert "could not judge" in decision.notes["unjudged"]
 
 
 def test_what_cannot_be_judged_starts_nothing(at_home, monkeypatch):
