@@ -1,5 +1,6 @@
 """Has the world moved? The newest closed window against the champion's reference, on the problem's own windows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,9 +15,11 @@ from tasks.drifting import Moved, moved, over
 from tasks.held_against import Reference, Window
 from tasks.profiles import measures
 
-__all__ = ["Drift", "drifted"]
+__all__ = ["WAYS", "Drift", "drifted"]
 
 _NAN = float("nan")
+_TOLD = 12  # of what moved, furthest first: the report has the others
+WAYS = ("psi", "kolmogorov_smirnov", "wasserstein", "jensen_shannon")
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,22 @@ def _since(turn: Turn, own: list[Window], now: Window, found: Moved) -> dict[str
     return {"moved_since": since.isoformat()}
 
 
+def _ways(measured: Mapping[str, float] | None) -> list[float | None]:
+    """How far a column moved, as people know it; None of what is no column, such as a slice."""
+    return [None if measured is None else round(measured[way], 4) for way in WAYS]
+
+
 def _told(reference: Reference, now: Window, found: Moved, drift: Drift) -> Drift:
-    features = {name: column for name, column in reference.columns.items() if column.kind == "feature"}
-    shares = measures(features, now.counts)
+    measured = measures(reference.columns, now.counts)
+    shares = {name: of for name, of in measured.items() if reference.columns[name].kind == "feature"}
+    beyond = over(found) or found.near  # of few windows one alone is unusual, and no alarm yet
+    furthest_first = sorted(beyond, key=lambda name: -found.distances[name] / beyond[name])[:_TOLD]
+    table = [[name, found.distances[name], beyond[name], *_ways(measured.get(name))] for name in furthest_first]
     scores = [name for name in found.distances if name in reference.columns and reference.columns[name].kind == "score"]
     furthest = max(scores, key=lambda name: found.distances[name] / found.limits[name], default=None)
     return replace(
         drift,
+        notes=drift.notes | ({"moved": table} if table else {}),
         distances=found.distances,
         limits=found.limits,
         missing={name: (of["missing"], of["missing_before"]) for name, of in shares.items()},

@@ -52,6 +52,7 @@ def markdown(entry: Entry) -> str:
     lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]
     lines += ["", " · ".join(_links(notes))]
     lines += ["", _judged_on(notes["held_out"])] if notes.get("held_out") else []
+    lines += _moved(notes["moved"]) if notes.get("moved") else []
     lines += table(notes["quality"]) if notes.get("quality") else []
     if notes.get("gates"):
         lines += ["", "| gate | verdict | why |", "|---|---|---|"]
@@ -69,6 +70,18 @@ def _judged_on(held_out: dict[str, Any]) -> str:
     folds = f" in {held_out['folds']} folds" if held_out["folds"] > 1 else ""
     like = f" {held_out['likeness'][0].upper()}{held_out['likeness'][1:]}." if "likeness" in held_out else ""
     return f"Judged on {held_out['rows']:,} held-out rows{folds}, {span}; {held_out['reason']}.{like}"
+
+
+def _moved(rows: list[list[Any]]) -> list[str]:
+    """What lies beyond its limit, furthest first, and how far as people measure it."""
+    head = [
+        "",
+        "| moved | distance | limit | PSI | Kolmogorov-Smirnov | Wasserstein | Jensen-Shannon |",
+        "|---|" + "---:|" * 6,
+    ]
+    return head + [
+        f"| {_cell(name)} | " + " | ".join("" if v is None else f"{v:.3f}" for v in said) + " |" for name, *said in rows
+    ]
 
 
 def _links(notes: dict[str, Any]) -> list[str]:

@@ -5,8 +5,9 @@ entity and the keys of its rows give way to random tokens: distinct keys stay di
 still joins its answer. The secret that tokens derive from lives in a file until the erasure is complete, so that one
 that was killed goes on with the same tokens, and no longer: nobody can trace a token back.
 
-Not altered: snapshots (a model is named by the hash of its rows), and what is no log of ours: the problem's source
-table (erase there first, or a later label brings its key back), MLflow's copies, backups.
+Not altered: snapshots (a model is named by the hash of its rows), profiles (of what a model was trained on, the categories
+and the ends of the range of each feature, here and in MLflow), and what is no log of ours: the problem's source table
+(erase there first, or a later label brings its key back), MLflow's copies, backups.
 """
 
 import hmac

@@ -62,7 +62,8 @@ def _rested(incident: Incident, past: Past, *, plan: RetrainingPlan, now: dateti
     if past.ended is not None and now < past.ended + plan.cooldown:
         said = f"{incident.reason}; resting until {past.ended + plan.cooldown:%Y-%m-%d} after the last rollout"
         return replace(incident, action=Action.NOTE, reason=said)
-    if _answered(past, plan, now):
+    # What is due by the calendar, or by labels that came, answers no incident, and is none's second answer.
+    if "due" not in incident.evidence and _answered(past, plan, now):
         assert past.answered is not None
         said = f"it was answered on {past.answered:%Y-%m-%d} ({past.response}) and goes on"
         return _asked(incident, "answer", said)

@@ -101,6 +101,24 @@ def monitoring_file(model):
     return Settings().root / "profiles" / "fraud" / f"{model.sha256}.json"
 
 
+def test_what_moved_is_told_in_the_four_ways_that_people_know(at):
+    from flows.story import markdown
+
+    turn = closing(at("HEALTHY"))
+    since = turn.state.since
+    change(lambda frame: frame.assign(amount=frame["amount"].where(frame["paid_at"] < since, frame["amount"] * 4)))
+    found = found_in(turn)
+    assert "unusual: amount" in found.verdict.reason, "four windows of its own are too few for one alone"
+    name, distance, limit, psi, ks, wasserstein, js = next(row for row in found.notes["moved"] if row[0] == "amount")
+    assert distance == found.distances[name] > limit
+    assert ks == pytest.approx(distance, abs=0.02)
+    assert psi > 0.25
+    assert 0 < js < 1
+    assert wasserstein > 0
+    page = markdown(Entry(turn.state, "turn", turn.state.stage, "FAIL", found.verdict, found.notes | {"versions": {}}))
+    assert f"| amount | {distance:.3f} | {limit:.3f} | {psi:.3f} |" in page
+
+
 def test_what_an_earlier_version_remembered_is_made_anew(at):
     turn = closing(at("HEALTHY"))
     old = {

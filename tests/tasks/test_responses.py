@@ -22,6 +22,7 @@ def incident(action: Action, *, emergency: bool = False) -> Incident:
 
 RETRAIN, HURRY = incident(Action.RETRAIN), incident(Action.RETRAIN, emergency=True)
 MEND, BACK = incident(Action.RECALIBRATE), incident(Action.ROLL_BACK)
+DUE = Incident(Kind.STALENESS, Action.RETRAIN, "two weeks since the last", {"due": "schedule"})
 
 TABLE = [
     ("nothing was done before", RETRAIN, Past(), Action.RETRAIN, ""),
@@ -29,6 +30,9 @@ TABLE = [
     ("the last rollout has just ended", RETRAIN, Past(ended=NOW - 3 * DAY), Action.NOTE, "resting until 2024-06-05"),
     ("the cooldown is over", RETRAIN, Past(ended=NOW - 7 * DAY), Action.RETRAIN, ""),
     ("answered already", RETRAIN, Past(answered=NOW - 20 * DAY), Action.ASK, "answered on 2024-05-12"),
+    ("the schedule is no second answer", DUE, Past(answered=NOW - 20 * DAY), Action.RETRAIN, ""),
+    ("but it rests like others", DUE, Past(answered=NOW - 20 * DAY, ended=NOW - DAY), Action.NOTE, "resting"),
+    ("and keeps to the budget", DUE, Past(retrains=4), Action.ASK, "budget"),
     (
         "its answer ended four weeks ago",
         RETRAIN,
