@@ -115,7 +115,11 @@ def test_what_moved_is_told_in_the_four_ways_that_people_know(at):
     assert psi > 0.25
     assert 0 < js < 1
     assert wasserstein > 0
-    page = markdown(Entry(turn.state, "turn", turn.state.stage, "FAIL", found.verdict, found.notes | {"versions": {}}))
+    page = markdown(
+        Entry(
+            turn.state, "turn", turn.state.stage, "FAIL", found.verdict, {"moved": found.notes["moved"], "versions": {}}
+        )
+    )
     assert f"| amount | {distance:.3f} | {limit:.3f} | {psi:.3f} |" in page
 
 
