@@ -84,7 +84,7 @@ def _number(name: str, before: pd.Series, now: pd.Series, plan: MonitoringPlan, 
 
 def _units(name: str, x: np.ndarray, y: np.ndarray, plan: MonitoringPlan) -> Oddity | None:
     apart = _apart(x, y)
-    if not apart > max(plan.effect_floor, _noise(x, y)) or not _steady(x, apart):
+    if not apart > max(plan.effect_floor, _noise(x, y)) or not _steady(x, apart) or _wanders(x, y):
         return None
     line, root = rescaling(x, y), np.sqrt(np.isfinite(y).sum())
     if apart >= _GONE:
@@ -213,6 +213,25 @@ def _steady(x: np.ndarray, apart: float) -> bool:
     """Whether both halves of the reference are much nearer to each other than the present is to it."""
     half = x.size // 2
     return not _apart(x[:half], x[half:]) > apart / 3
+
+
+def _wanders(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether windows of the same size before were a third as far off in their middle and in their spread: a level that
+    changes from week to week lies beyond its past every now and then, and no row of such a week is like those of another."""
+    x, y = x[np.isfinite(x)], y[np.isfinite(y)]
+    windows = [x[end - y.size : end] for end in range(x.size, y.size - 1, -y.size)]
+    if len(windows) < 2:
+        return False
+    off, wider = _off(x, y)
+    past = np.array([_off(x, window) for window in windows])
+    return bool(off <= 3 * past[:, 0].max() and wider <= 3 * past[:, 1].max())
+
+
+def _off(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """How far the median of `y` is from that of `x`, and how many times wider or narrower its middle half is, in logarithms."""
+    (low, middle, high), (a, b, c) = np.quantile(x, (0.25, 0.5, 0.75)), np.quantile(y, (0.25, 0.5, 0.75))
+    tiny = np.finfo(float).tiny
+    return abs(float(b - middle)), abs(float(np.log(max(c - a, tiny) / max(high - low, tiny))))
 
 
 def _scatter(names: int, rows: int) -> float:

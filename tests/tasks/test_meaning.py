@@ -150,6 +150,17 @@ def test_a_price_that_stands_still_as_long_as_it_ever_did_is_no_default():
     assert [(one.column, one.kind) for one in odd_columns(before, now, COLUMNS, plan=PLAN)] == [("heat", Kind.MEANING)]
 
 
+def test_a_level_that_wanders_from_week_to_week_is_not_odd_until_it_is_in_other_units():
+    """One value a day, with what the days before had in it: weeks hardly overlap, and each is like no other."""
+    rng = np.random.default_rng(6)
+    days = 1 + 0.1 * np.convolve(rng.normal(size=300), np.exp(-np.arange(60) / 10), "full")[60:300]
+    before, now = rows(233 * 24, rng), rows(7 * 24, rng)
+    before["heat"], now["heat"] = np.repeat(days[:233], 24), np.repeat(days[233:240] - 0.25, 24)
+    assert odd_columns(before, now, COLUMNS, plan=PLAN) == []
+    now["heat"] *= 100
+    assert [(one.column, one.kind) for one in odd_columns(before, now, COLUMNS, plan=PLAN)] == [("heat", Kind.MEANING)]
+
+
 def test_a_column_that_begins_to_tell_something_is_not_odd():
     rng = np.random.default_rng(5)
     before, now = rows(6_000, rng).assign(heat=0.0), rows(800, rng)
