@@ -102,8 +102,8 @@ class MonitoringPlan(Plan):
         description="Rows under which a window says nothing about drift: shares of them are too coarse.",
     )
     drift_without_labels: Literal["retrain", "note"] = Field(
-        default="retrain",
-        description="When inputs have moved and no matured label of such rows can tell what that costs: retrain at once, or note it and look again as labels mature.",
+        default="note",
+        description="When inputs have moved and no matured label of such rows can tell what that costs: note it and look again as labels mature, or retrain at once, on labelled rows that are all from before the move.",
     )
     calibration_floor: float = Field(
         default=0.05,

@@ -28,7 +28,9 @@ from tests.flows import made
 
 DAY = made.DAY
 BEGIN = made.START + 90 * DAY
-DAILY = MonitoringPlan(window=DAY, reference=14 * DAY, history=70 * DAY, report_pages=2, alarm_pages=1)
+DAILY = MonitoringPlan(
+    window=DAY, reference=14 * DAY, history=70 * DAY, report_pages=2, alarm_pages=1, drift_without_labels="retrain"
+)
 TOY = replace(
     made.HIGH, name="swings", source=replace(made.HIGH.source, location="swings/rows.parquet"), monitoring=DAILY
 )

@@ -299,18 +299,21 @@ def settled_world(folder: Path, seed: int) -> bool:
         return state.stage is Stage.HEALTHY and state.champion is not None and state.champion.trained
 
 
-def case(world: Path, planted: str, seed: int, edit: Edit, *, days: int = 16, day: float = CHANGE) -> Case:
-    """One incident in a copy of the world."""
+def case(
+    world: Path, planted: str, seed: int, edit: Edit, *, days: int = 16, day: float = CHANGE, draw: int | None = None
+) -> Case:
+    """One incident in a copy of the world of that seed; what is planted is drawn by `draw`."""
+    draw = seed if draw is None else draw
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "home"
         # Models stay where they are: MLflow names them by absolute path.
         shutil.copytree(world, folder, ignore=shutil.ignore_patterns("reports"))
         with home(folder):
-            windows.materialise(PROBLEM, changed(bills(seed), edit, seed, day=day))
+            windows.materialise(PROBLEM, changed(bills(seed), edit, draw, day=day))
             began = ledger.state_of(PROBLEM.name).sequence
             turned(PROBLEM, START + (CHANGE + days) * DAY)
             rows = [row for row in ledger.rows(PROBLEM.name, since=began) if row.facts["kind"] == "turn"]
-    return _told(planted, seed, rows)
+    return _told(planted, draw, rows)
 
 
 def _told(planted: str, seed: int, rows: list[ledger.Row]) -> Case:
@@ -355,7 +358,7 @@ def prove(show: Callable[[str], Any] = print, *, seeds: int = SEEDS, corruptions
                 name, edit = next(source)
                 # It begins at any hour, in the midst of a window as well.
                 day = CHANGE + float(np.random.default_rng([n, 3]).uniform(0, 2))
-                spoilt.append(case(world, name, 1000 + n, edit, days=10, day=day))
+                spoilt.append(case(world, name, seed, edit, days=10, day=day, draw=1000 + n))
                 show(_line(spoilt[-1]))
             shutil.rmtree(world, ignore_errors=True)
     return _figures(found, spoilt, show)

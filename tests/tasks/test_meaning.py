@@ -155,7 +155,8 @@ def test_a_level_that_wanders_from_week_to_week_is_not_odd_until_it_is_in_other_
     rng = np.random.default_rng(6)
     days = 1 + 0.1 * np.convolve(rng.normal(size=300), np.exp(-np.arange(60) / 10), "full")[60:300]
     before, now = rows(233 * 24, rng), rows(7 * 24, rng)
-    before["heat"], now["heat"] = np.repeat(days[:233], 24), np.repeat(days[233:240] - 0.25, 24)
+    lowest = days[:233].min() - 0.05
+    before["heat"], now["heat"] = np.repeat(days[:233], 24), np.repeat(rng.uniform(lowest, lowest + 0.04, 7), 24)
     assert odd_columns(before, now, COLUMNS, plan=PLAN) == []
     now["heat"] *= 100
     assert [(one.column, one.kind) for one in odd_columns(before, now, COLUMNS, plan=PLAN)] == [("heat", Kind.MEANING)]

@@ -151,7 +151,7 @@ TABLE = [
         Kind.COVARIATE_SHIFT,
         Action.NOTE,
     ),
-    ("inputs moved, no label can tell", Signs(drift=DRIFT), Kind.COVARIATE_SHIFT, Action.RETRAIN),
+    ("inputs moved, no label can tell", Signs(drift=DRIFT), Kind.COVARIATE_SHIFT, Action.NOTE),
     ("inputs moved as a year ago", Signs(drift=DRIFT, seasonal=True), Kind.SEASONAL, Action.NOTE),
     (
         "a year ago, but labels disagree",
@@ -171,9 +171,9 @@ def test_each_kind_is_known_by_its_signs(signs, kind, action):
 
 
 def test_without_labels_the_plan_says_whether_moved_inputs_are_retrained_on():
-    noting = PLAN.model_copy(update={"drift_without_labels": "note"})
-    found = triage(Signs(drift=DRIFT), plan=noting)
-    assert found.action is Action.NOTE
+    retraining = PLAN.model_copy(update={"drift_without_labels": "retrain"})
+    found = triage(Signs(drift=DRIFT), plan=retraining)
+    assert found.action is Action.RETRAIN
     assert "no matured label of such rows can tell yet" in found.reason
 
 
