@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,7 +101,14 @@ def register() -> None:
 
 
 def asked(api: str, path: str, body: Any = None) -> Any:
-    return httpx.post(f"{api}/{path}", json=body or {}, timeout=120).raise_for_status().json()
+    """What the server answers. While another of its writes holds the database it says 503 and to come again, as its own
+    client does."""
+    for _ in range(30):
+        answer = httpx.post(f"{api}/{path}", json=body or {}, timeout=120)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(1)
+    return answer.raise_for_status().json()
 
 
 def automations(api: str) -> dict[str, dict[str, Any]]:
