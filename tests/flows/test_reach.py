@@ -104,6 +104,18 @@ def test_what_is_ordered_or_made_from_the_champion_is_not_chosen_among(home, tmp
         assert list(offered(turn(), remapped)) == [OWN]
 
 
+@pytest.mark.parametrize("actor, from_the_change_on", [("triage", True), ("ana", False)])
+def test_no_row_from_before_a_change_is_fitted_where_triage_says_when_it_was(home, tmp_path, actor, from_the_change_on):
+    """A person's window reaches back from the rows that are judged on, as the recipe's own does."""
+    windows.materialise(OFFERING, table(changed=True))
+    order = Request("retrain", Reason.DRIFT, "", actor, window_days=(NOW - CHANGE) / DAY)
+    with made.added(OFFERING, tmp_path):
+        found = rows_for(turn(order=order))
+    assert isinstance(found, Given)
+    oldest = found.folds[0].train["at"].min()
+    assert (oldest >= CHANGE - OFFERING.framing.maturity) is from_the_change_on
+
+
 def test_a_window_with_too_few_rows_is_left_out_and_named(home, tmp_path):
     windows.materialise(OFFERING, table(changed=False))
     with made.added(OFFERING, tmp_path):
