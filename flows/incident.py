@@ -159,9 +159,7 @@ def acted(turn: Turn, memory: Memory, incident: Incident, verdicts: list[Verdict
     evidence |= {"incident": str(incident.kind), "action": str(incident.action)}
     evidence |= {f"triage.{key}": value for key, value in incident.evidence.items() if key not in evidence}
     match incident.action:
-        case Action.HOLD:
-            return Decision(Verdict("triage", Outcome.WAIT, incident.reason, evidence), notes=notes)
-        case Action.ASK:
+        case Action.HOLD | Action.ASK:
             return Decision(Verdict("triage", Outcome.WAIT, incident.reason, evidence), notes=notes)
         case Action.NOTE:
             return Decision(Verdict("triage", Outcome.PASS, incident.reason, evidence), notes=notes)

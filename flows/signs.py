@@ -117,8 +117,7 @@ def learnable(turn: Turn, since: timedelta) -> bool:
     problem, plan = turn.problem, turn.problem.retraining
     if not windows.available(problem):
         return True
-    embargo = problem.framing.maturity if problem.data.embargo is None else problem.data.embargo
-    span = since - problem.framing.maturity - plan.test - plan.validation - embargo
+    span = since - problem.framing.maturity - plan.test - plan.validation - embargo_of(problem)
     began = turn.now - since
     return span > timedelta(0) and windows.count(problem, began, began + span) >= plan.train_rows
 

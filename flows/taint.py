@@ -22,9 +22,7 @@ __all__ = ["faulty_training", "sound", "without_faulty"]
 
 _ROLLOUT = (Stage.SHADOW, Stage.CANARY, Stage.AB, Stage.PROBATION)
 _TABLE_FAULTS = frozenset({str(Kind.DATA_FAULT), str(Kind.MEANING)})
-_HALF = (
-    0.5  # of the labels of a class usual among training rows, under which a span's labels are still those of a fault
-)
+_HALF = 0.5  # of a class's usual share of the labels, under which a span's labels are still those of a fault
 
 
 def faulty_training(turn: Turn, until: datetime) -> Verdict | None:
@@ -52,11 +50,13 @@ def without_faulty(turn: Turn, labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unseen(turn: Turn, labelled: pd.DataFrame) -> list[Held]:
-    """What nobody has looked at since the champion was trained: what a rollout or a pause lasted."""
-    trained_until, time = champion_of(turn).trained_until, labelled[turn.problem.framing.event_time]
+    """What nobody has looked at since the champion was trained: what a rollout or a pause lasted. The newest window has been
+    looked at by now (`faulty_training`)."""
+    trained_until, problem = champion_of(turn).trained_until, turn.problem
     if trained_until is None or not champion_of(turn).trained:
         return []
-    since, until = max(trained_until, time.min().to_pydatetime()), time.max().to_pydatetime()
+    since = max(trained_until, labelled[problem.framing.event_time].min().to_pydatetime())
+    until = turn.now - problem.framing.maturity - problem.monitoring.window
     return [(str(Kind.DATA_FAULT), start, end) for start, end in unjudged_windows(turn, since, until)]
 
 

@@ -13,10 +13,12 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -331,36 +333,46 @@ def _told(planted: str, seed: int, rows: list[ledger.Row]) -> Case:
     return Case(planted, seed, incidents, len(begun), tuple(row.notes["reason"] for row in spoken))
 
 
-def _corruptions() -> Iterator[tuple[str, Edit]]:
-    """Kinds of corruption in turn; each seed draws its own column, size and share."""
-    edits: dict[str, Edit] = {"data fault": data_fault, "meaning": meaning, "label fault": label_fault}
-    while True:
-        yield from edits.items()
+# Kinds of corruption in turn; each draw has its own column, size and share.
+CORRUPTED: tuple[tuple[str, Edit], ...] = (
+    ("data fault", data_fault),
+    ("meaning", meaning),
+    ("label fault", label_fault),
+)
+
+
+def of_one_world(seed: int, draws: Sequence[int]) -> tuple[list[Case], list[Case]]:
+    """Each kind of incident once, and the corruptions of those draws; of a world without a trained champion, nothing."""
+    warnings.filterwarnings("ignore")
+    with tempfile.TemporaryDirectory() as folder, added(PROBLEM, Path(folder)):
+        world = Path(folder) / f"world-{seed}"
+        if not settled_world(world, seed):
+            return [], []
+        found = [case(world, str(kind), seed, edit) for kind, (edit, _) in KINDS.items()]
+        spoilt = []
+        for n in draws:
+            name, edit = CORRUPTED[n % len(CORRUPTED)]
+            # It begins at any hour, in the midst of a window as well.
+            day = CHANGE + float(np.random.default_rng([n, 3]).uniform(0, 2))
+            spoilt.append(case(world, name, seed, edit, days=10, day=day, draw=1000 + n))
+        return found, spoilt
 
 
 def prove(show: Callable[[str], Any] = print, *, seeds: int = SEEDS, corruptions: int = CORRUPTIONS) -> dict[str, Any]:
-    """Six kinds of incident by `seeds` worlds, then `corruptions` corrupted tables that begin within a window."""
-    warnings.filterwarnings("ignore")
+    """Six kinds of incident by `seeds` worlds, then `corruptions` corrupted tables that begin within a window: worlds beside
+    each other on as many cores as there are (PERENNIAL_CORES), each in a process of its own."""
     os.environ.setdefault("DO_NOT_TRACK", "true")
     found: list[Case] = []
     spoilt: list[Case] = []
-    with tempfile.TemporaryDirectory() as folder, added(PROBLEM, Path(folder)):
-        source = _corruptions()
-        for seed in range(seeds):
-            world = Path(folder) / f"world-{seed}"
-            if not settled_world(world, seed):
+    draws = [range(seed * corruptions // seeds, (seed + 1) * corruptions // seeds) for seed in range(seeds)]
+    cores = int(os.environ.get("PERENNIAL_CORES") or os.cpu_count() or 1)
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for seed, (incidents, corrupted) in enumerate(pool.map(of_one_world, range(seeds), draws)):
+            if not incidents:
                 show(f"  seed {seed}: no trained champion before the change, left out")
-                continue
-            for kind, (edit, _) in KINDS.items():
-                found.append(case(world, str(kind), seed, edit))
-                show(_line(found[-1]))
-            for n in range(seed * corruptions // seeds, (seed + 1) * corruptions // seeds):
-                name, edit = next(source)
-                # It begins at any hour, in the midst of a window as well.
-                day = CHANGE + float(np.random.default_rng([n, 3]).uniform(0, 2))
-                spoilt.append(case(world, name, seed, edit, days=10, day=day, draw=1000 + n))
-                show(_line(spoilt[-1]))
-            shutil.rmtree(world, ignore_errors=True)
+            for one in (*incidents, *corrupted):
+                show(_line(one))
+            found, spoilt = found + incidents, spoilt + corrupted
     return _figures(found, spoilt, show)
 
 
