@@ -14,28 +14,32 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.source import Source
 
-__all__ = ["PROBLEM", "SameAsLastWeek"]
+__all__ = ["PROBLEM", "AsInRecentWeeks"]
 
 UTC_TIME = pd.DatetimeTZDtype(unit="us", tz="UTC")
 WHOLE = ("season", "mnth", "hr", "holiday", "weekday", "workingday", "weathersit")
 MEASURED = ("temp", "atemp", "hum", "windspeed")
-COMPARED = ("warmer", "damper", "windier")  # with the same hour a week ago, in the units of what is measured
-RATIOS = ("rose_last_week", "grew", "share_last_week")
-
+COMPARED = (
+    "nicer",
+    "damper",
+    "clearer",
+)  # with the same hour of three weeks ago and since, in the units of what is measured
+RATIOS = ("last_week", "share", "grew", "lately")
+WEEKS = (1, 2, 3)  # weeks ago: one alone holds its own storm or holiday
 
 RECIPE_FEATURES = (
-    *("hr", "weekday", "workingday", "holiday", "weathersit", "hum", "windspeed"),
-    *("rented_last_week", "weather_last_week", "working_last_week"),
+    *("workingday", "holiday", "weathersit", "hum", "windspeed", "worked"),
+    "usual",
     *COMPARED,
     *RATIOS,
 )
 
 
-class SameAsLastWeek(HeuristicRegressor):
-    """What the same hour did a week ago; the overall level where that hour is missing."""
+class AsInRecentWeeks(HeuristicRegressor):
+    """What the same hour did in the last three weeks, at the level of the last one; the overall level where that is missing."""
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        return X["rented_last_week"].fillna(190.0).to_numpy(dtype=float)
+        return X["usual"].fillna(190.0).to_numpy(dtype=float)
 
 
 def derive(table: ibis.Table) -> ibis.Table:
@@ -44,52 +48,81 @@ def derive(table: ibis.Table) -> ibis.Table:
     day = table.dteday.as_timestamp("%m/%d/%Y") if day is None else day.as_timestamp("%Y-%m-%d")
     started = (day + table.hr.cast("int64").as_interval("h")).cast("timestamp('UTC')")
     table = table.mutate(
-        started=started, cnt=table.cnt.cast("float64"), day=day.epoch_seconds().cast("int64") // 86_400
+        started=started,
+        cnt=table.cnt.cast("float64"),
+        day=day.epoch_seconds().cast("int64") // 86_400,
+        pleasant=_pleasant(table.atemp),
     )
-    joined = _with_levels(_with_weeks_ago(table))
-    return joined.drop("day").mutate(known_at=joined.started + ibis.interval(days=1))
+    joined = _compared(_with_levels(_with_weeks_ago(table)))
+    return joined.mutate(known_at=joined.started + ibis.interval(days=1)).drop("day", "pleasant")
+
+
+def _pleasant(felt: ibis.Value) -> ibis.Value:
+    """How pleasant a felt temperature is to ride in, on its own scale: the warmer the better up to 24 degrees, and beyond it
+    less so again. A model of the spring knows by it what a hot summer's day is worth."""
+    best = 0.6  # (24 + 16) / 66, as the table scales degrees
+    return ibis.ifelse(felt < best, felt, best - 0.7 * (felt - best))
 
 
 def _with_weeks_ago(table: ibis.Table) -> ibis.Table:
-    """The same hour a week and two weeks ago: its count, and how much warmer, damper and windier it is now."""
-    week = table.select(
-        a_week_later=table.started + ibis.interval(days=7),
-        rented_last_week=table.cnt,
-        # Missing at the start of the table, so that they are no whole numbers anywhere.
-        weather_last_week=table.weathersit.cast("float64"),
-        working_last_week=table.workingday.cast("float64"),
-        _temp=table.atemp,
-        _hum=table.hum,
-        _wind=table.windspeed,
-    )
-    fortnight = table.select(a_fortnight_later=table.started + ibis.interval(days=14), _rented=table.cnt)
-    joined = table.left_join(week, table.started == week.a_week_later)
-    joined = joined.left_join(fortnight, joined.started == fortnight.a_fortnight_later)
-    joined = joined.mutate(
-        warmer=joined.atemp - joined["_temp"],
-        damper=joined.hum - joined["_hum"],
-        windier=joined.windspeed - joined["_wind"],
-        rose_last_week=joined.rented_last_week / _at_least_one(joined["_rented"]),
-    )
-    return joined.drop("a_week_later", "a_fortnight_later", "_temp", "_hum", "_wind", "_rented")
+    """The same hour one, two and three weeks ago, each as columns of its own."""
+    joined = table
+    for k in WEEKS:
+        past = table.select(
+            **{f"_later{k}": table.started + ibis.interval(days=7 * k)},
+            **{f"_{name}{k}": table[name].cast("float64") for name in _REMEMBERED},
+        )
+        joined = joined.left_join(past, joined.started == past[f"_later{k}"]).drop(f"_later{k}")
+    return joined
+
+
+_REMEMBERED = ("cnt", "pleasant", "hum", "weathersit", "workingday")
 
 
 def _with_levels(table: ibis.Table) -> ibis.Table:
-    """The mean hour of the week that ended the day before yesterday, whose labels are all known, against the month before
-    and against the same hour a week ago."""
+    """The mean hour of the days up to the one before yesterday, whose labels are all known: of a week, of each week before
+    it, of a month, and of the last two days."""
     daily = table.group_by("day").agg(rented=table.cnt.sum(), hours=table.cnt.count())
 
     def mean_of(days: int) -> ibis.Value:
         window = ibis.range_window(order_by=daily.day, preceding=days - 1, following=0)
         return daily.rented.sum().over(window) / daily.hours.sum().over(window).nullif(0)
 
-    levels = daily.select(two_days_later=daily.day + 2, _week=mean_of(7), _month=mean_of(28))
-    joined = table.left_join(levels, table.day == levels.two_days_later)
-    joined = joined.mutate(
-        grew=joined["_week"] / _at_least_one(joined["_month"]),
-        share_last_week=joined.rented_last_week / _at_least_one(joined["_week"]),
+    levels = daily.select("day", week=mean_of(7), month=mean_of(28), two=mean_of(2))
+    joined = table
+    wanted = {0: ("week", "month", "two"), 1: ("week", "two"), 2: ("week",), 3: ("week",)}
+    for k, names in wanted.items():
+        then = levels.select(**{f"_day{k}": levels.day + 2 + 7 * k}, **{f"_{name}_{k}": levels[name] for name in names})
+        joined = joined.left_join(then, joined.day == then[f"_day{k}"]).drop(f"_day{k}")
+    return joined
+
+
+def _compared(table: ibis.Table) -> ibis.Table:
+    """What is usual for the hour at today's level, and by how much the hour, and the weeks before it, are out of the usual."""
+
+    def then(name: str) -> list[ibis.Value]:
+        return [table[f"_{name}{k}"] for k in WEEKS]
+
+    scaled = [table[f"_cnt{k}"] * table["_week_0"] / _at_least_one(table[f"_week_{k}"]) for k in WEEKS]
+    usual = _mean(scaled)
+    added = table.mutate(
+        usual=usual,
+        last_week=table["_cnt1"] / _at_least_one(usual),
+        share=usual / _at_least_one(table["_week_0"]),
+        grew=table["_week_0"] / _at_least_one(table["_month_0"]),
+        lately=table["_two_0"] / _at_least_one(table["_two_1"]),
+        nicer=table.pleasant - _mean(then("pleasant")),
+        damper=table.hum - _mean(then("hum")),
+        clearer=_mean(then("weathersit")) - table.weathersit,
+        worked=_mean(then("workingday")),
     )
-    return joined.drop("two_days_later", "_week", "_month")
+    return added.drop(*(name for name in added.columns if name.startswith("_")))
+
+
+def _mean(values: list[ibis.Value]) -> ibis.Value:
+    """Of those that are known; NULL where none is."""
+    known = [value.notnull().cast("float64") for value in values]
+    return sum(value.fill_null(0.0) for value in values) / sum(known).nullif(0.0)
 
 
 def _at_least_one(count: ibis.Value) -> ibis.Value:
@@ -102,10 +135,9 @@ CONTRACT = pa.DataFrameSchema(
         "started": pa.Column(UTC_TIME),
         **{name: pa.Column("int64", pa.Check.in_range(0, 24)) for name in WHOLE},
         **{name: pa.Column("float64", pa.Check.in_range(0, 1)) for name in MEASURED},
-        "rented_last_week": pa.Column("float64", pa.Check.ge(0), nullable=True),
-        "weather_last_week": pa.Column("float64", pa.Check.in_range(1, 4), nullable=True),
-        "working_last_week": pa.Column("float64", pa.Check.isin([0.0, 1.0]), nullable=True),
-        **{name: pa.Column("float64", pa.Check.in_range(-1, 1), nullable=True) for name in COMPARED},
+        "usual": pa.Column("float64", pa.Check.ge(0), nullable=True),
+        "worked": pa.Column("float64", pa.Check.in_range(0, 1), nullable=True),
+        **{name: pa.Column("float64", pa.Check.in_range(-3, 3), nullable=True) for name in COMPARED},
         **{name: pa.Column("float64", pa.Check.ge(0), nullable=True) for name in RATIOS},
         # casual + registered = cnt: both are leaks, and neither is in the contract.
         "cnt": pa.Column("float64", pa.Check.in_range(0, 5_000), nullable=True),
@@ -145,18 +177,18 @@ PROBLEM = Problem(
             Risk(name="weather out of season", detector="drift"),
         ),
     ),
-    # What is learned is by how much an hour exceeds the same hour of last week, from what differs between the two: warmer,
-    # wetter, a holiday, a week that was itself out of the ordinary. None of it belongs to a season, so that a model of the
-    # winter is not lost in spring, and the level grows with last week's. And all history: twelve weeks know one season only.
+    # What is learned is by how much an hour exceeds what is usual for it, from what is out of the usual: nicer, wetter, a
+    # holiday, a last week that was a storm's. None of it belongs to a season, so that a model of the winter is not lost in
+    # spring, and the level grows with the last week's. And all history: twelve weeks know one season only.
     recipe=Recipe(
         family="boosting",
         features=RECIPE_FEATURES,
-        relative_to="rented_last_week",
-        # Small trees: a new model differs little from the last, and what a change of model gains is soon all there is.
+        relative_to="usual",
+        # Few small trees: a new model differs little from the last, and what a change of model gains is soon all there is.
         parameters={
             "max_iter": 60,
-            "learning_rate": 0.08,
-            "max_leaf_nodes": 12,
+            "learning_rate": 0.04,
+            "max_leaf_nodes": 5,
             "min_samples_leaf": 30,
             "l2_regularization": 5.0,
         },
@@ -202,6 +234,6 @@ PROBLEM = Problem(
         promotion={Reason.DECAY: Promotion.NON_INFERIORITY},
         healthy_turn=timedelta(days=1),
     ),
-    heuristic=SameAsLastWeek(),
+    heuristic=AsInRecentWeeks(),
     schedule="30 0 * * *",
 )

@@ -46,6 +46,6 @@ def test_the_heuristic_uses_only_what_was_known(problem):
     start, end = first + timedelta(days=30), first + timedelta(days=31)
     then = windows.read_requests(problem, start, end)
     later = windows.read_window(problem, start, end, as_of=last + timedelta(days=9))
-    feature = {"electricity": "price_up_yesterday", "bikes": "rented_last_week"}[problem.name]
+    feature = {"electricity": "price_up_yesterday", "bikes": "usual"}[problem.name]
     assert then[feature].equals(later[feature])
     assert then[problem.framing.target].isna().all()
