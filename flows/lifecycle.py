@@ -9,10 +9,11 @@ from prefect.cache_policies import NO_CACHE
 from flows.guard import may_pass, one_turn_at_a_time
 from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
+from flows.stops import approved, held, judged_by_old_rules, reverting, tripped
 from flows.story import run_name, tell
 from flows.taint import sound
 from flows.training import first_champion, make_challenger
-from flows.turn import Turn, approved, begin, conclude, held, judged_by_old_rules, reverting, tripped
+from flows.turn import Turn, begin, conclude
 from schemas.stage import Stage
 from tasks.transitions import Decision
 
