@@ -16,37 +16,48 @@ from tasks.profiles import Column, Profile, count_frame, freeze_profile
 __all__ = ["counted", "slices_of", "with_scores"]
 
 _SCORED_ROWS = 3_000  # of a window that the champion scores anew: a share of them is known to one in fifty
+_ALL_SCORED_ROWS = 1_000_000  # of all windows together
 _SLICES = 8  # values of a declared column that are watched, the most frequent ones
 _SLICE_SHARE = 0.05  # of rows that a slice has at least
 
 
 def counted(
-    problem: Problem, columns: Profile, champion: Any, first: datetime, n: int, *, span: timedelta
+    problem: Problem,
+    columns: Profile,
+    champion: Any,
+    first: datetime,
+    n: int,
+    *,
+    span: timedelta,
+    since: datetime | None = None,
 ) -> dict[datetime, dict[str, np.ndarray]]:
     """Counts of the `n` windows of `span` from `first` on, by their beginning: features of all their valid rows in the engine,
-    scores of a part of them, the same each time. A window without a row is left out."""
+    scores of a part of them, the same each time. A window without a row is left out; rows before `since` are not counted."""
     if n < 1:
         return {}
+    since = max(since or first, first)
     features = {name: column for name, column in columns.items() if column.kind == "feature"}
-    table = windows.window_table(problem, first, first + n * span, as_of=first)
+    table = windows.window_table(problem, since, first + n * span, as_of=first)
     try:
         valid = engine_contracts.check_table(problem, table).valid
         found = profile_windows(valid, problem.framing.event_time, features, origin=first, span=span)
     except UntranslatableError:  # one window may fit into a frame where all of them do not
         found = {}
         for at in (first + place * span for place in range(n)):
-            rows = contracts.check(problem, windows.read_sample(problem, at, at + span, as_of=at)[0]).valid
+            rows = contracts.check(problem, windows.read_sample(problem, max(at, since), at + span, as_of=at)[0]).valid
             found |= {at: count_frame(features, rows)} if len(rows) else {}
-    for at, rows in _sampled(problem, first, n, span):
+    for at, rows in _sampled(problem, first, n, span, since):
         scores = count_frame(_scores_of(columns), with_scores(problem, champion, rows, columns))
         found.setdefault(at, {}).update({name: _given(columns[name], counts) for name, counts in scores.items()})
     return found
 
 
-def _sampled(problem: Problem, first: datetime, n: int, span: timedelta) -> Iterable[tuple[datetime, pd.DataFrame]]:
+def _sampled(
+    problem: Problem, first: datetime, n: int, span: timedelta, since: datetime
+) -> Iterable[tuple[datetime, pd.DataFrame]]:
     """The valid rows of a sample of the windows, window by window."""
-    time = problem.framing.event_time
-    rows, _ = windows.read_sample(problem, first, first + n * span, as_of=first, at_most=n * _SCORED_ROWS)
+    time, at_most = problem.framing.event_time, min(n * _SCORED_ROWS, _ALL_SCORED_ROWS)
+    rows, _ = windows.read_sample(problem, since, first + n * span, as_of=first, at_most=at_most)
     valid = contracts.check(problem, rows).valid
     for place, part in valid.groupby((valid[time] - pd.Timestamp(first)) // span):
         yield first + int(place) * span, part

@@ -18,7 +18,7 @@ from schemas.stage import Stage
 from tasks import contracts, ledger, monitoring, registry, runs, scoring, windows
 from tasks.effects import effects
 from tasks.held_against import Reference, Window, window_from_json, window_to_json
-from tasks.profiles import Column, Counts, Profile, freeze_profile, merged, profile_from_json, profile_to_json, watched
+from tasks.profiles import Column, freeze_profile, merged, profile_from_json, profile_to_json, watched
 
 __all__ = ["Past", "freeze", "keep", "past_of", "regime_of"]
 
@@ -125,10 +125,12 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
     sample, _ = windows.read_sample(problem, start, until, as_of=known, at_most=_BINNED_ROWS)
     rows = contracts.check(problem, sample).valid
     columns, labels = _binned(turn, estimator, rows)
-    n = min(max((until - start) // plan.window, 0), _MOST)
+    n = max((until - start) // plan.window, 0)
     first = until - n * plan.window
-    blocks = counted(problem, columns, estimator, first, n, span=plan.window)
-    whole = merged([*blocks.values(), *_rest(problem, columns, estimator, start, first)])
+    # The rows before the oldest whole block are no block, and of the reference: one more window, which the start cuts.
+    blocks = counted(problem, columns, estimator, first - plan.window, n + 1, span=plan.window, since=start)
+    whole = merged(blocks.values())
+    newest = {at: counts for at, counts in blocks.items() if at >= max(first, until - _MOST * plan.window)}
     columns = {
         name: replace(column, counts=whole.get(name, column.counts)) for name, column in columns.items()
     } | labels
@@ -144,7 +146,7 @@ def freeze(turn: Turn, model: Model, estimator: Any) -> Stored:
         "regime": regime.isoformat() if regime else None,
         "effects": {name: float(f"{value:.12g}") for name, value in effect.items()},
         "columns": profile_to_json(columns),
-        "blocks": {at.isoformat(): window_to_json(Window(at, counts)) for at, counts in blocks.items()},
+        "blocks": {at.isoformat(): window_to_json(Window(at, counts)) for at, counts in newest.items()},
     }
 
 
@@ -182,12 +184,6 @@ def _span(turn: Turn, model: Model) -> tuple[datetime, datetime]:
         model.trained_from if model.trained_from and model.trained_until else until - turn.problem.monitoring.reference
     )
     return start.replace(microsecond=0), until.replace(microsecond=0)
-
-
-def _rest(problem: Problem, columns: Profile, champion: Any, start: datetime, end: datetime) -> list[Counts]:
-    """Counts of the rows that are older than the oldest whole block: rows of the reference, and no block."""
-    seconds = timedelta(seconds=(end - start).total_seconds() // 1)
-    return list(counted(problem, columns, champion, start, 1, span=seconds).values()) if seconds else []
 
 
 def _some(turn: Turn, rows: pd.DataFrame, n: int) -> pd.DataFrame:
