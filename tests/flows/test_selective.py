@@ -16,7 +16,7 @@ from schemas.plans import Gate, RetrainingPlan, ServingPlan
 from schemas.rows import Model, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
-from tasks import database, labels, ledger, predictions, windows
+from tasks import database, labels, ledger, predictions, quality_log, windows
 from tasks.exploration import with_exploration
 from tasks.scoring import Answers, Outputs
 from tasks.splits import Split
@@ -128,6 +128,24 @@ def test_decay_is_judged_on_the_explored_rows(home, team):
     daily = pd.Series(wrong).groupby(rows["event_time"].dt.floor("D").to_numpy()).mean()
     assert found is not None
     assert found.verdict.evidence["live"] == pytest.approx(daily.mean())
+
+
+def test_realised_quality_is_that_of_the_drawn_rows(home, team):
+    """A model that refuses what is bad hides that it was right: of the rows that got a label nearly all were accepted."""
+    problem = team.add(LENDER)
+    rows = lived(problem)
+    state = State(problem.name, 7, stage=Stage.HEALTHY, champion=CHAMPION, since=SERVED, turned=NOW - 8 * DAY)
+    quality(Turn(problem.name, state, NOW))
+    figures = quality_log.figures(problem, kinds=["realised"], metrics=["base rate"])
+    drawn = cohort(problem).query("explored")
+    assert figures
+    for one in figures:
+        at = drawn[(drawn["event_time"] >= pd.Timestamp(one.start)) & (drawn["event_time"] < pd.Timestamp(one.end))]
+        assert (one.rows, one.value) == (len(at), pytest.approx(at["label"].mean()))
+    late = rows[rows["at"] >= pd.Timestamp(SERVED)]
+    said = cohort(problem)["label"].dropna().mean()
+    mean = np.average([one.value for one in figures], weights=[one.rows for one in figures])
+    assert abs(mean - late["high"].mean()) < 0.08 < late["high"].mean() - said
 
 
 def test_where_every_row_is_labelled_all_of_them_judge_as_before(home):
