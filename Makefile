@@ -10,6 +10,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # Threads that wait for each other cost more than they save on the small batches of a turn, and one thread sums alike everywhere.
 export OMP_NUM_THREADS ?= 1
+# Five thousand modules are compiled once, and not by every process anew, which costs each of them eight seconds.
+export PYTHONDONTWRITEBYTECODE :=
 # Processes that share the tests, a file at a time; 0 runs them in one.
 WORKERS ?= 2
 
