@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from flows.label_signs import cohorts, untrusted_labels
 from flows.oddities import Held, held_windows, odd_rows, unjudged_windows
 from flows.turn import Turn
 from flows.window import champion_of, unless_it_raises
@@ -61,8 +62,8 @@ def _unseen(turn: Turn, labelled: pd.DataFrame) -> list[Held]:
 
 
 def sound(turn: Turn, decision: Decision) -> Decision:
-    """No step of a rollout on faulty data: a challenger that was trained on it FAILs, and while newer rows are faulty a step
-    forward waits."""
+    """No step of a rollout on faulty data: a challenger that was trained on it FAILs, and while newer rows or the labels that
+    are due are faulty a step forward waits."""
     state = turn.state
     forward = decision.verdict.outcome is Outcome.PASS or decision.share is not None
     if state.stage not in _ROLLOUT or not forward or decision.revert or _by_a_person(turn):
@@ -77,7 +78,7 @@ def sound(turn: Turn, decision: Decision) -> Decision:
         said = f"the challenger was trained on faulty data: {trained.reason}"
         return Decision(Verdict("training data", Outcome.FAIL, said, trained.evidence), notes=decision.notes)
     now = _judged("data", lambda: odd_rows(turn, turn.now - span, turn.now, model=held_against))
-    waits = next((v for v in (trained, now) if v is not None and v.outcome is not Outcome.PASS), None)
+    waits = next((v for v in (trained, now, _labels(turn)) if v is not None and v.outcome is not Outcome.PASS), None)
     if waits is None:
         return decision
     said = f"holding: {waits.reason}; otherwise {decision.verdict.reason}"
@@ -85,6 +86,17 @@ def sound(turn: Turn, decision: Decision) -> Decision:
     deadline = since + plan.shadow_at_most + turn.problem.framing.maturity
     waiting = Verdict("data", Outcome.WAIT, said, waits.evidence)
     return Decision(gates.at_deadline(waiting, now=turn.now, deadline=deadline), notes=decision.notes)
+
+
+def _labels(turn: Turn) -> Verdict | None:
+    """FAIL where the labels that judge the rollout have stopped, or one class of them has; None where none does."""
+
+    def judge() -> Verdict | None:
+        window = turn.now - turn.problem.monitoring.window, turn.now
+        wrong = untrusted_labels(turn, window, *cohorts(turn, window, began=window[0], moved=False))
+        return Verdict("data", Outcome.FAIL, f"{Kind.LABEL_FAULT}: {'; '.join(wrong)}") if wrong else None
+
+    return unless_it_raises("data", judge)
 
 
 def _of_training(turn: Turn, model: Model, held_against: Model, span: timedelta) -> Verdict | None:

@@ -263,6 +263,25 @@ def test_a_rollout_whose_training_data_turn_out_faulty_fails_and_later_faults_ho
     assert "was trained on faulty data" in trained.reason
 
 
+def test_a_rollout_waits_while_the_labels_that_judge_it_are_faulty(at_home):
+    """Where one class of labels stops coming, a model that says no to all is as good as any."""
+    now = at_home(lambda frame, rng: frame)
+    rival = replace(OTHER, trained_from=START + 60 * DAY, trained_until=START + (CHANGE - 1) * DAY)
+    passes = Decision(Verdict("shadow", Outcome.PASS, "better"))
+
+    def after(edit, days: float) -> Verdict:
+        windows.materialise(PROBLEM, changed(bills(1), edit, 1))
+        turn = begin("bills", START + (CHANGE + days) * DAY)
+        return sound(
+            replace(turn, state=replace(turn.state, stage=Stage.SHADOW, challenger=rival, since=now)), passes
+        ).verdict
+
+    assert after(lambda frame, rng: frame, 4).outcome is Outcome.PASS
+    stopped = after(lambda frame, rng: frame.assign(late=0.0), 5)
+    assert (stopped.outcome, stopped.gate) == (Outcome.WAIT, "data")
+    assert "label-pipeline fault" in stopped.reason
+
+
 def test_held_rows_are_not_trained_on_until_they_are_mended(at_home):
     at_home(meaning, seed=3)
     rows = turned(4)

@@ -3,7 +3,7 @@
 `python -m tests.proofs incidents` (make prove NAME=incidents) makes a small world per seed, turns the real loop over its
 past until a trained champion is HEALTHY, keeps that home, and for each kind of incident rewrites the table from a day on
 and turns on: plain turns with the real ledger, MLflow on SQLite, the prediction log. Counted are the first action that is no
-note of a quiet world, retrains begun after the change, and retrains on corrupted data, of which there may be none in a
+note of a quiet world, retrains on rows from after the change, and such retrains on corrupted data, of which there may be none in a
 hundred corruptions of other kinds.
 """
 
@@ -244,7 +244,8 @@ KINDS: dict[Kind, tuple[Edit, Action]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """What the loop did after a change: each incident as (day after the change, kind, action), and retrains begun."""
+    """What the loop did after a change: each incident as (day after the change, kind, action), and retrains on rows from
+    after it."""
 
     planted: str
     seed: int
@@ -315,10 +316,10 @@ def case(
             began = ledger.state_of(PROBLEM.name).sequence
             turned(PROBLEM, START + (CHANGE + days) * DAY)
             rows = [row for row in ledger.rows(PROBLEM.name, since=began) if row.facts["kind"] == "turn"]
-    return _told(planted, draw, rows)
+    return _told(planted, draw, rows, day=day)
 
 
-def _told(planted: str, seed: int, rows: list[ledger.Row]) -> Case:
+def _told(planted: str, seed: int, rows: list[ledger.Row], *, day: float = CHANGE) -> Case:
     change = START + CHANGE * DAY
     spoken = [row for row in rows if row.notes.get("incident")]
     incidents = tuple(
@@ -329,8 +330,18 @@ def _told(planted: str, seed: int, rows: list[ledger.Row]) -> Case:
         )
         for row in spoken
     )
-    begun = [row for row in rows if (row.facts["before"], row.facts["stage"]) == (Stage.HEALTHY, Stage.RETRAIN)]
-    return Case(planted, seed, incidents, len(begun), tuple(row.notes["reason"] for row in spoken))
+    retrains = _reaching(rows, START + day * DAY)
+    return Case(planted, seed, incidents, retrains, tuple(row.notes["reason"] for row in spoken))
+
+
+def _reaching(rows: list[ledger.Row], changed: datetime) -> int:
+    """Retrains whose rows reach beyond the change: one that was called for the day before it can know nothing of it."""
+    found = 0
+    for place, row in enumerate(rows):
+        if (row.facts["before"], row.facts["stage"]) == (Stage.HEALTHY, Stage.RETRAIN):
+            made = rows[place + 1 : place + 2] or [row]
+            found += datetime.fromisoformat(made[0].facts["at"]) - PROBLEM.framing.maturity > changed
+    return found
 
 
 # Kinds of corruption in turn; each draw has its own column, size and share.
