@@ -111,8 +111,10 @@ def mutants_of(path: Path) -> list[Mutant]:
             changed = copy.deepcopy(whole)
             # A copy is walked in the same order, so that the number names the same place.
             _apply(changed, list(ast.walk(changed))[number], kind, at)
-            text = " ".join((ast.get_source_segment(source, node) or "").split())
-            found.append(Mutant(path.name, node.lineno, kind, change, text, ast.unparse(changed) + "\n"))
+            # A comprehension has no line of its own: that of what it tests.
+            shown = node.ifs[at] if isinstance(node, ast.comprehension) else node
+            text = " ".join((ast.get_source_segment(source, shown) or "").split())
+            found.append(Mutant(path.name, shown.lineno, kind, change, text, ast.unparse(changed) + "\n"))
     return sorted(found, key=lambda m: (m.line, m.text, m.kind, m.change))
 
 
