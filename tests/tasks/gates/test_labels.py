@@ -92,3 +92,29 @@ def test_a_rare_class_that_is_late_is_not_lost_among_all():
 
 def test_no_curve_is_no_evidence():
     assert gates.maturity_holds({}, maturity=DAY, tolerated=0.05).outcome is WAIT
+
+
+def test_a_group_is_named_where_it_decides_among_several():
+    one = {"all": curve(5_000)}
+    both = one | {"fraud": curve(5_000, seed=2)}
+    assert "(of" not in gates.maturity_holds(one, maturity=2 * DAY, tolerated=0.05).reason
+    assert "(of" not in gates.maturity_holds(both, maturity=7 * DAY, tolerated=0.05).reason
+
+
+def test_of_two_groups_that_are_late_the_later_one_decides():
+    slow, slower = curve(5_000, mean=2.0), curve(5_000, mean=4.0)
+    for curves in ({"a": slow, "b": slower}, {"b": slower, "a": slow}):
+        assert "(of b)" in gates.maturity_holds(curves, maturity=2 * DAY, tolerated=0.05).reason
+
+
+def test_an_interval_that_ends_at_what_is_tolerated_is_within_it():
+    found = gates.maturity_holds({"all": curve(5_000)}, maturity=2 * DAY, tolerated=0.1).evidence
+    at_low = gates.maturity_holds({"all": curve(5_000)}, maturity=2 * DAY, tolerated=found["late_low"])
+    at_high = gates.maturity_holds({"all": curve(5_000)}, maturity=2 * DAY, tolerated=found["late_high"])
+    assert (at_low.outcome, at_high.outcome) == (WAIT, PASS)
+
+
+def test_a_gap_counts_beyond_what_is_asked_for():
+    curves = {"settled": known(3_000, 1.0, 1), "fraud": known(3_000, 6.0, 2)}
+    gap = gates.early_labels(curves, curve(3_000)).evidence["gap"]
+    assert gates.early_labels(curves, curve(3_000), at_least=gap).outcome is PASS

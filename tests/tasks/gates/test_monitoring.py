@@ -59,6 +59,7 @@ def test_a_rate_above_the_allowed_one_is_told_and_nothing_rests_on_it():
         )
         assert verdict.reason.endswith(says)
     assert "it would say" not in _drift({"x": 0.9}, {"x": 0.2}, rate=1.0).reason
+    assert _drift({"x": 0.1}, {"x": 0.2}, rate=0.06).outcome is PASS  # at what the plan allows
 
 
 def test_what_one_window_cannot_say_alone_waits_for_the_next_and_an_alarm_goes_before():
