@@ -30,7 +30,7 @@ def _leak(world: World, rows: dict[str, pd.DataFrame], leak: str) -> Verdict:
     """A challenger trained with a leaking column: the offline gate lets it by, and the shadow has to stop it."""
     problem, framing = world.problem, world.problem.framing
     leaked = replace(world, parts=replace(world.parts, train=rows["train"], validation=rows["validation"]))
-    model = leaked.trained(rows["train"], (*problem.recipe.features, leak))
+    model = leaked.trained(rows["train"], features=(*problem.recipe.features, leak))
     promised = _loss(world, model, rows["test"])
     if not promised.mean() < _loss(world, world.challenger, rows["test"]).mean():
         return Verdict("leak", _PASS, "the planted column does not help on held-out rows: nothing was drilled")

@@ -61,9 +61,9 @@ class World:
     def naive(self) -> Any:
         return training.naive_baseline(self.problem.framing, self.parts.train, self.problem.recipe.features)
 
-    def trained(self, rows: pd.DataFrame, features: tuple[str, ...] | None = None) -> Any:
-        """The problem's recipe on these rows, as a trial fits it."""
-        recipe = self.problem.recipe.model_copy(update={"features": features or self.problem.recipe.features})
+    def trained(self, rows: pd.DataFrame, **changed: Any) -> Any:
+        """The problem's recipe with these fields `changed` on these rows, as a trial fits it."""
+        recipe = self.problem.recipe.model_copy(update=changed)
         return training.fit_and_freeze(recipe, self.problem.framing, replace(self.parts, train=rows), seed=self.seed)
 
     @cached_property
