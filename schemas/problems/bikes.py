@@ -19,13 +19,11 @@ __all__ = ["PROBLEM", "AsInRecentWeeks"]
 UTC_TIME = pd.DatetimeTZDtype(unit="us", tz="UTC")
 WHOLE = ("season", "mnth", "hr", "holiday", "weekday", "workingday", "weathersit")
 MEASURED = ("temp", "atemp", "hum", "windspeed")
-COMPARED = (
-    "nicer",
-    "damper",
-    "clearer",
-)  # with the same hour of three weeks ago and since, in the units of what is measured
+# With the same hour of the weeks before, in the units of what is measured; the table's weather is a number from 1 to 4.
+COMPARED = {"nicer": 1, "damper": 1, "clearer": 3}  # and the most that it can differ
 RATIOS = ("last_week", "share", "grew", "lately")
 WEEKS = (1, 2, 3)  # weeks ago: one alone holds its own storm or holiday
+REMEMBERED = ("cnt", "pleasant", "hum", "weathersit", "workingday")
 
 RECIPE_FEATURES = (
     *("workingday", "holiday", "weathersit", "hum", "windspeed", "worked"),
@@ -70,29 +68,26 @@ def _with_weeks_ago(table: ibis.Table) -> ibis.Table:
     for k in WEEKS:
         past = table.select(
             **{f"_later{k}": table.started + ibis.interval(days=7 * k)},
-            **{f"_{name}{k}": table[name].cast("float64") for name in _REMEMBERED},
+            **{f"_{name}{k}": table[name].cast("float64") for name in REMEMBERED},
         )
         joined = joined.left_join(past, joined.started == past[f"_later{k}"]).drop(f"_later{k}")
     return joined
 
 
-_REMEMBERED = ("cnt", "pleasant", "hum", "weathersit", "workingday")
-
-
 def _with_levels(table: ibis.Table) -> ibis.Table:
-    """The mean hour of the days up to the one before yesterday, whose labels are all known: of a week, of each week before
-    it, of a month, and of the last two days."""
+    """The mean hour of a month, of a week and of two days up to the one before yesterday, whose labels are all known; and the
+    same as it was so many weeks ago."""
     daily = table.group_by("day").agg(rented=table.cnt.sum(), hours=table.cnt.count())
 
     def mean_of(days: int) -> ibis.Value:
         window = ibis.range_window(order_by=daily.day, preceding=days - 1, following=0)
         return daily.rented.sum().over(window) / daily.hours.sum().over(window).nullif(0)
 
-    levels = daily.select("day", week=mean_of(7), month=mean_of(28), two=mean_of(2))
+    levels = {"month": mean_of(28), "week": mean_of(7), "two": mean_of(2)}
     joined = table
-    wanted = {0: ("week", "month", "two"), 1: ("week", "two"), 2: ("week",), 3: ("week",)}
-    for k, names in wanted.items():
-        then = levels.select(**{f"_day{k}": levels.day + 2 + 7 * k}, **{f"_{name}_{k}": levels[name] for name in names})
+    for k in (0, *WEEKS):
+        named = {f"_{name}_{k}": level for name, level in levels.items()}
+        then = daily.select(**{f"_day{k}": daily.day + 2 + 7 * k}, **named)
         joined = joined.left_join(then, joined.day == then[f"_day{k}"]).drop(f"_day{k}")
     return joined
 
@@ -137,7 +132,7 @@ CONTRACT = pa.DataFrameSchema(
         **{name: pa.Column("float64", pa.Check.in_range(0, 1)) for name in MEASURED},
         "usual": pa.Column("float64", pa.Check.ge(0), nullable=True),
         "worked": pa.Column("float64", pa.Check.in_range(0, 1), nullable=True),
-        **{name: pa.Column("float64", pa.Check.in_range(-3, 3), nullable=True) for name in COMPARED},
+        **{name: pa.Column("float64", pa.Check.in_range(-m, m), nullable=True) for name, m in COMPARED.items()},
         **{name: pa.Column("float64", pa.Check.ge(0), nullable=True) for name in RATIOS},
         # casual + registered = cnt: both are leaks, and neither is in the contract.
         "cnt": pa.Column("float64", pa.Check.in_range(0, 5_000), nullable=True),
