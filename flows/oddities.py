@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from flows.turn import Turn
-from flows.window import champion_of, valid_rows
+from flows.window import champion_of, reference_span, valid_rows
 from schemas.incident import FAULTS, Kind
 from schemas.rows import Model
 from tasks import ledger, snapshots, windows
 from tasks.meaning import ROWS, Oddity, odd_columns
 
-__all__ = ["Held", "held_windows", "odd_rows", "unjudged_windows"]
+__all__ = ["Held", "Usual", "held_windows", "odd_rows", "unjudged_windows"]
 
 Span = tuple[datetime, datetime]
 Held = tuple[str, datetime, datetime]  # the kind of fault, and the window it was found in
@@ -21,37 +21,46 @@ _READ = 200_000  # rows of a window: of more a sample says as much about a colum
 _FAULTS = {str(kind) for kind in FAULTS}
 
 
-def odd_rows(turn: Turn, start: datetime, end: datetime, *, model: Model | None = None) -> list[Oddity] | None:
-    """What is odd about the rows of the time, against what `model` was trained on and what came since: the champion, where
-    nobody else is named. None where there are too few of either to say anything."""
+def odd_rows(turn: Turn, start: datetime, end: datetime, *, usual: "Usual | None" = None) -> list[Oddity] | None:
+    """What is odd about the rows of the time, against what is `usual`: for the champion, where nothing else is given. None
+    where there are too few rows of either to say anything."""
     problem = turn.problem
     if not windows.available(problem):
         return None
+    usual = usual or Usual(turn, champion_of(turn))
     listed = [n for n, column in problem.contract.columns.items() if any(c.name == "isin" for c in column.checks)]
-    now, before = valid_rows(problem, start, end, at_most=_READ), _before(turn, model or champion_of(turn), start)
+    now, before = valid_rows(problem, start, end, at_most=_READ), usual.before(start)
     if min(len(now), len(before)) < ROWS:
         return None
     plan, features = problem.monitoring, problem.recipe.features
     return odd_columns(before, now, features, plan=plan, listed=listed, personal=problem.personal)
 
 
-def _before(turn: Turn, model: Model, start: datetime) -> pd.DataFrame:
-    """What `model` was trained on, and the windows since then in which triage found no fault: what a column has been through
-    is no news. The last window before `start` is left out, since a change that began in its midst would be among its rows,
-    and so are those of a rollout, in which nobody looked."""
-    problem, plan = turn.problem, turn.problem.monitoring
-    if model.trained_from and model.trained_until:
-        first = model.trained_from, model.trained_until
-    else:  # a rule: the weeks before it began to serve
-        began = min(turn.state.since or turn.now, start)
-        first = began - plan.reference, began
-    last = start - plan.window
-    sound = [span for span in _sound_windows(turn, first[1]) if span[1] <= last]
-    rows = [valid_rows(problem, *span, at_most=_READ) for span in _joined([first, *sound])]
-    if len(rows[0]) < ROWS and model.snapshot:  # a source that keeps less than a model lives
-        kept = snapshots.columns(problem.name, model.snapshot, list(problem.recipe.features))
-        rows = rows if kept is None else [kept, *rows]
-    return pd.concat(rows, ignore_index=True)
+class Usual:
+    """What `model` was trained on, read once, and the windows since then in which triage found no fault: what a column has
+    been through is no news."""
+
+    def __init__(self, turn: Turn, model: Model) -> None:
+        self.turn, self.model = turn, model
+        self._read: dict[Span, pd.DataFrame] = {}
+
+    def before(self, start: datetime) -> pd.DataFrame:
+        """Without the last window before `start`, since a change that began in its midst would be among its rows, and without
+        those of a rollout, in which nobody looked."""
+        problem, model = self.turn.problem, self.model
+        first = reference_span(self.turn, model, before=start)
+        last = start - problem.monitoring.window
+        sound = [span for span in _sound_windows(self.turn, first[1]) if span[1] <= last]
+        rows = [self._rows(span) for span in (first, *_joined(sound))]
+        if len(rows[0]) < ROWS and model.snapshot:  # a source that keeps less than a model lives
+            kept = snapshots.columns(problem.name, model.snapshot, list(problem.recipe.features))
+            rows = rows if kept is None else [kept, *rows]
+        return pd.concat(rows, ignore_index=True)
+
+    def _rows(self, span: Span) -> pd.DataFrame:
+        if span not in self._read:
+            self._read[span] = valid_rows(self.turn.problem, *span, at_most=_READ)
+        return self._read[span]
 
 
 def _sound_windows(turn: Turn, since: datetime) -> list[Span]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from flows.counting import counted, slices_of, with_scores
 from flows.turn import Turn, seed_of
+from flows.window import reference_span
 from schemas.plans import Reason
 from schemas.problem import Problem
 from schemas.rows import Model
@@ -179,10 +180,7 @@ def regime_of(problem: Problem, *, before: datetime) -> datetime | None:
 
 def _span(turn: Turn, model: Model) -> tuple[datetime, datetime]:
     """Whole seconds: windows are counted to the second."""
-    until = model.trained_until or turn.state.since or turn.now
-    start = (
-        model.trained_from if model.trained_from and model.trained_until else until - turn.problem.monitoring.reference
-    )
+    start, until = reference_span(turn, model)
     return start.replace(microsecond=0), until.replace(microsecond=0)
 
 

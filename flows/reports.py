@@ -62,7 +62,7 @@ def tidied(problem: Problem, *, now: datetime) -> list[monitoring.Removed]:
 
 def _reported(turn: Turn, window: monitoring.Window) -> dict[str, Any]:
     problem, champion = turn.problem, champion_of(turn)
-    spans = [(window.start, window.end), reference_span(turn)]
+    spans = [(window.start, window.end), reference_span(turn, champion_of(turn))]
     current, reference = (valid_rows(problem, *span, at_most=_READ) for span in spans)
     report = monitoring.make_report(
         window,

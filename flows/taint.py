@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
 from flows.label_signs import cohorts, untrusted_labels
-from flows.oddities import Held, held_windows, odd_rows, unjudged_windows
+from flows.oddities import Held, Usual, held_windows, odd_rows, unjudged_windows
 from flows.turn import Turn
 from flows.window import champion_of, unless_it_raises
 from schemas.incident import Kind
@@ -42,10 +42,10 @@ def without_faulty(turn: Turn, labelled: pd.DataFrame) -> pd.DataFrame:
     if labelled.empty or _by_a_person(turn):
         return labelled
     time = labelled[turn.problem.framing.event_time]
-    keep = pd.Series(data=True, index=labelled.index)
+    keep, usual = pd.Series(data=True, index=labelled.index), Usual(turn, champion_of(turn))
     for kind, start, end in [*held_windows(turn, time.min().to_pydatetime()), *_unseen(turn, labelled)]:
         inside = (time >= start) & (time < end)
-        if inside.any() and _still(turn, kind, start, end, labelled, inside):
+        if inside.any() and _still(turn, usual, kind, start, end, labelled, inside):
             keep &= ~inside
     return labelled[keep]  # under the index it came with: weights are kept by it
 
@@ -72,19 +72,23 @@ def sound(turn: Turn, decision: Decision) -> Decision:
     held_against = state.previous if state.stage is Stage.PROBATION else state.champion
     if model is None or held_against is None or not windows.available(turn.problem):
         return decision
-    span = turn.problem.monitoring.window
-    trained = _of_training(turn, model, held_against, span)
+    span, usual = turn.problem.monitoring.window, Usual(turn, held_against)
+    trained = _of_training(turn, model, usual)
     if trained is not None and trained.outcome is Outcome.FAIL:
         said = f"the challenger was trained on faulty data: {trained.reason}"
         return Decision(Verdict("training data", Outcome.FAIL, said, trained.evidence), notes=decision.notes)
-    now = _judged("data", lambda: odd_rows(turn, turn.now - span, turn.now, model=held_against))
-    waits = next((v for v in (trained, now, _labels(turn)) if v is not None and v.outcome is not Outcome.PASS), None)
+    looks = (
+        lambda: trained,
+        lambda: _judged("data", lambda: odd_rows(turn, turn.now - span, turn.now, usual=usual)),
+        lambda: _labels(turn),
+    )
+    waits = next((v for look in looks if (v := look()) is not None and v.outcome is not Outcome.PASS), None)
     if waits is None:
         return decision
     said = f"holding: {waits.reason}; otherwise {decision.verdict.reason}"
     plan, since = turn.problem.rollout, state.since or turn.now
     deadline = since + plan.shadow_at_most + turn.problem.framing.maturity
-    waiting = Verdict("data", Outcome.WAIT, said, waits.evidence)
+    waiting = Verdict(waits.gate, Outcome.WAIT, said, waits.evidence)
     return Decision(gates.at_deadline(waiting, now=turn.now, deadline=deadline), notes=decision.notes)
 
 
@@ -94,17 +98,17 @@ def _labels(turn: Turn) -> Verdict | None:
     def judge() -> Verdict | None:
         window = turn.now - turn.problem.monitoring.window, turn.now
         wrong = untrusted_labels(turn, window, *cohorts(turn, window, began=window[0], moved=False))
-        return Verdict("data", Outcome.FAIL, f"{Kind.LABEL_FAULT}: {'; '.join(wrong)}") if wrong else None
+        return Verdict("labels", Outcome.FAIL, f"{Kind.LABEL_FAULT}: {'; '.join(wrong)}") if wrong else None
 
-    return unless_it_raises("data", judge)
+    return unless_it_raises("labels", judge)
 
 
-def _of_training(turn: Turn, model: Model, held_against: Model, span: timedelta) -> Verdict | None:
+def _of_training(turn: Turn, model: Model, usual: Usual) -> Verdict | None:
     """The newest rows that `model` was trained on, as the table has them now."""
-    until = model.trained_until
+    until, span = model.trained_until, turn.problem.monitoring.window
     if until is None or not model.trained:
         return None
-    return _judged("training data", lambda: odd_rows(turn, until - span, until, model=held_against))
+    return _judged("data", lambda: odd_rows(turn, until - span, until, usual=usual))
 
 
 def _judged(name: str, look: Callable[[], list[Oddity] | None]) -> Verdict:
@@ -127,10 +131,13 @@ def _judged(name: str, look: Callable[[], list[Oddity] | None]) -> Verdict:
     return verdict
 
 
-def _still(turn: Turn, kind: str, start: datetime, end: datetime, labelled: pd.DataFrame, inside: pd.Series) -> bool:
+def _still(
+    turn: Turn, usual: Usual, kind: str, start: datetime, end: datetime, labelled: pd.DataFrame, inside: pd.Series
+) -> bool:
     """Whether a held window is as faulty as it was; for labels, whether a class is still as good as gone."""
     if kind in _TABLE_FAULTS:
-        return bool(odd_rows(turn, start, end))  # too few to be looked at: the contract alone has held them
+        # Too few to be looked at: the contract alone has held them.
+        return bool(odd_rows(turn, start, end, usual=usual))
     known = windows.count(turn.problem, start, end)
     if inside.sum() < (1 - turn.problem.rollout.unlabelled) * known:
         return True
@@ -139,8 +146,8 @@ def _still(turn: Turn, kind: str, start: datetime, end: datetime, labelled: pd.D
         return False
     if inside.all() or _turned(turn, labelled[inside]):
         return True
-    usual, here = target[~inside].value_counts(normalize=True), target[inside].value_counts(normalize=True)
-    return any(here.get(name, 0.0) < _HALF * share for name, share in usual.items())
+    outside, here = target[~inside].value_counts(normalize=True), target[inside].value_counts(normalize=True)
+    return any(here.get(name, 0.0) < _HALF * share for name, share in outside.items())
 
 
 def _turned(turn: Turn, rows: pd.DataFrame) -> bool:

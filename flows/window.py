@@ -41,13 +41,14 @@ def valid_rows(problem: Problem, start: datetime, end: datetime, *, at_most: int
     return contracts.check(problem, windows.read_sample(problem, start, end, as_of=start, at_most=at_most)[0]).valid
 
 
-def reference_span(turn: Turn) -> tuple[datetime, datetime]:
-    """From when to when the reference reaches, half-open."""
-    champion = champion_of(turn)
-    if champion.trained_from and champion.trained_until:
-        return champion.trained_from, champion.trained_until
-    since = turn.state.since or turn.now
-    return since - turn.problem.monitoring.reference, since
+def reference_span(turn: Turn, model: Model, *, before: datetime | None = None) -> tuple[datetime, datetime]:
+    """From when to when the rows reach, half-open, that `model` was trained on; of a rule the weeks before it began to serve,
+    or before the moment that is given where that is earlier."""
+    if model.trained_from and model.trained_until:
+        return model.trained_from, model.trained_until
+    until = model.trained_until or turn.state.since or turn.now
+    until = min(until, before) if before else until
+    return until - turn.problem.monitoring.reference, until
 
 
 def champion_of(turn: Turn) -> Model:

@@ -34,7 +34,13 @@ _WANTED = {
     Reason.RECALIBRATION: "recalibration",
 }
 # A gate that did not pass, and is no step of a rollout.
-_HELD = {"contract": "fault", "data": "fault", "skew": "skew", "approval": "approval-waiting"}
+_HELD = {
+    "contract": "fault",
+    "data": "fault",
+    "labels": "label-pipeline",
+    "skew": "skew",
+    "approval": "approval-waiting",
+}
 # What triage calls an incident that calls for no challenger. Of time alone there is nothing to tell.
 _INCIDENT = {
     "data fault": "fault",

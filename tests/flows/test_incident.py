@@ -278,7 +278,7 @@ def test_a_rollout_waits_while_the_labels_that_judge_it_are_faulty(at_home):
 
     assert after(lambda frame, rng: frame, 4).outcome is Outcome.PASS
     stopped = after(lambda frame, rng: frame.assign(late=0.0), 5)
-    assert (stopped.outcome, stopped.gate) == (Outcome.WAIT, "data")
+    assert (stopped.outcome, stopped.gate) == (Outcome.WAIT, "labels")
     assert "label-pipeline fault" in stopped.reason
 
 

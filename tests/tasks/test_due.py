@@ -71,6 +71,7 @@ ROWS = [
     (row(CANARY, WAIT, "contract"), ["fault"]),
     (row(HEALTHY, WAIT, "contract"), ["fault"]),
     (row(HEALTHY, WAIT, "data"), ["fault"]),
+    (row(SHADOW, WAIT, "labels"), ["label-pipeline"]),
     (row(HEALTHY, WAIT, "skew"), ["skew"]),
     # Why a challenger is wanted. One that was asked for has its run already, whatever the cause: it starts none.
     (row(HEALTHY, FAIL, "drift", why=Reason.DRIFT), ["drift"]),
