@@ -14,7 +14,7 @@ from schemas.columns import about_of
 from schemas.errors import PerennialError
 from schemas.features import Feature
 from schemas.framing import Framing, MinimumFunction
-from schemas.plans import DataPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
+from schemas.plans import DataPlan, ImprovementPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.recipe import Recipe
 from schemas.risks import known_detectors, unknown_detectors
 from schemas.source import Source
@@ -48,6 +48,7 @@ class Problem:
     retraining: RetrainingPlan = field(default_factory=RetrainingPlan)
     serving: ServingPlan = field(default_factory=ServingPlan)
     data: DataPlan = field(default_factory=DataPlan)
+    improvement: ImprovementPlan = field(default_factory=ImprovementPlan)
     features: tuple[Feature, ...] = ()  # columns computed from earlier rows, point in time, in the engine
     heuristic: "BaseEstimator | None" = None  # serves first; without one the naive baseline does
     schedule: str = "0 6 * * *"  # cron, UTC: when production turns the crank

@@ -4,6 +4,7 @@ Every number says its unit and its reason. A problem overrides what its own traf
 """
 
 from schemas.plans.data import DataPlan
+from schemas.plans.improvement import ImprovementPlan, Tier
 from schemas.plans.monitoring import MonitoringPlan
 from schemas.plans.retraining import Reach, RetrainingPlan
 from schemas.plans.rollout import RolloutPlan
@@ -13,6 +14,7 @@ from schemas.plans.words import Gate, PairedTest, Promotion, Reason
 __all__ = [
     "DataPlan",
     "Gate",
+    "ImprovementPlan",
     "MonitoringPlan",
     "PairedTest",
     "Promotion",
@@ -21,4 +23,5 @@ __all__ = [
     "RetrainingPlan",
     "RolloutPlan",
     "ServingPlan",
+    "Tier",
 ]

@@ -23,6 +23,7 @@ from tasks.stats.drift import (
     wasserstein,
 )
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
+from tasks.stats.gain import gain_interval
 from tasks.stats.loop import MadeByDecisions, made_by_decisions
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
@@ -109,6 +110,7 @@ __all__ = [
     "expected_auc",
     "expected_ratio",
     "fixed_interval",
+    "gain_interval",
     "growth",
     "hajek",
     "horvitz_thompson",
