@@ -1,4 +1,4 @@
-"""How are our two databases opened? One engine a URL, durable SQLite, tables migrated by Alembic on first touch."""
+"""How are our databases opened? One engine a URL, durable SQLite, tables migrated by Alembic on first touch."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,8 @@ from schemas.errors import PerennialError
 
 __all__ = ["close_databases", "open_database", "unreachable"]
 
-Which = Literal["ledger", "log"]
+Which = Literal["ledger", "log", "experiments"]
+_SETTING: dict[Which, str] = {"ledger": "LEDGER", "log": "LOG", "experiments": "LEDGER"}
 _OPEN: dict[tuple[str, Which], sa.Engine] = {}
 _ONE_AT_A_TIME = Lock()
 
@@ -67,7 +68,7 @@ def _opened(url: str, which: Which) -> sa.Engine:
     except sa.exc.OperationalError as error:
         raise PerennialError(
             f"the {which} database at {made.render_as_string(hide_password=True)} cannot be opened "
-            f"({type(error.orig).__name__}). Start it, or unset PERENNIAL_{which.upper()}_URL for SQLite."
+            f"({type(error.orig).__name__}). Start it, or unset PERENNIAL_{_SETTING[which]}_URL for SQLite."
         ) from None
     return engine
 
