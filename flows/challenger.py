@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from flows.recipes import origin
 from flows.turn import seed_of
 from schemas.plans import Gate
 from schemas.recipe import difference
@@ -103,5 +104,6 @@ def describe(
     tags |= {"outcome": str(verdict.outcome), "reason": verdict.reason[:4000]}
     tags |= {"recipe": recipe.model_dump_json()}
     tags |= {} if recipe.start == "anew" else {"base": trial.champion.sha256}
+    tags |= origin(trial.turn)
     tags |= {"recipe_change": str(difference(trial.problem.recipe, recipe))[:4000]}
     runs.describe(params, metrics, tags, [snapshot.path])

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flows.drift import Drift
+from flows.recipes import incumbent
 from flows.signs import learnable, read_signs
 from flows.turn import Turn
 from flows.window import closed_window
@@ -201,8 +202,9 @@ def _why(incident: Incident, evidence: dict[str, Any]) -> Reason:
 def _order(turn: Turn, incident: Incident, why: Reason) -> Request | None:
     """What RETRAIN shall do otherwise than by the problem's own recipe."""
     if incident.action is Action.RECALIBRATE:
-        since = incident.window - turn.problem.framing.maturity if incident.window else turn.problem.recipe.window
-        recipe = turn.problem.recipe.model_copy(update={"start": "recalibrated", "window": since})
+        usual = incumbent(turn.problem, turn.state.champion)
+        since = incident.window - turn.problem.framing.maturity if incident.window else usual.window
+        recipe = usual.model_copy(update={"start": "recalibrated", "window": since})
         return Request("retrain", why, incident.reason, ACTOR, recipe=recipe.model_dump(mode="json"))
     days = _since_the_change(turn, incident)
     return Request("retrain", why, incident.reason, ACTOR, window_days=days) if days else None

@@ -9,6 +9,7 @@ import pandas as pd
 
 from flows.incident import ACTOR
 from flows.reach import chosen, offered
+from flows.recipes import by_experiments, incumbent
 from flows.selective import Chosen, labels_chosen
 from flows.taint import faulty_training, without_faulty
 from flows.trial import Trial, tried
@@ -155,8 +156,11 @@ def _since_change(turn: Turn, name: str, recipe: Recipe, labelled: pd.DataFrame,
 
 
 def folds_for(turn: Turn, recipe: Recipe, labelled: pd.DataFrame, until: datetime) -> tuple[splits.Split, ...]:
-    """The labelled rows in folds, by what the recipe starts from."""
+    """The labelled rows in folds, by what the recipe starts from. What experiments found is judged by the rows that none of
+    them saw, be they few: folds would ask the rows by which it was chosen."""
     problem, trained_until = turn.problem, _champion(turn).trained_until
+    if by_experiments(turn.state.order):
+        problem = replace(problem, data=problem.data.model_copy(update={"fold_below": 0}))
     if recipe.start == "anew":
         return splits.folds(problem, labelled, until=until, window=recipe.window, disjoint_from=trained_until)
     assert trained_until is not None, "asked before rows were read"
@@ -203,9 +207,10 @@ def _run_key(turn: Turn) -> str:
 
 
 def recipe_for(turn: Turn) -> Recipe:
-    """The problem's recipe, with what the request asked for."""
+    """The problem's recipe or what experiments found, with what the request asked for."""
     order = turn.state.order
-    recipe = Recipe.model_validate(order.recipe) if order and order.recipe else turn.problem.recipe
+    asked = Recipe.model_validate(order.recipe) if order and order.recipe else None
+    recipe = asked or incumbent(turn.problem, turn.state.champion)
     if order and order.window_days:
         recipe = recipe.model_copy(update={"window": timedelta(days=order.window_days)})
     return recipe

@@ -22,6 +22,7 @@ __all__ = [
     "log_report",
     "read_profile",
     "run_link",
+    "tags_of",
     "training_run",
     "training_times",
 ]
@@ -100,6 +101,13 @@ def forget_report(run_id: str, *, folder: str, file: str = "") -> None:
     uri = mlflow.get_run(run_id).info.artifact_uri
     path = f"reports/{folder}/{file}" if file else f"reports/{folder}"
     get_artifact_repository(uri).delete_artifacts(path)
+
+
+def tags_of(problem: Problem, model: Model) -> dict[str, str]:
+    """The tags of the run that made `model`."""
+    client = api()
+    run_id = client.get_model_version(problem.name, model.version).run_id
+    return dict(client.get_run(run_id).data.tags) if run_id else {}
 
 
 def keep_profile(problem: Problem, model: Model, profile: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     FORCED = "forced replacement"
     STALENESS = "staleness"  # models of this problem are known to lose with age, by so much by now
     LABELS = "new labels"  # so many matured since the last training
+    EXPERIMENTS = "experiments"  # a night of experiments found a recipe that loses less
     RECALIBRATION = "recalibration"  # the share of each class moved, and what inputs mean did not
 
 
