@@ -56,7 +56,7 @@ def steps() -> tuple[Step, ...]:
             Quadrant.QUICK_WIN,
             parent="job of boosted trees",
         ),
-    )  # fmt: skip
+    )
 
 
 def night() -> Night:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 import pandas as pd
 
-from deployments.gateway.drawing import missing, percent, picture, signed, span, table
+from deployments.gateway.drawing import picture
 from schemas.framing import Framing
 from schemas.plans import Promotion
 from schemas.problem import Problem
 from schemas.route import Route, Served
 from schemas.stage import Stage
 from tasks import labels, predictions, scoring
+from tasks.drawing.words import missing, percent, signed, span, table
 from tasks.stats import RunningAverage
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from html import escape
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, TypeVar
 
-from deployments.gateway.drawing import STYLE, missing, moment, percent, span, table
+from deployments.gateway.drawing import STYLE
 from deployments.gateway.evidence import KEEP, Known, Tally, coverage, evidence, labelled, read, tally_of
 from schemas.problem import Problem
 from schemas.route import Route, Served
@@ -17,6 +17,8 @@ from schemas.rows import State
 from schemas.settings import Settings
 from schemas.stage import Stage
 from tasks import ledger
+from tasks.drawing.look import POLICY
+from tasks.drawing.words import missing, moment, percent, span, table
 
 if TYPE_CHECKING:
     from deployments.gateway.follower import Follower
@@ -85,7 +87,7 @@ def render(problem: Problem, worker: "Worker", follower: "Follower", signals: "S
 <head>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="10">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>{escape(problem.name)}: {stage}</title>

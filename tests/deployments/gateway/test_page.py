@@ -17,7 +17,6 @@ import pytest
 
 from deployments.gateway import evidence, page
 from deployments.gateway.breaker import Breaker
-from deployments.gateway.drawing import ticks
 from deployments.gateway.evidence import evidence_of, tally_of
 from deployments.gateway.serving import Serving
 from deployments.gateway.signals import Signals
@@ -30,6 +29,7 @@ from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import labels, ledger, predictions
 from tasks.database import close_databases
+from tasks.drawing.scales import ticks
 from tasks.journal import Group, Journal, Trip
 from tasks.stats import running_average
 from tasks.transitions import Decision, adopted, advance
