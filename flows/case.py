@@ -11,10 +11,13 @@ from numpy.typing import ArrayLike
 from schemas.plans import Promotion
 from schemas.problem import Problem
 from schemas.recipe import Recipe
+from schemas.verdict import Verdict
 from tasks import scoring
 from tasks.splits import Split
 
-__all__ = ["Case"]
+__all__ = ["Case", "Checks"]
+
+Checks = dict[str, Callable[[], Verdict]]  # what is asked of a case, by the name of its verdict
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from schemas.errors import PerennialError
+from flows.guessing_times import Timed, timed
 from schemas.source import is_text
 from tasks import profiling, strength, tables
 from tasks.guesses import keys, leaks, plan, target, times
 from tasks.guesses.columns import feature_of, left_out
-from tasks.guesses.facts import Column, Delay, Format, Hints, Note, Table, Times
+from tasks.guesses.facts import Column, Format, Hints, Note, Rule, Table, Times
 from tasks.guesses.formats import format_of
 from tasks.guesses.proposal import Proposal, Scale, roles
 
@@ -44,84 +44,57 @@ def propose(
         return _guessed(_Asked(name, location, url, hints, nulls, reading, types), facts, typed)
 
 
+@dataclass(frozen=True)
+class _Features:
+    """What a recipe may learn from, and why every other column is none of it."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    calendar: tuple[str, ...]
+    notes: list[Note]
+
+
 def _guessed(asked: _Asked, facts: Table, typed: Any) -> Proposal:
-    columns, hints = facts.columns, asked.hints
-    aim = target.target_of(columns, asked=hints.target)
-    found = times.moments(columns, target=aim.name)
-    event = times.event_of(found, asked=hints.time)
-    if hints.time and event is None:
-        raise PerennialError(
-            f"TIME={hints.time} is no column in which a time was found; found: {', '.join(m.columns[0] for m in found) or 'none'}"
-        )
-    moments, note = _moments(typed, event)
-    if moments is None:
-        event = None
-    event, known, delay = _labelled_at(typed, facts, found, event, aim)
-    if event is not None and moments is not None:
-        moments = profiling.times_of(typed, tables.evaluated(typed, event.code))
-    rest = times.others(found, event, known)
-    used = {aim.name, *(event.columns if event else ()), *(known.columns if known else ())}
-    key = keys.key_of(columns, asked=hints.key, but=used)
-    entity = keys.entity_of(columns, asked=hints.entity, but=used | ({key.name} if key else set()))
-    sampled = _sample(typed, facts, aim, event)
+    """Target, times, key and entity; then what they leave over as features, and a plan that fits the table."""
+    hints, taken = asked.hints, set(facts.columns)
+    aim = target.target_of(facts.columns, asked=hints.target)
+    when = timed(typed, facts, aim, asked=hints.time)
+    used = {aim.name, *when.columns}
+    key = keys.key_of(facts.columns, asked=hints.key, but=used)
+    entity = keys.entity_of(facts.columns, asked=hints.entity, but=used | ({key.name} if key else set()))
+    sampled = _sample(typed, facts, aim, when.event)
+    fitted, matured = _planned(when, facts, entity=entity is not None)
     leaking = _leaks(sampled, facts, aim, used | {c.name for c in (key, entity) if c})
     # Parts of a date and the hour stay features; a time as a whole is none.
-    taken = {aim.name, *(c.name for c in (key, entity) if c is not None)}
-    numbers, categories, notes = roles(columns, taken=taken, entity=entity, leaks=leaking)
-    if note:
-        notes.append(note)
-    maturity, matured = plan.assumed_delay(moments) if moments else timedelta(days=1), 1.0
-    if delay and moments:
-        maturity, matured = plan.maturity_of(delay, moments, facts.rows, entity=entity is not None)
-    fallback = moments or Times(facts.modified - timedelta(days=365), facts.modified, 2, (facts.modified,) * 21)
-    fitted = plan.plan_of(fallback, facts.rows, maturity, entity=entity is not None)
-    calendar: tuple[str, ...] = ()
-    if event and moments:
-        reach = fitted.durations.window or fitted.durations.history + fitted.live / 2
-        calendar = _calendar(columns, event, moments, reach)
-        gone = times.passing({n: columns[n] for n in (*numbers, *categories)}, moments, reach)
-        if calendar or len(gone) < len(numbers) + len(categories):
-            numbers, categories = (tuple(n for n in names if n not in gone) for names in (numbers, categories))
-            notes += [Note(name, "time", why) for name, why in gone.items()]
+    own = {aim.name, *(c.name for c in (key, entity) if c is not None)}
+    features = _features(when, fitted, facts, roles(facts.columns, taken=own, entity=entity, leaks=leaking))
     scale = _scale(sampled["y__"], aim)
-    rule = (
-        strength.best_rule(sampled, sampled["y__"].to_numpy(dtype=float), numbers, aim.task, bound=scale.bound)
-        if aim.task != "multiclass" and len(sampled) > 100
-        else None
-    )
-    taken_names = set(columns)
+    rest = times.others(when.found, when.event, when.known)
     return Proposal(
         name=asked.name,
         location=asked.location,
         url=asked.url,
         table=facts,
         target=aim,
-        event=event,
-        event_name=event.columns[0] if event and len(event.columns) == 1 else _free("event_at", taken_names),
-        known=known,
-        known_name=_free("known_at", taken_names),
-        delay=delay,
-        assumed=plan.assumed_delay(moments) if moments else timedelta(days=1),
+        event=when.event,
+        event_name=_event_name(when.event, taken),
+        known=when.known,
+        known_name=_free("known_at", taken),
+        delay=when.delay,
+        assumed=_assumed(when),
         key=key,
-        key_name=key.name if key else _free("row_id", taken_names),
+        key_name=key.name if key else _free("row_id", taken),
         entity=entity,
-        times=moments,
+        times=when.moments,
         plan=fitted,
         matured=matured,
         scale=scale,
-        numbers=numbers,
-        categories=categories,
-        spans=tuple(m for m in rest if event and not m.late and columns[m.columns[0]].missing <= 0.5),
-        calendar=calendar,
-        notes=tuple(
-            notes
-            + [
-                Note(m.columns[0], "time", "a time that comes later, or nobody knows when")
-                for m in rest
-                if not event or m.late
-            ]
-        ),
-        rule=rule,
+        numbers=features.numbers,
+        categories=features.categories,
+        spans=tuple(m for m in rest if when.event and not m.late and facts.columns[m.columns[0]].missing <= 0.5),
+        calendar=features.calendar,
+        notes=(*features.notes, *_untaken(rest, when)),
+        rule=_rule(sampled, aim, features.numbers, scale),
         types=asked.types,
         nulls=asked.nulls,
         reading=asked.reading,
@@ -132,47 +105,53 @@ def _free(name: str, taken: set[str]) -> str:
     return name if name not in taken else f"{name}_made"
 
 
-def _moments(typed: Any, event: times.Moment | None) -> tuple[Times | None, Note | None]:
-    """When the events were; and why a time that is too coarse for a replay is not taken."""
-    if event is None:
-        return None, None
-    found = profiling.times_of(typed, tables.evaluated(typed, event.code))
-    if found.moments < 12:
-        return None, Note(
-            event.columns[0], "time", f"{found.moments} different moments are too few to replay a rollout over"
-        )
-    return found, None
+def _event_name(event: times.Moment | None, taken: set[str]) -> str:
+    return event.columns[0] if event and len(event.columns) == 1 else _free("event_at", taken)
 
 
-def _labelled_at(
-    typed: Any, facts: Table, found: list[times.Moment], event: times.Moment | None, aim: target.Target
-) -> tuple[times.Moment | None, times.Moment | None, Delay | None]:
-    """The event, when its label was known, and how long that took; None for the last two where no column says so."""
-    known = times.known_of(found, event) if event else None
-    if event is None or known is None:
-        return event, None, None
-    known = times.ended(known)
-    delay = _delay(typed, event, known, aim)
-    before = times.asked_before(event, facts.columns)
-    if delay is not None and delay.negative > 0.05 and before is not None:
-        sooner = _delay(typed, before, known, aim)
-        if sooner is not None and sooner.negative < delay.negative / 5 and _affords(typed, before, sooner):
-            event, delay = before, sooner
-    if delay is None or delay.missing > 0.5 or delay.q995 <= timedelta(0):
-        return event, None, None
-    return event, known, delay
+def _assumed(when: Timed) -> timedelta:
+    """How long a label takes where no column says it."""
+    return plan.assumed_delay(when.moments) if when.moments else timedelta(days=1)
 
 
-def _affords(typed: Any, event: times.Moment, delay: Delay) -> bool:
-    """Is the table long enough to wait for labels from this moment on? Where it is not, a later event is judged."""
-    return delay.q995 < 0.2 * profiling.times_of(typed, tables.evaluated(typed, event.code)).span
+def _planned(when: Timed, facts: Table, *, entity: bool) -> tuple[plan.Plan, float]:
+    """The plan, and the share of labels that its maturity waits for."""
+    maturity, matured = _assumed(when), 1.0
+    if when.delay and when.moments:
+        maturity, matured = plan.maturity_of(when.delay, when.moments, facts.rows, entity=entity)
+    fallback = Times(facts.modified - timedelta(days=365), facts.modified, 2, (facts.modified,) * 21)
+    return plan.plan_of(when.moments or fallback, facts.rows, maturity, entity=entity), matured
 
 
-def _delay(typed: Any, event: times.Moment | None, known: times.Moment | None, aim: target.Target) -> Delay | None:
-    if event is None or known is None:
+def _features(
+    when: Timed, fitted: plan.Plan, facts: Table, found: tuple[tuple[str, ...], tuple[str, ...], list[Note]]
+) -> _Features:
+    """The columns `found` for their kind, without parts of a date that training rows do not see again."""
+    numbers, categories, notes = found
+    if when.coarse:
+        notes.append(when.coarse)
+    if when.event is None or when.moments is None:
+        return _Features(numbers, categories, (), notes)
+    columns = facts.columns
+    reach = fitted.durations.window or fitted.durations.history + fitted.live / 2
+    gone = times.passing({n: columns[n] for n in (*numbers, *categories)}, when.moments, reach)
+    calendar = _calendar(columns, when.event, when.moments, reach)
+    if not calendar and len(gone) == len(numbers) + len(categories):
+        gone = {}  # a recipe needs a feature
+    numbers, categories = (tuple(n for n in names if n not in gone) for names in (numbers, categories))
+    return _Features(numbers, categories, calendar, notes + [Note(name, "time", why) for name, why in gone.items()])
+
+
+def _untaken(rest: list[times.Moment], when: Timed) -> list[Note]:
+    why = "a time that comes later, or nobody knows when"
+    return [Note(moment.columns[0], "time", why) for moment in rest if not when.event or moment.late]
+
+
+def _rule(sampled: pd.DataFrame, aim: target.Target, numbers: tuple[str, ...], scale: Scale) -> Rule | None:
+    """The best single threshold; None for classes, and where there are too few rows to find one."""
+    if aim.task == "multiclass" or len(sampled) <= 100:
         return None
-    at, of = (tables.evaluated(typed, m.code) for m in (event, known))
-    return profiling.delay_of(typed, at, of, typed[aim.name])
+    return strength.best_rule(sampled, sampled["y__"].to_numpy(dtype=float), numbers, aim.task, bound=scale.bound)
 
 
 def _sample(typed: Any, facts: Table, aim: target.Target, event: times.Moment | None) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from flows.case import Case
+from flows import slicing
+from flows.case import Case, Checks
 from schemas.framing import Requirement
 from schemas.plans import Gate, Promotion
 from schemas.verdict import Outcome, Verdict, combine
@@ -37,9 +38,6 @@ def verdict_of(said: Mapping[str, Verdict]) -> Verdict:
     if whole.outcome is Outcome.PASS and str(Gate.CHAMPION) in said:
         return Verdict("offline", Outcome.PASS, said[str(Gate.CHAMPION)].reason, whole.evidence, whole.beside)
     return whole
-
-
-Checks = dict[str, Callable[[], Verdict]]
 
 
 def _fresh_test_set(case: Case) -> Checks:
@@ -153,52 +151,6 @@ def _operating_points(case: Case) -> dict[str, float]:
     return {name: training.threshold_at_precision(scores, labels, precision) for name, precision in wanted.items()}
 
 
-def _slices(case: Case) -> Checks:
-    framing, plan, test = case.problem.framing, case.problem.retraining, case.parts.test
-
-    def check() -> Verdict:
-        rows = {
-            f"{column} {value}": np.flatnonzero((test[column] == value).to_numpy())
-            for column in framing.slices
-            for value in test[column].dropna().unique()
-        }
-        return _sliced(case, rows, Gate.SLICES, at_least=plan.slice_rows)
-
-    return {Gate.SLICES: check} if framing.slices else {}
-
-
-def _sliced(case: Case, rows: Mapping[str, np.ndarray], name: str, *, at_least: int) -> Verdict:
-    gain, whose, framing = case.champion_loss - case.loss, case.clusters, case.problem.framing
-    return gates.slices(
-        {slice_: gain[where] for slice_, where in rows.items()},
-        name=name,
-        margin=framing.margin,
-        alpha=case.problem.retraining.alpha,
-        at_least=at_least,
-        clusters=None if whose is None else {slice_: whose[where] for slice_, where in rows.items()},
-    )
-
-
-def _weak_slices(case: Case) -> Checks:
-    plan, test = case.problem.retraining, case.parts.test
-
-    def check() -> Verdict:
-        excess = case.loss - case.champion_loss
-        features = [name for name in case.recipe.features if name in test]
-        found = evaluation.excess_slices(
-            excess, test, features, at_least=plan.slice_rows, seed=case.seed, entity=case.clusters
-        )
-        if found is None:
-            said = f"{len(test)} held-out rows, {4 * plan.slice_rows} are needed to search half and judge half"
-            return Verdict(Gate.WEAK_SLICES, Outcome.WAIT, said, {"rows": len(test)})
-        if not found:
-            return Verdict(Gate.WEAK_SLICES, Outcome.PASS, "no slice loses against the champion", {"slices": 0})
-        # The half that is judged has about as many rows of a slice as the one that was searched.
-        return _sliced(case, found, Gate.WEAK_SLICES, at_least=plan.slice_rows // 2)
-
-    return {Gate.WEAK_SLICES: check}
-
-
 def _calibration(case: Case) -> Checks:
     plan, framing = case.problem.retraining, case.problem.framing
 
@@ -223,22 +175,6 @@ def _calibration(case: Case) -> Checks:
             return alone
 
     return {Gate.CALIBRATION: check}
-
-
-def _fairness(case: Case) -> Checks:
-    plan, framing = case.problem.retraining, case.problem.framing
-
-    def check(wanted: Any) -> Verdict:
-        groups = evaluation.group_values(wanted, case.parts.test, case.scores, case.labels, framing)
-        return gates.fair(
-            wanted,
-            groups,
-            alpha=plan.alpha,
-            at_least=plan.slice_rows,
-            clusters=evaluation.group_members(wanted, case.parts.test, case.labels, case.clusters),
-        )
-
-    return {f"fairness {wanted.column} {wanted.measure}": partial(check, wanted) for wanted in framing.fairness}
 
 
 def _business_value(case: Case) -> Checks:
@@ -311,10 +247,10 @@ _ASKED: dict[Gate, Callable[[Case], Checks]] = {
     Gate.CONSTANT: _constant,
     Gate.CHAMPION: _champion,
     Gate.REQUIREMENTS: _requirements,
-    Gate.SLICES: _slices,
-    Gate.WEAK_SLICES: _weak_slices,
+    Gate.SLICES: slicing.slices,
+    Gate.WEAK_SLICES: slicing.weak_slices,
     Gate.CALIBRATION: _calibration,
-    Gate.FAIRNESS: _fairness,
+    Gate.FAIRNESS: slicing.fairness,
     Gate.BUSINESS_VALUE: _business_value,
     Gate.BEHAVIOUR: _behaviour,
     Gate.SIMPLICITY: _simplicity,

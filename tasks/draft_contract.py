@@ -9,62 +9,51 @@ __all__ = ["contract_lines"]
 
 
 def contract_lines(p: Proposal) -> str:
-    lines = ["CONTRACT = pa.DataFrameSchema(", "    {"]
-    kind = '"int64"' if p.key is None or p.key.kind == "number" else "str"
-    lines.append(
-        _line(
-            p,
-            p.key_name,
-            kind,
-            "pa.Check.ge(0)" if p.key is None else "",
-            "made by derive" if p.key is None else "different in every row",
-        )
-    )
-    lines.append(_line(p, p.event_name, "UTC_TIME", "", ""))
-    if p.entity is not None:
-        kind = '"int64"' if whole(p.entity) else "str"
-        lines.append(
-            _line(
-                p,
-                p.entity.name,
-                kind,
-                "",
-                f"guess: who repeats, {p.entity.distinct:,} values in {p.entity.rows:,} rows",
-            )
-        )
-    for name in p.numbers:
-        lines.append(_number_line(p, p.table.columns[name]))
-    for name in p.categories:
-        column, said = p.table.columns[name], words(p.table.columns[name], shown=name not in p.personal)
-        lines.append(_line(p, name, "str", said.check, said.says, missing=column.missing))
-    for moment in p.spans:
-        column = p.table.columns[moment.columns[0]]
-        lines.append(
-            _line(
-                p,
-                span_name(column.name),
-                '"float64"',
-                "",
-                "days after the event, or before it",
-                missing=column.missing,
-                about="",
-            )
-        )
-    for part, top in (("hour", 23), ("weekday", 6), ("month", 12)):
-        if part in p.calendar:
-            lines.append(
-                _line(
-                    p,
-                    f"event_{part}",
-                    '"float64"',
-                    f"pa.Check.in_range({int(part == 'month')}, {top})",
-                    "of the event, UTC",
-                )
-            )
-    lines += _late_lines(p)
-    lines.append(_target_line(p))
-    lines.append(f"        {quoted(p.known_name)}: pa.Column(UTC_TIME, nullable=True),")
-    return "\n".join([*lines, "    }", ")", ""])
+    lines = [
+        _key_line(p),
+        _line(p, p.event_name, "UTC_TIME", "", ""),
+        *_entity_lines(p),
+        *(_number_line(p, p.table.columns[name]) for name in p.numbers),
+        *(_word_line(p, p.table.columns[name]) for name in p.categories),
+        *(_span_line(p, p.table.columns[moment.columns[0]]) for moment in p.spans),
+        *_calendar_lines(p),
+        *_late_lines(p),
+        _target_line(p),
+        f"        {quoted(p.known_name)}: pa.Column(UTC_TIME, nullable=True),",
+    ]
+    return "\n".join(["CONTRACT = pa.DataFrameSchema(", "    {", *lines, "    }", ")", ""])
+
+
+def _key_line(p: Proposal) -> str:
+    if p.key is None:
+        return _line(p, p.key_name, '"int64"', "pa.Check.ge(0)", "made by derive")
+    return _line(p, p.key_name, '"int64"' if p.key.kind == "number" else "str", "", "different in every row")
+
+
+def _entity_lines(p: Proposal) -> list[str]:
+    if p.entity is None:
+        return []
+    says = f"guess: who repeats, {p.entity.distinct:,} values in {p.entity.rows:,} rows"
+    return [_line(p, p.entity.name, '"int64"' if whole(p.entity) else "str", "", says)]
+
+
+def _word_line(p: Proposal, column: Column) -> str:
+    said = words(column, shown=column.name not in p.personal)
+    return _line(p, column.name, "str", said.check, said.says, missing=column.missing)
+
+
+def _span_line(p: Proposal, column: Column) -> str:
+    says = "days after the event, or before it"
+    return _line(p, span_name(column.name), '"float64"', "", says, missing=column.missing, about="")
+
+
+def _calendar_lines(p: Proposal) -> list[str]:
+    ranges = {"hour": "0, 23", "weekday": "0, 6", "month": "1, 12"}
+    return [
+        _line(p, f"event_{part}", '"float64"', f"pa.Check.in_range({range_})", "of the event, UTC")
+        for part, range_ in ranges.items()
+        if part in p.calendar
+    ]
 
 
 def _line(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,7 @@ __all__ = [
     "UnderivableError",
     "UnreadableTableError",
     "available",
+    "counts_of",
     "locate",
     "open_source",
 ]
@@ -101,19 +103,31 @@ def open_source(problem: Problem) -> ibis.Table:
         raise MissingDataError(problem, path)
     if problem.source.url is not None:
         return _engine_table(problem)
-    key = (str(path), path.stat().st_mtime_ns if path.exists() else 0, id(problem))
+    key = _key(problem, path)
     if key not in _OPENED:
         if len(_OPENED) >= 16:
             _OPENED.clear()
         try:
-            _OPENED[key] = (_derived(problem, str(path)), problem)
+            _OPENED[key] = (_derived(problem, str(path)), problem, {})
         except duckdb.Error as error:
             raise UnreadableTableError(problem, error) from None
     return _OPENED[key][0]
 
 
+def counts_of(problem: Problem) -> dict[tuple[datetime, datetime], int]:
+    """Where to remember how many rows a window has: with the file as it lies there. A pattern or another engine may hold
+    more rows by the next time, and nothing is remembered of them."""
+    path = locate(problem)
+    known = _OPENED.get(_key(problem, path)) if problem.source.url is None and path.is_file() else None
+    return known[2] if known else {}
+
+
+def _key(problem: Problem, path: Path) -> tuple[str, int, int]:
+    return (str(path), path.stat().st_mtime_ns if path.exists() else 0, id(problem))
+
+
 # Opened once a process, and again when the file has changed. The problem is kept beside its table, so that its id stays its own.
-_OPENED: dict[tuple[str, int, int], tuple[ibis.Table, Problem]] = {}
+_OPENED: dict[tuple[str, int, int], tuple[ibis.Table, Problem, dict[tuple[datetime, datetime], int]]] = {}
 
 
 def locate(problem: Problem) -> Path:

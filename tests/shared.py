@@ -3,11 +3,13 @@
 import fcntl
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import mkdtemp
 
-__all__ = ["SHARED", "mlflow_tables", "once"]
+__all__ = ["SHARED", "copied_home", "mlflow_tables", "once"]
 
 SHARED = "PERENNIAL_TESTS_SHARED"  # the run's folder, which tests/conftest.py names
 
@@ -26,6 +28,19 @@ def once(name: str, make: Callable[[Path], object]) -> Path:
             make(made)
             done.touch()
     return made
+
+
+def copied_home(source: Path, target: Path) -> None:
+    """A home of its own: MLflow names models and profiles by absolute path, and what one test keeps no other may read."""
+    shutil.copytree(source, target)
+    with closing(sqlite3.connect(target / "mlflow.db")) as database, database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            for column in [row[1] for row in database.execute(f"PRAGMA table_info('{table}')")]:
+                moved = (
+                    f"""UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?) > 0"""
+                )
+                database.execute(moved, (f"{source}/", f"{target}/", f"{source}/"))
 
 
 def mlflow_tables() -> Path:

@@ -114,35 +114,72 @@ def _matured(times: Times, at: datetime) -> float:
     return sum(q < at for q in times.quantiles) / len(times.quantiles)
 
 
+@dataclass(frozen=True)
+class _Rest:
+    """What is left of the table once its history is over."""
+
+    history: timedelta
+    live: timedelta
+    rate: float  # rows a day
+    rows: float  # of the whole table, behind the history
+    grain: timedelta  # between two moments, where they are few; else nothing
+
+    def part(self, share: float, least: timedelta = timedelta(0)) -> timedelta:
+        return rounded(max(self.live * share, self.grain, least))
+
+    def rows_in(self, span: timedelta) -> float:
+        return self.rate * (span / _DAY)
+
+
 def _from(start: datetime, times: Times, rows: int, maturity: timedelta, *, entity: bool) -> Plan:
     """Everything in proportion to what is left of the table once its history is over."""
-    grain = rounded(times.span / max(times.moments - 1, 1)) if times.moments < 400 else timedelta(0)
+    rest = _rest(start, times, rows)
+    durations = _durations(rest, maturity)
+    held_out, requests = rest.rows_in(durations.test), rest.rows_in(durations.share)
+    needed = maturity + durations.test + durations.shadow + 2 * durations.share + 4 * durations.turn
+    return Plan(
+        durations=durations,
+        rows_a_day=rest.rate,
+        span=times.span,
+        live=rest.live,
+        test_rows=_between(0.7 * held_out, 60, 3_000),
+        train_rows=_between(0.3 * rest.rows_in(rest.history), 100, 500),
+        slice_rows=_between(held_out / 8, 10, 200),
+        calibration_rows=_between(held_out / 2, 20, 200),
+        share_requests=_between(0.05 * requests / 2, 1, 100),
+        share_entities=_between(0.05 * requests / 8, 1, 50) if entity else 1,
+        probation_rows=_between(rest.rows_in(durations.probation) / 2, 5, 30),
+        decay_blocks=_between(durations.decay / max(durations.partition, _DAY) / 2, 3, 10),
+        volume_ratio=max(3.0, round(times.volume_ratio * 1.5, 1)),
+        fits=needed < rest.live,
+    )
+
+
+def _rest(start: datetime, times: Times, rows: int) -> _Rest:
     live = times.last - start
-    share_live = max(sum(q > start for q in times.quantiles), 1) / len(times.quantiles)
-    rate = max(rows * share_live, 1.0) / max(live / _DAY, 1e-6)
+    share = max(sum(q > start for q in times.quantiles), 1) / len(times.quantiles)
+    return _Rest(
+        history=start - times.first,
+        live=live,
+        rate=max(rows * share, 1.0) / max(live / _DAY, 1e-6),
+        rows=rows * share,
+        grain=rounded(times.span / max(times.moments - 1, 1)) if times.moments < 400 else timedelta(0),
+    )
 
-    def part(share: float, least: timedelta = timedelta(0)) -> timedelta:
-        return rounded(max(live * share, grain, least))
 
+def _durations(rest: _Rest, maturity: timedelta) -> Durations:
+    part, grain, history, live = rest.part, rest.grain, rest.history, rest.live
     turn = part(1 / 45)
     # What waits for labels cannot wait as long for rows.
-    test = _test(live - maturity if maturity < 0.8 * live else live, rate, grain)
+    test = _test(live - maturity if maturity < 0.8 * live else live, rest.rate, grain)
     shadow = min(part(0.04, turn), rounded(max(28 * _DAY, grain)))
     share = min(part(0.015, turn), rounded(max(7 * _DAY, grain)))
     probation = part(0.04, turn)
-    history = start - times.first
-    watched = (
-        rounded(max(history / 40, grain, turn))
-        if history / 40 > 7 * _DAY
-        else rounded(max(min(history / 30, 7 * _DAY), grain, turn))
-    )
-    held_out = rate * (test / _DAY)
-    requests = rate * (share / _DAY)
-    trained = rate * (history / _DAY)
-    durations = Durations(
+    watched = _watched(history, grain, turn)
+    return Durations(
         history=_whole(history),
         maturity=maturity,
-        window=None if trained + rows * share_live <= 2 * _TRAINED else rounded(_TRAINED / rate * _DAY),
+        window=_training_window(rest),
         embargo=None if maturity < 0.15 * history else timedelta(0),
         test=test,
         validation=max(part(0.02, turn), grain),
@@ -160,25 +197,20 @@ def _from(start: datetime, times: Times, rows: int, maturity: timedelta, *, enti
         watched=watched,
         reference=rounded(max(history / 4, maturity + history / 10)),
         decay=max(part(0.1), 3 * watched),
-        partition=max(_DAY, grain) if times.moments < 400 else _DAY,
+        partition=max(_DAY, grain),
     )
-    needed = maturity + test + shadow + 2 * share + 4 * turn
-    return Plan(
-        durations=durations,
-        rows_a_day=rate,
-        span=times.span,
-        live=live,
-        test_rows=_between(0.7 * held_out, 60, 3_000),
-        train_rows=_between(0.3 * trained, 100, 500),
-        slice_rows=_between(held_out / 8, 10, 200),
-        calibration_rows=_between(held_out / 2, 20, 200),
-        share_requests=_between(0.05 * requests / 2, 1, 100),
-        share_entities=_between(0.05 * requests / 8, 1, 50) if entity else 1,
-        probation_rows=_between(rate * (probation / _DAY) / 2, 5, 30),
-        decay_blocks=_between(durations.decay / max(durations.partition, _DAY) / 2, 3, 10),
-        volume_ratio=max(3.0, round(times.volume_ratio * 1.5, 1)),
-        fits=needed < live,
-    )
+
+
+def _watched(history: timedelta, grain: timedelta, turn: timedelta) -> timedelta:
+    """A monitoring window: a fortieth of the history; of one that is short a thirtieth, and a week at most."""
+    long = history / 40 > 7 * _DAY
+    return rounded(max(history / 40 if long else min(history / 30, 7 * _DAY), grain, turn))
+
+
+def _training_window(rest: _Rest) -> timedelta | None:
+    """As many days as hold the rows that a fit takes a second or two for; None where all of them are few enough."""
+    few = rest.rows_in(rest.history) + rest.rows <= 2 * _TRAINED
+    return None if few else rounded(_TRAINED / rest.rate * _DAY)
 
 
 def _start(times: Times, rows: int, maturity: timedelta) -> datetime:

@@ -34,6 +34,7 @@ from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks.journal import Trip
 from tasks.posting import post
+from tests import loopback
 from tests.deployments.test_server import eventually
 
 TOKEN = "T0KEN-in-the-path"
@@ -104,7 +105,7 @@ def asked(api: str, path: str, body: Any = None) -> Any:
     """What the server answers. While another of its writes holds the database it says 503 and to come again, as its own
     client does."""
     for _ in range(30):
-        answer = httpx.post(f"{api}/{path}", json=body or {}, timeout=120)
+        answer = loopback.post(f"{api}/{path}", json=body or {}, timeout=120)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             break
         time.sleep(1)
@@ -233,7 +234,7 @@ def test_a_run_that_goes_wrong_is_told_by_its_name_and_not_by_its_error(api, rec
     )
     # The server looks for late runs by itself, and may have found one that another test left.
     told = re.search(r"/runs/flow-run/([0-9a-f-]{36})\n", got["text"])[1]
-    assert httpx.get(f"{api}/flow_runs/{told}").json()["name"] in got["text"]
+    assert loopback.get(f"{api}/flow_runs/{told}").json()["name"] in got["text"]
     assert told == run["id"] or name == "Late"
     assert f"https://git.example/RUNBOOK.md#{known.name}" in got["text"]
     assert "Ada" not in got["text"]
@@ -248,13 +249,13 @@ def test_the_address_of_the_webhook_is_shown_nowhere(api):
 
 def test_deploying_again_changes_nothing_and_leaves_what_a_person_paused(api):
     name = "perennial: webhook tells of what is warning"
-    httpx.patch(f"{api}/automations/{automations(api)[name]['id']}", json={"enabled": False}).raise_for_status()
+    loopback.patch(f"{api}/automations/{automations(api)[name]['id']}", json={"enabled": False}).raise_for_status()
     register()
     before = automations(api)
     register()
     assert automations(api) == before
     assert not before[name]["enabled"]
-    httpx.patch(f"{api}/automations/{before[name]['id']}", json={"enabled": True}).raise_for_status()
+    loopback.patch(f"{api}/automations/{before[name]['id']}", json={"enabled": True}).raise_for_status()
 
 
 def test_a_block_of_the_team_tells_too(api, receiver, monkeypatch):

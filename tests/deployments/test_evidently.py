@@ -14,6 +14,7 @@ from deployments.__main__ import main
 from deployments.servers import free_port
 from schemas.verdict import Outcome
 from tasks.monitoring.workspace import project_of
+from tests import loopback
 from tests.tasks.reported import made, window
 
 
@@ -43,13 +44,13 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/api/projects", timeout=5).status_code == 200
+        return loopback.get(f"{address}/api/projects", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 
 
 def got(address: str, path: str) -> Any:
-    answer = httpx.get(f"{address}{path}", timeout=30)
+    answer = loopback.get(f"{address}{path}", timeout=30)
     assert answer.status_code == 200, answer.text[:300]
     return answer.json()
 
@@ -69,7 +70,7 @@ def test_a_problem_is_a_project_and_each_window_a_report_with_its_verdict(ui):
 def test_a_report_opens_with_its_words_its_plots_and_its_tests(ui):
     project = project_of("toy")
     for report in got(ui, f"/api/projects/{project}/reports"):
-        shown = httpx.get(f"{ui}/api/projects/{project}/{report['id']}/data", timeout=30).text
+        shown = loopback.get(f"{ui}/api/projects/{project}/{report['id']}/data", timeout=30).text
         assert report["metadata"]["reason"] in shown.lower()
         assert "What was judged" in shown
         assert "test_suite" in shown
@@ -83,7 +84,9 @@ def test_the_dashboard_has_every_name_as_one_line_through_the_windows(ui):
         {"tags": [], "metadata": {}, "metric_labels": {}, "metric": panel["values"][0]["metric"]}
         for panel in panels[:2]
     ]
-    lines = httpx.post(f"{ui}/api/v2/snapshots/{project}/data_series_batch", json={"series_filter": wanted}, timeout=30)
+    lines = loopback.post(
+        f"{ui}/api/v2/snapshots/{project}/data_series_batch", json={"series_filter": wanted}, timeout=30
+    )
     found = {line["params"].get("name", "verdict"): line["values"] for line in lines.json()["series"]}
     assert found == {
         "verdict": [0.0, 1.0],
@@ -96,7 +99,7 @@ def test_the_dashboard_has_every_name_as_one_line_through_the_windows(ui):
 
 def test_it_listens_on_this_machine_alone_unless_told(ui):
     with pytest.raises(httpx.TransportError):
-        httpx.get(ui.replace("127.0.0.1", "127.0.0.2"), timeout=5)
+        loopback.get(ui.replace("127.0.0.1", "127.0.0.2"), timeout=5)
 
 
 def test_without_a_report_it_says_when_there_will_be_one(home, capsys):

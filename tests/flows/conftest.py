@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.reference import past_of
 from flows.replay import plain_turn, quick_flows
+from flows.turn import Turn
 from schemas.problem import load_problem
 from schemas.problems._fraud_simulator import START, payments
-from tasks import database, windows
-from tests.shared import mlflow_tables, once
+from tasks import database, ledger, windows
+from tests.shared import copied_home, mlflow_tables, once
 
 BEGIN = START + timedelta(days=85)  # eight weeks of training rows, then validation, test and maturity, and a few days
 DAY = timedelta(days=1)
@@ -40,8 +42,19 @@ def _make_stages(folder: Path) -> None:
             if turns:
                 plain_turn("fraud", BEGIN + (turns - 1) * DAY)
             database.close_databases()
-            # Models stay where they are: MLflow names them by absolute path.
-            shutil.copytree(home, folder / stage, ignore=shutil.ignore_patterns("artifacts"))
+            if stage == "HEALTHY":
+                _freeze(home)
+            copied_home(home, folder / stage)
+
+
+def _freeze(home: Path) -> None:
+    """The rule's reference, as it is frozen when its first window closes: most tests would make it anew from the same rows."""
+    state = ledger.state_of("fraud")
+    assert state.since is not None
+    assert state.champion is not None
+    past_of(Turn("fraud", state, state.since + 7 * DAY), state.champion)
+    shutil.rmtree(home / "profiles")  # it is with the model's run, and what was counted beside it is for tests to count
+    database.close_databases()
 
 
 @pytest.fixture
@@ -54,7 +67,7 @@ def at(stages: dict[str, tuple[Path, datetime]], tmp_path: Path, monkeypatch: py
         copies += 1
         source, next_turn = stages[stage]
         home = tmp_path / f"{stage}-{copies}"
-        shutil.copytree(source, home)
+        copied_home(source, home)
         monkeypatch.setenv("PERENNIAL_HOME", str(home))
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         return next_turn

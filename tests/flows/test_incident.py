@@ -176,6 +176,14 @@ def test_a_decision_carries_what_a_retrain_shall_do_and_leaves_a_request_waiting
 # The real loop, in one world that stands before its change.
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_pages():
+    """Evidently takes seconds to draw what other tests look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.drift.reported", lambda *_, **__: {})
+        yield
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bills")

@@ -32,6 +32,7 @@ from schemas.plans import Promotion, Reason, ServingPlan
 from schemas.rows import State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
+from tests import loopback
 from tests.benchmarks.serve_made import FEATURES, OWN, PROBLEMS, at_home, champion, in_shadow, known
 
 __all__ = ["GOOD", "NAME", "Running", "Senders", "copied", "gateway", "logged", "made_home", "moved_on"]
@@ -57,10 +58,10 @@ class Running:
         """`body` as JSON, or as it is where it is bytes."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(self.url + path, content=content, headers=JSON | named, timeout=30)
+        return loopback.post(self.url + path, content=content, headers=JSON | named, timeout=30)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30)
+        return loopback.get(self.url + path, timeout=30)
 
     def alive(self) -> bool:
         try:

@@ -13,6 +13,7 @@ import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from deployments.gateway.__main__ import build
+from tests import loopback
 from tests.benchmarks.serve_made import FEATURES, PROBLEMS, at_home, rows
 from tests.deployments.gateway.malformed import asked
 from tests.deployments.gateway.running import GOOD, NAME, Running, gateway
@@ -74,14 +75,14 @@ def test_mlflows_own_client_works(served: Running, wanted: np.ndarray):
 # Open defect 9: MLflow's documentation shows CSV beside JSON, and its server takes it.
 def test_csv_of_mlflows_documentation_is_taken(served: Running, wanted: np.ndarray):
     csv, kind = FRAME.to_csv(index=False).encode(), {"content-type": "text/csv"}
-    answer = httpx.post(f"{served.url}/invocations", content=csv, headers=kind)
+    answer = loopback.post(f"{served.url}/invocations", content=csv, headers=kind)
     assert answer.status_code == 200
     np.testing.assert_allclose(answer.json()["predictions"], wanted, rtol=1e-12)
 
 
 def test_csv_with_a_nul_is_refused_before_it_reaches_a_log(served: Running):
     text = FRAME.assign(note="a\x00b").to_csv(index=False).encode()
-    answer = httpx.post(f"{served.url}/invocations", content=text, headers={"content-type": "text/csv"})
+    answer = loopback.post(f"{served.url}/invocations", content=text, headers={"content-type": "text/csv"})
     assert answer.status_code == 400
     assert "U+0000" in answer.json()["message"]
 
