@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas.framing import Framing, Requirement
 from schemas.problem import Problem
-from schemas.recipe import Recipe
+from schemas.recipe import FAMILIES, Recipe
 from tasks import evaluation, scoring, training
 from tasks.advice.facts import Baseline, Interval3, Suspect, Worth
 from tasks.folded import fold_by_fold
@@ -17,7 +17,7 @@ from tasks.splits import Split, pooled
 from tasks.stats import bounded_interval
 from tasks.suspects import alone
 
-__all__ = ["suspected", "worth_of"]
+__all__ = ["chance", "metric_of", "suspected", "worth_of"]
 
 _FEWEST = 40  # rows of a part under which nothing is measured on it
 _NONE = (float("nan"),) * 3
@@ -33,10 +33,11 @@ def worth_of(problem: Problem, folds: Sequence[Split], *, seed: int) -> Worth | 
         return None
     labels = scoring.class_indices(test[framing.target], framing)
     models = _models(problem, folds, seed=seed)
-    said = {"chance": _chance(framing, labels, seed=seed)}
+    said = {"chance": chance(framing, labels, seed=seed)}
     said |= {name: scoring.score(model, test, framing) for name, model in models.items()}
     loss = {name: np.nan_to_num(scoring.row_loss(scores, labels, framing), nan=1.0) for name, scores in said.items()}
-    trained = [name for name in models if name in ("linear", "boosting")]
+    families: tuple[str, ...] = FAMILIES
+    trained = [name for name in models if name in families]
     rival = min((name for name in loss if name not in trained), key=lambda name: float(loss[name].mean()))
     days = test[framing.event_time].dt.floor("D")
     whose = _clusters(problem, test)
@@ -50,7 +51,7 @@ def worth_of(problem: Problem, folds: Sequence[Split], *, seed: int) -> Worth | 
                 name,
                 name in trained,
                 bounded_interval(loss[name]),
-                _metric(framing, scores, labels, _blocks(framing, test, whose), seed=seed),
+                metric_of(framing, scores, labels, _blocks(framing, test, whose), seed=seed),
             )
             for name, scores in said.items()
         ),
@@ -91,7 +92,7 @@ def _fitted(recipe: Recipe, framing: Framing, part: Split, *, seed: int) -> Any:
     return training.fit_and_freeze(recipe, framing, Split(part.train, validation, part.test), seed=seed)
 
 
-def _chance(framing: Framing, labels: np.ndarray, *, seed: int) -> scoring.Scores:
+def chance(framing: Framing, labels: np.ndarray, *, seed: int) -> scoring.Scores:
     """Answers drawn without a look at the row: uniform scores, or somebody else's label."""
     rng = np.random.default_rng(seed)
     if framing.task == "regression":
@@ -116,7 +117,7 @@ def _blocks(framing: Framing, rows: pd.DataFrame, clusters: np.ndarray | None) -
     return np.arange(len(rows)) if framing.timeless else rows[framing.event_time].dt.floor("D").to_numpy()
 
 
-def _metric(
+def metric_of(
     framing: Framing, scores: scoring.Scores, labels: np.ndarray, blocks: np.ndarray, *, seed: int
 ) -> Interval3:
     thresholds: Mapping[str, float] = {}

@@ -1,16 +1,17 @@
 """Which labels look wrong to models that were not trained on them, and what do so many wrong labels leave to be had?"""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from schemas.errors import PerennialError
 from schemas.problem import Problem
 from tasks import scoring, training
+from tasks.out_of_fold import out_of_fold, unlikely
 from tasks.stats import label_noise
 
-__all__ = ["Noise", "Suspect", "folds", "noise_of", "out_of_fold"]
+__all__ = ["Noise", "Suspect", "noise_of"]
 
 _SHOWN = 20
 _OVERLAP = 3.0
@@ -58,11 +59,12 @@ def noise_of(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5, sho
     """The noise of the labels of `rows`, matured and in time order. Rows too few or too alike to fit raise PerennialError."""
     framing = problem.framing
     rows = rows.reset_index(drop=True)
-    said = out_of_fold(problem, rows, seed=seed, k=k)
+    fit = partial(training.fit, problem.recipe, framing, seed=seed)
+    said = out_of_fold(framing, rows, fit, k=k)
     label = scoring.class_indices(rows[framing.target], framing)
     key = rows[framing.key].astype(str)
     if framing.task == "regression":
-        error = np.abs(said - label)
+        error = unlikely(framing, said, label)
         scale = 1.4826 * float(np.median(error)) or 1.0
         far = error / scale
         return Noise(
@@ -75,7 +77,7 @@ def noise_of(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5, sho
         )
     found = label_noise(said, label)
     names = framing.classes if framing.task == "multiclass" else (0, 1)
-    loss = 1 - said[np.arange(len(rows)), label.astype(int)]
+    loss = unlikely(framing, said, label)
     return Noise(
         len(rows),
         found.rate,
@@ -84,33 +86,6 @@ def noise_of(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5, sho
         by_class={str(name): float(rate) for name, rate in zip(names, found.by_class, strict=True)},
         suspects=_ranked(problem, key, loss, shown),
     )
-
-
-def out_of_fold(problem: Problem, rows: pd.DataFrame, *, seed: int, k: int = 5) -> np.ndarray:
-    """What the problem's recipe, fitted on the other folds, says of each row: probabilities of shape (n, classes), or
-    predictions of shape (n,)."""
-    framing, fold = problem.framing, folds(problem, rows, k)
-    said: np.ndarray | None = None
-    for one in np.unique(fold):
-        held = fold == one
-        model = training.fit(problem.recipe, framing, rows[~held], seed=seed)
-        score = scoring.score(model, rows[held], framing).score
-        score = np.column_stack([1 - score, score]) if framing.task == "binary" else score
-        said = np.full((len(rows), *score.shape[1:]), np.nan) if said is None else said
-        said[held] = score
-    if said is None or not np.isfinite(said).all():
-        raise PerennialError(f"the recipe of {problem.name!r} gives no finite score on {len(rows)} rows out of fold.")
-    return said
-
-
-def folds(problem: Problem, rows: pd.DataFrame, k: int) -> np.ndarray:
-    """The fold of each row, shape (n,). Entities stay together where they repeat; without them a fold is a stretch of time,
-    so that neighbours do not give each other away; without a time it goes by the key."""
-    framing = problem.framing
-    if framing.entity is not None or framing.timeless:
-        unit = rows[framing.entity or framing.key].astype(str)
-        return (pd.util.hash_pandas_object(unit, index=False) % k).to_numpy(dtype=int)
-    return np.arange(len(rows)) * k // max(len(rows), 1)
 
 
 def _ranked(problem: Problem, key: pd.Series, loss: np.ndarray, shown: int) -> tuple[Suspect, ...]:

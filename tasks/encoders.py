@@ -1,5 +1,6 @@
 """How does a column that is no number become one? Transformers of ours beside scikit-learn's, importable, and so savable."""
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-__all__ = ["DateParts", "DaysBetween", "Frequencies", "JoinedCategories", "Product", "Words"]
+__all__ = ["DateParts", "DaysBetween", "Frequencies", "JoinedCategories", "Phrases", "Product", "Words"]
 
 _DAY = pd.Timedelta(days=1)
 
@@ -100,7 +101,7 @@ class Words(TransformerMixin, BaseEstimator):
     def fit(self, X: pd.DataFrame, y: Any = None) -> "Words":
         self.n_features_in_ = X.shape[1]
         texts = _texts(X)
-        self.tfidf_: TfidfVectorizer | None = TfidfVectorizer(max_features=self.words, dtype=np.float64)
+        self.tfidf_: TfidfVectorizer | None = self._vectorizer()
         self.svd_: TruncatedSVD | None = None
         try:
             counted = self.tfidf_.fit_transform(texts)
@@ -112,6 +113,17 @@ class Words(TransformerMixin, BaseEstimator):
             self.svd_ = TruncatedSVD(width, random_state=self.seed).fit(counted) if counted.shape[1] > width else None
         return self
 
+    def _vectorizer(self) -> TfidfVectorizer:
+        return TfidfVectorizer(max_features=self.words, dtype=np.float64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if state.get("tfidf_") is not None:
+            # scikit-learn remembers where in memory None lies. In the file it would make one model another in each process.
+            state["tfidf_"] = copy(state["tfidf_"])
+            state["tfidf_"].__dict__.pop("_stop_words_id", None)
+        return state
+
     def transform(self, X: pd.DataFrame) -> Any:
         if self.tfidf_ is None:
             return np.zeros((len(X), 1))
@@ -119,6 +131,17 @@ class Words(TransformerMixin, BaseEstimator):
         if self.topics is None:
             return counted
         return counted.toarray() if self.svd_ is None else self.svd_.transform(counted)
+
+
+class Phrases(Words):
+    """Words, and up to `ngrams` of them in a row as one: "not" and "paid" say something else than "not paid"."""
+
+    def __init__(self, words: int = 500, topics: int | None = None, seed: int = 0, ngrams: int = 2) -> None:
+        super().__init__(words, topics, seed)
+        self.ngrams = ngrams
+
+    def _vectorizer(self) -> TfidfVectorizer:
+        return TfidfVectorizer(max_features=self.words, ngram_range=(1, self.ngrams), dtype=np.float64)
 
 
 def _utc(time: pd.Series) -> pd.Series:

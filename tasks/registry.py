@@ -19,14 +19,14 @@ from schemas.problem import Problem
 from schemas.route import BrokenRouteError, Route, Served
 from schemas.rows import Model, State
 from schemas.settings import Settings
-from schemas.trusted import trusted_for
-from tasks.modelfile import AlteredModelError, content_of, digest, load_file
+from tasks.modelfile import AlteredModelError, digest, held, load_file
 from tasks.scoring import Scores, score
 from tasks.tracking import api, vendor
 
 __all__ = [
     "AlteredModelError",
     "adopt",
+    "by_content",
     "check",
     "fetch",
     "load",
@@ -58,7 +58,7 @@ def register(
     """A version for `model`: the one that holds the same content already, or a new one logged to the run. The rows of
     `example` become its golden rows: whoever serves it scores them first, and compares."""
     mlflow, client = vendor(), api()
-    content = content_of(model, problem)
+    content, trusted = held(model, problem)
     _ensure_registered(problem)
     found = client.search_model_versions(f"name = '{problem.name}' and tags.sha256 = '{content}'")
     if found:
@@ -74,7 +74,7 @@ def register(
             signature=infer_signature(example, getattr(model, kind)(example)),
             pip_requirements=_REQUIREMENTS,
             serialization_format="skops",
-            skops_trusted_types=trusted_for(problem.heuristic),
+            skops_trusted_types=trusted,
             pyfunc_predict_fn=kind,
         )
         made = client.create_model_version(
@@ -87,6 +87,17 @@ def register(
         number = str(made.version)
         _keep_golden(client, run_id, content, model, example, problem)
     return Model(content, number, name, why, trained_from, trained_until, dict(held_out or {}), snapshot, base)
+
+
+def by_content(problem: Problem, sha256: str) -> Model:
+    """The oldest registered version with this content; refused where there is none."""
+    found = api().search_model_versions(f"name = '{problem.name}' and tags.sha256 = '{sha256}'")
+    if not found:
+        raise PerennialError(
+            f"no version of {problem.name!r} holds the model {sha256[:12]}: it was deleted. Restore it in MLflow."
+        )
+    one = min(found, key=lambda version: int(version.version))
+    return Model(sha256, str(one.version), one.tags["kind"], snapshot=one.tags["snapshot"], base=one.tags["base"])
 
 
 def load(problem: Problem, model: Model) -> Any:

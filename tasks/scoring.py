@@ -18,6 +18,7 @@ __all__ = [
     "answer",
     "class_indices",
     "clipped_share",
+    "decided",
     "logged",
     "outputs",
     "row_cost",
@@ -90,10 +91,10 @@ def score(model: Any, frame: pd.DataFrame, framing: Framing) -> Scores:
     known = class_indices(np.asarray(model.classes_, dtype=object), framing).astype(int)
     whole = np.zeros((len(frame), framing.n_classes))
     whole[:, known] = probability
-    return Scores(whole, np.where(_a_row(np.isnan(whole), np.any), np.nan, _decided(whole, framing)))
+    return Scores(whole, np.where(_a_row(np.isnan(whole), np.any), np.nan, decided(whole, framing)))
 
 
-def _decided(probability: np.ndarray, framing: Framing) -> np.ndarray:
+def decided(probability: np.ndarray, framing: Framing) -> np.ndarray:
     """The class with the least expected cost, or, without a matrix, the likeliest."""
     if isinstance(framing.loss, MatrixLoss):
         return np.argmin(probability @ np.array(framing.loss.costs), axis=1).astype(float)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["Snapshot", "columns", "freeze", "joined", "keys", "load"]
+__all__ = ["Snapshot", "columns", "freeze", "joined", "keys", "load", "place"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,14 @@ def freeze(problem: str, frame: pd.DataFrame) -> Snapshot:
     return Snapshot(target, digest, len(frame))
 
 
+def place(problem: str, sha256: str) -> Path:
+    """Where the rows of this content lie, if they are here."""
+    return Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+
+
 def keys(problem: str, sha256: str, column: str) -> pd.Series | None:
     """The row keys of a frozen snapshot, as the prediction log writes them; None where its file is gone."""
-    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    path = place(problem, sha256)
     if not path.exists():
         return None
     _whole(path, sha256)
@@ -46,7 +51,7 @@ def keys(problem: str, sha256: str, column: str) -> pd.Series | None:
 
 def joined(problem: str, sha256: str, frame: pd.DataFrame, *, key: str) -> pd.DataFrame:
     """The rows of a frozen snapshot and those of `frame`, each key once, in its newest form; refused where its file is gone."""
-    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    path = place(problem, sha256)
     if not path.exists():
         raise PerennialError(
             f"snapshot {sha256[:12]} of {problem!r} is gone, and with it what the champion was trained on. Restore "
@@ -58,7 +63,7 @@ def joined(problem: str, sha256: str, frame: pd.DataFrame, *, key: str) -> pd.Da
 
 def columns(problem: str, sha256: str, names: list[str]) -> pd.DataFrame | None:
     """Those of the columns `names` that a frozen snapshot has; None where its file is gone."""
-    path = Settings().root / "snapshots" / problem / f"{sha256}.parquet"
+    path = place(problem, sha256)
     if not sha256 or not path.exists():
         return None
     _whole(path, sha256)

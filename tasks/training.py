@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from threadpoolctl import threadpool_limits
 from schemas.errors import PerennialError
 from schemas.framing import CostLoss, Framing
 from schemas.recipe import Recipe
+from tasks.estimators import calibrated, takes_weights
+from tasks.out_of_fold import folds
 from tasks.pipeline import pipeline_of
 from tasks.recalibration import recalibrated
 from tasks.relative import RelativeRegressor
 from tasks.scoring import Scores, class_indices, row_loss, score
 from tasks.splits import Split
 from tasks.stats import macro_auc
+from tasks.taught import balanced, class_weights, weights_of, without_suspects
 from tasks.updating import updated
 
 __all__ = [
@@ -51,7 +55,7 @@ def fit(
     `champion` is what a recipe starts from that does not start anew: `rows` are then those it was not trained on.
     `weights` says by index how much a row counts; None: all alike.
     """
-    X, y = rows[list(recipe.features)], rows[framing.target]
+    y = rows[framing.target]
     if y.isna().any():
         raise PerennialError(
             f"{int(y.isna().sum())} of {len(y)} training rows have no label; train on matured rows only."
@@ -60,37 +64,78 @@ def fit(
         raise PerennialError(
             f"all {len(y)} training rows have one label; a classifier needs both. Train on a longer window."
         )
-    y = _target(y, framing)
+    _fits_task(recipe, framing)
     # One thread by default: sums in another order give another model in its last digits, and so another hash.
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lbfgs failed to converge.*")
         if recipe.start == "anew":
-            model = _fitted(recipe, framing, X, y, _weights(recipe, framing, rows, weights), seed)
+            model = _anew(recipe, framing, rows, weights, seed)
         else:
             model = _from_champion(recipe, framing, champion, rows)
-    return model if threshold is None else with_threshold(model, threshold, rows[_columns_of(model, recipe)], y)
+    if threshold is None:
+        return model
+    return with_threshold(model, threshold, rows[_columns_of(model, recipe)], _target(y, framing))
 
 
-def _fitted(
-    recipe: Recipe, framing: Framing, X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None, seed: int
-) -> Any:
-    pipeline = pipeline_of(recipe, framing, X, y, seed=seed)
-    if recipe.relative_to is None:
-        return pipeline.fit(X, y, **({} if weights is None else {"model__sample_weight": weights}))
-    if framing.task != "regression":
-        raise PerennialError(f"only a number is relative to {recipe.relative_to!r}; the task is {framing.task}")
-    return RelativeRegressor(pipeline, recipe.relative_to).fit(X, y, sample_weight=weights)
+_OF_CLASSES = ("balance", "class_weight", "calibration", "threshold")
 
 
-def _weights(recipe: Recipe, framing: Framing, rows: pd.DataFrame, given: pd.Series | None) -> np.ndarray | None:
-    """What each row counts, shape (n,): the newest 1, half as much for each half-life that it is older, times what is given;
-    None where all count alike."""
-    own = _of(rows, given)
-    if recipe.half_life is None:
-        return own
-    time = rows[framing.event_time]
-    aged: np.ndarray = np.exp2(-((time.max() - time) / pd.Timedelta(recipe.half_life)).to_numpy(dtype=float))
-    return aged if own is None else aged * own
+def _fits_task(recipe: Recipe, framing: Framing) -> None:
+    unfit = _OF_CLASSES if framing.task == "regression" else ("threshold",) if framing.task == "multiclass" else ()
+    said = [name for name in unfit if getattr(recipe, name) is not None]
+    if said:
+        raise PerennialError(f"the recipe sets {', '.join(said)}, which a {framing.task} problem has no use for.")
+
+
+def _anew(recipe: Recipe, framing: Framing, rows: pd.DataFrame, given: pd.Series | None, seed: int) -> Any:
+    """The recipe fitted on those of the rows that teach it, each counted as it says."""
+    if recipe.family == "constant":  # it learns shares alone: none is unlikely to it, weighed anew or mapped
+        recipe = recipe.model_copy(update={"drop_suspects": None, "class_weight": None, "calibration": None})
+    if recipe.drop_suspects is not None:
+        plain = recipe.model_copy(update={"drop_suspects": None, "calibration": None})
+        fitted = partial(_anew, plain, framing, given=given, seed=seed)
+        rows = without_suspects(recipe.drop_suspects, framing, rows, fitted)
+    weights = weights_of(recipe, framing, rows, given)
+    if recipe.balance is not None:
+        kept, stands = balanced(recipe.balance, framing, rows, seed=seed)
+        rows, weights = rows.iloc[kept], stands if weights is None else stands * weights[kept]
+    return _fitted(recipe, framing, rows, weights, seed)
+
+
+def _fitted(recipe: Recipe, framing: Framing, rows: pd.DataFrame, weights: np.ndarray | None, seed: int) -> Any:
+    X, y = rows[list(recipe.features)], _target(rows[framing.target], framing)
+    by_class = None if recipe.class_weight is None else class_weights(y, weights)
+    pipeline = pipeline_of(recipe, framing, X, y, seed=seed, class_weights=by_class)
+    estimator = pipeline.steps[-1][1]
+    if (weights is not None or recipe.relative_to is not None) and not takes_weights(estimator):
+        raise PerennialError(
+            f"{type(estimator).__name__} counts all rows alike, and here some count more: by Recipe.half_life, balance or "
+            "relative_to, or because labels are seen of some decisions only. Choose another family."
+        )
+    if recipe.relative_to is not None:
+        if framing.task != "regression":
+            raise PerennialError(f"only a number is relative to {recipe.relative_to!r}; the task is {framing.task}")
+        return RelativeRegressor(pipeline, recipe.relative_to).fit(X, y, sample_weight=weights)
+    if recipe.calibration is not None:
+        pipeline.steps[-1] = ("model", calibrated(estimator, recipe.calibration, _calibration_folds(framing, rows, y)))
+    pipeline.fit(X, y, **({} if weights is None else {"model__sample_weight": weights}))
+    if recipe.calibration is not None:
+        # Which row was in which fold is no part of the model, and would be most of its file.
+        pipeline.steps[-1][1].set_params(cv=None)
+    if framing.task != "regression" and not hasattr(pipeline, "predict_proba"):
+        name = type(estimator).__name__
+        raise PerennialError(f"{name} decides and gives no probability. Recipe.calibration='sigmoid' makes one of it.")
+    return pipeline
+
+
+def _calibration_folds(framing: Framing, rows: pd.DataFrame, y: pd.Series) -> np.ndarray:
+    fold = folds(framing, rows)
+    if any(y[fold != one].nunique() < y.nunique() for one in np.unique(fold)):
+        raise PerennialError(
+            f"{len(rows)} training rows are too few to calibrate on: without one of five folds a class is gone. Train on a "
+            "longer window, or without Recipe.calibration."
+        )
+    return fold
 
 
 def _from_champion(recipe: Recipe, framing: Framing, champion: Any, rows: pd.DataFrame) -> Any:
@@ -137,12 +182,12 @@ def fit_and_freeze(
     weights: pd.Series | None = None,
 ) -> Any:
     """The recipe fitted on the training rows; a classifier of two classes with its threshold frozen on validation rows,
-    where it costs least, or at 0.5 where the loss has no decisions to cost."""
+    where it costs least, or at 0.5 where the loss has no decisions to cost; at the recipe's own where it has one."""
     model = fit(recipe, framing, parts.train, seed=seed, threads=threads, champion=champion, weights=weights)
     if framing.task != "binary":
         return model
-    threshold = 0.5
-    if isinstance(framing.loss, CostLoss):
+    threshold = 0.5 if recipe.threshold is None else recipe.threshold
+    if recipe.threshold is None and isinstance(framing.loss, CostLoss):
         rows = parts.validation
         threshold = best_threshold(
             score(model, rows, framing).score,

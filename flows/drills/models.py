@@ -19,9 +19,9 @@ from flows.judging import judge, verdict_of
 from schemas.framing import CostMatrix, Fairness, Invariance
 from schemas.plans import Gate
 from schemas.problem import Problem
-from schemas.trusted import trusted_for
 from schemas.verdict import Outcome, Verdict
 from tasks import gates, scoring
+from tasks.modelfile import trusted_in
 from tasks.probe import probe
 
 __all__ = ["DRILLS"]
@@ -217,7 +217,7 @@ def _served(world: World, model: Any, *, latency: timedelta, size_mb: float) -> 
         file = Path(folder) / "model.skops"
         skops.io.dump(model, file)
         said = scoring.score(model, golden, framing)
-        found = probe(file, trusted_for(world.problem.heuristic), golden, said, framing)
+        found = probe(file, trusted_in(file, world.problem), golden, said, framing)
         limits = gates.Limits(60, latency / timedelta(milliseconds=1), 4_000, size_mb)
         return gates.serveable(found, limits)
 

@@ -1,11 +1,12 @@
 """Is this problem well asked, is a model worth building for it, and could the test set tell?"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from schemas.expectations import LOWER_IS_BETTER
 from schemas.framing import Framing
+from schemas.recipe import READABLE, Family
 from schemas.risks import open_risks
 from tasks.advice.facts import Baseline, Facts, Interval3, Worth
 from tasks.advice.findings import Finding, Severity
@@ -17,6 +18,13 @@ __all__ = ["baselines", "explained", "light", "questions", "resolution", "risks"
 _FEW = 1_000  # labels under which trees overfit what a person can write down
 _QUICK = timedelta(milliseconds=10)
 _DAYS = 5  # blocks under which a metric has no interval: see tasks.evaluation
+_MANY_TREES = frozenset({"forest", "boosting"})
+_UNREAD: Mapping[Family, str] = {
+    "neighbours": "all training rows, which neighbours answer with",
+    "forest": "a hundred trees",
+    "boosting": "some hundred boosted trees",
+    "own": "an estimator that we do not know",
+}
 _UNFILLED = ("todo", "fill in", "fixme")
 
 
@@ -45,7 +53,7 @@ def questions(facts: Facts) -> Iterator[Finding]:
 def light(facts: Facts) -> Iterator[Finding]:
     """Where a rule or a light model is the better start, and why."""
     framing, recipe, found = facts.problem.framing, facts.problem.recipe, facts.labels
-    if recipe.family != "boosting":
+    if recipe.family not in _MANY_TREES:
         return
     reasons = []
     if found is not None and 0 < found.labelled < _FEW:
@@ -56,7 +64,7 @@ def light(facts: Facts) -> Iterator[Finding]:
     gains = facts.worth.gains if facts.worth else {}
     if reasons:
         step = 'Recipe(family="linear"), or Problem.heuristic alone until there is more'
-        if "linear" in gains and "boosting" in gains:
+        if "linear" in gains:
             reasons.append(
                 f"gain a row over the {facts.worth.rival if facts.worth else ''}: linear {_shown(gains['linear'])}"
             )
@@ -65,13 +73,15 @@ def light(facts: Facts) -> Iterator[Finding]:
 
 def explained(facts: Facts) -> Iterator[Finding]:
     """A demand to be explained that the recipe cannot meet."""
-    framing, recipe = facts.problem.framing, facts.problem.recipe
-    if framing.explainability == "full" and recipe.family == "boosting":
-        said = "Framing.explainability is full, and nobody can read some hundred boosted trees as a whole"
+    framing, family = facts.problem.framing, facts.problem.recipe.family
+    if family in READABLE:
+        return
+    if framing.explainability == "full":
+        said = f"Framing.explainability is full, and nobody can read {_UNREAD[family]} as a whole"
         step = 'Recipe(family="linear"), whose weights can be read, or Problem.heuristic'
         yield Finding(Severity.MUST, "The recipe cannot be explained as demanded", said, step)
-    elif framing.explainability == "each decision" and recipe.family == "boosting":
-        said = "Framing.explainability asks for a reason a decision; boosted trees give one only after the fact"
+    elif framing.explainability == "each decision" and family in _MANY_TREES:
+        said = f"Framing.explainability asks for a reason a decision; {_UNREAD[family]} give one only after the fact"
         step = 'Recipe(family="linear") where the simplicity gate allows it'
         yield Finding(Severity.NOTE, "Each decision has to be explained", said, step)
 

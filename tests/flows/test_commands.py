@@ -22,7 +22,7 @@ def test_verify_says_when_there_is_no_ledger_yet(home, capsys):
 def test_an_unknown_problem_is_one_sentence_that_says_what_to_do(home, capsys, command):
     assert flows(command) == 1
     said = capsys.readouterr().err
-    assert said.startswith("perennial: no problem named 'nope'; known problems: bikes, electricity, fraud.")
+    assert said.startswith("perennial: no problem named 'nope'; known problems: bikes, electricity, fraud, spam.")
     assert "create schemas/problems/nope.py" in said
     assert "Traceback" not in said
 

@@ -8,6 +8,7 @@ import pytest
 
 from flows.quality import quality
 from flows.replay import plain_turn
+from flows.reproduction import reproduce
 from flows.selective import chances, judged, labels_chosen
 from flows.training import rows_for
 from flows.turn import Turn
@@ -272,6 +273,7 @@ def test_the_loop_goes_from_nothing_into_a_shadow_that_explored_rows_judge(tmp_p
         trained = next(row for row in rows if row.facts["before"] == "RETRAIN")
         assert trained.facts["stage"] == "SHADOW", trained.notes
         assert trained.notes["selective"]["may judge"] > 500  # nearly all are from before the log
+        assert reproduce(trained.notes["run"]).same_content, "weighed as it was"
         shadow = [row for row in rows if row.facts["before"] == "SHADOW"]
         seen = shadow[-1].facts["statistics"]["labels complete.rows"]
         answered_ = predictions.cohort(problem, since=begin, now=begin + 9 * DAY, stages=("SHADOW",), matured=False)

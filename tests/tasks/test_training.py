@@ -97,8 +97,10 @@ print(digest(folder / "elsewhere.skops"))
 """
 
 
-def test_equal_arguments_give_equal_models_in_another_process(toy, rows, tmp_path):
-    recipe = Recipe(features=("x", "kind"), parameters={"max_iter": 10})
+@pytest.mark.parametrize("encodings", [{}, {"note": "text"}])
+def test_equal_arguments_give_equal_models_in_another_process(toy, rows, tmp_path, encodings):
+    rows = rows.assign(note=np.where(rows["x"] > 0, "late again", "never late"))
+    recipe = Recipe(features=("x", "kind", *encodings), encodings=encodings, parameters={"max_iter": 10})
     rows.to_parquet(tmp_path / "rows.parquet")
     (tmp_path / "framing.json").write_text(toy.framing.model_dump_json())
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
