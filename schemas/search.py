@@ -27,7 +27,8 @@ class Range(Frozen):
     step: float | None = Field(default=None, gt=0, description="Only low, low + step and so on; None: all between.")
     integer: bool = Field(default=False, description="Whole numbers alone.")
     limits: tuple[End, ...] = Field(
-        default=(), description="Ends beyond which the parameter has no value: a search that stops there is not held back."
+        default=(),
+        description="Ends beyond which the parameter has no value: a search that stops there is not held back.",
     )
 
     @model_validator(mode="after")
@@ -35,9 +36,13 @@ class Range(Frozen):
         if not self.low < self.high:
             raise ValueError(f"a range goes up from low to high, not from {self.low:g} to {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError(f"a range on a log scale begins above 0 and has no step; low {self.low:g}, step {self.step}")
+            raise ValueError(
+                f"a range on a log scale begins above 0 and has no step; low {self.low:g}, step {self.step}"
+            )
         if self.integer and not all(float(x).is_integer() for x in (self.low, self.high, self.step or 1)):
-            raise ValueError(f"a range of whole numbers has whole ends and steps: {self.low:g}, {self.high:g}, {self.step}")
+            raise ValueError(
+                f"a range of whole numbers has whole ends and steps: {self.low:g}, {self.high:g}, {self.step}"
+            )
         return self
 
     def position(self, value: float) -> float:
@@ -125,7 +130,10 @@ class Search(Frozen):
         description="After each inner fold: median ends a trial that is worse than half of those before it, halving all but the best half.",
     )
     inner_folds: int = Field(
-        default=3, ge=1, le=10, description="Of the training rows alone. Each more costs a fit a trial, and three settle most."
+        default=3,
+        ge=1,
+        le=10,
+        description="Of the training rows alone. Each more costs a fit a trial, and three settle most.",
     )
     grid_points: int = Field(default=4, ge=2, description="In a grid: values of a range without a step.")
 

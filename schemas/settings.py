@@ -1,7 +1,8 @@
 """What does the environment say: where is everything kept, and which servers are used?"""
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,13 +10,32 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 __all__ = ["Settings"]
 
 
-class Settings(BaseSettings):
-    """Read from the environment each time it is made; `PERENNIAL_HOME=elsewhere` moves all of it.
+class _Remembered(type(BaseSettings)):  # type: ignore[misc]  # pydantic names its metaclass nowhere public
+    """Makes one object for one state of the environment: parsing it costs a millisecond, and a turn asks a hundred times."""
+
+    def __call__(cls, **given: Any) -> Any:
+        if given:
+            return super().__call__(**given)
+        said = tuple((name, value) for name, value in os.environ.items() if name.upper().startswith(_READ))
+        made = _MADE.get(said)
+        if made is None:
+            made = super().__call__()
+            _MADE.clear()
+            _MADE[said] = made
+        return made
+
+
+_READ = ("PERENNIAL_", "MLFLOW_TRACKING_URI")
+_MADE: dict[tuple[tuple[str, str], ...], Any] = {}
+
+
+class Settings(BaseSettings, metaclass=_Remembered):
+    """As the environment says at the moment that it is asked for; `PERENNIAL_HOME=elsewhere` moves all of it.
 
     MLFLOW_TRACKING_URI and PREFECT_API_URL keep their own names: their vendors read them too.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore", frozen=True)
 
     home: Path = Path(".perennial")
     ledger_url: str | None = Field(
@@ -26,6 +46,15 @@ class Settings(BaseSettings):
     ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow; used for links only.")
     seed: int = Field(default=7, description="Every random choice derives from it.")
     threads: int = Field(default=1, ge=1, description="Threads of a fit. One makes it the same on every machine.")
+
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        description="Processes that run experiments; None: one a core but one, which the flow and what serves are left.",
+    )
+    dask: str | None = Field(
+        default=None, description="Address of a Dask scheduler, as tcp://host:8786, that runs experiments instead."
+    )
 
     serving: Literal["turns", "gateway"] | None = Field(
         default=None, description="Overrides who answers requests, for every problem; a plan says it for one."
@@ -58,6 +87,11 @@ class Settings(BaseSettings):
         return self.runbook_url or (Path(__file__).parents[1] / "RUNBOOK.md").as_uri()
 
     @property
+    def processes(self) -> int:
+        """At most eight unless asked for: each holds its rows and 400 MB of libraries."""
+        return self.workers or min(max(_cores() - 1, 1), 8)
+
+    @property
     def root(self) -> Path:
         return self.home.expanduser().absolute()
 
@@ -80,3 +114,8 @@ class Settings(BaseSettings):
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,45 +4,36 @@ A study lives in memory and not in a file: equal arguments give an equal search,
 seconds to minutes, and there is no second truth beside the ledger's to keep.
 """
 
-import warnings
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from schemas.errors import PerennialError, told
+from schemas.errors import PerennialError
 from schemas.framing import Framing
 from schemas.recipe import Recipe
 from schemas.search import Choice, End, Range, Search
-from tasks import training
 from tasks.inner_folds import inner_folds
-from tasks.scoring import class_indices, row_loss, score
 from tasks.splits import Split
 from tasks.stats import paired_bootstrap, weighted_mean
+from tasks.trials import Bench, Trial
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Trial", "Tuned", "nested", "tuned"]
+__all__ = ["Tuned", "nested", "tuned"]
 
-_NEAR = 0.10  # of a range, on its own scale: from here on a value is at the end
-_INSIDE = 0.30  # of the range away from the end: what a value there is held against
+_NEAR = 0.20  # of a range, on its own scale: with the best value so near to an end, the end is asked about
+_INSIDE = 0.30  # of the range away from the end: what the end is held against
+# Of the framing's margin: what the end has to gain. Less is a pattern in the rows and nothing to widen a search for; more
+# would miss a range that is decades off, where each decade is worth little.
+_MATTERS = 0.02
+_TREES = 16  # of the forest that shares out the variance of some 30 losses
 _TRIALS_A_PARAMETER = 3  # fewer whole trials than this attribute nothing
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One set of parameters on the inner folds. `loss` is a row, lower is better, and None unless every fold was judged."""
-
-    parameters: Mapping[str, Any]
-    outcome: Literal["complete", "pruned", "failed"]
-    folds: tuple[float, ...]
-    loss: float | None = None
-    why: str = ""
-    rows: tuple[np.ndarray, ...] = field(default=(), compare=False, repr=False)  # losses, shape (n_judged,), by fold
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,7 @@ class Tuned:
     before: Trial
     trials: tuple[Trial, ...]
     best: Trial
-    at_edge: Mapping[str, End] | None  # None: the deadline came before it was asked
+    at_edge: Mapping[str, End] | None  # of the best trial; None: there is none, or no time was left to ask
     importance: Mapping[str, float]  # shares of the loss's variance that sum to 1; empty: too few trials to tell
     stopped: bool = False  # by the deadline, before all trials were done
 
@@ -95,8 +86,10 @@ def tuned(
     `embargo` and `apart` are those of `inner_folds`. `deadline` says True once there is no time for a further fold.
     """
     if recipe.start != "anew":
-        raise PerennialError(f"a recipe that is {recipe.start} from the champion has the champion's parameters: none to tune.")
-    bench = _Bench(
+        raise PerennialError(
+            f"a recipe that is {recipe.start} from the champion has the champion's parameters: none to tune."
+        )
+    bench = Bench(
         recipe, framing, inner_folds(framing, rows, search.inner_folds, embargo=embargo, apart=apart), seed, threads
     )
     before = bench.judged({})
@@ -104,58 +97,19 @@ def tuned(
         raise PerennialError(f"the recipe to tune cannot be fitted as it is: {before.why}. Mend it first.")
     study = _study(search, seed)
     trials, stopped = _searched(bench, study, search, deadline or (lambda: False))
-    best = min((trial for trial in (before, *trials) if trial.loss is not None), key=_loss)
+    whole = [trial for trial in trials if trial.loss is not None]
+    best = min((before, *whole), key=_loss)
     stopped = stopped or bool(deadline and deadline())
     return Tuned(
         recipe=bench.with_parameters(best.parameters),
         before=replace(before, rows=()),
         trials=tuple(replace(trial, rows=()) for trial in trials),
         best=replace(best, rows=()),
-        at_edge=None if stopped else _at_edge(bench, best, search),
+        # Of the best trial, also where the recipe as it was beat them all: that may be why.
+        at_edge=_at_edge(bench, min(whole, key=_loss), search) if whole and not stopped else None,
         importance=_importance(study, search, seed),
         stopped=stopped,
     )
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """What every trial of one search shares."""
-
-    recipe: Recipe
-    framing: Framing
-    folds: tuple[Split, ...]
-    seed: int
-    threads: int
-
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Recipe:
-        return self.recipe.model_copy(update={"parameters": {**self.recipe.parameters, **parameters}})
-
-    def judged(self, parameters: Mapping[str, Any], prune: Callable[[int, float], bool] | None = None) -> Trial:
-        """Fold after fold, until `prune(folds so far, mean loss so far)` has seen enough."""
-        recipe, rows = self.with_parameters(parameters), list[np.ndarray]()
-        for done, part in enumerate(self.folds, start=1):
-            try:
-                rows.append(self._losses(recipe, part))
-            except Exception as error:  # parameters that cannot be fitted are no better ones, and the search goes on
-                return Trial(parameters, "failed", _means(rows), why=told(error))
-            if prune and done < len(self.folds) and prune(done, float(np.concatenate(rows).mean())):
-                return Trial(parameters, "pruned", _means(rows))
-        return Trial(parameters, "complete", _means(rows), float(np.concatenate(rows).mean()), rows=tuple(rows))
-
-    def _losses(self, recipe: Recipe, part: Split) -> np.ndarray:
-        with warnings.catch_warnings():
-            # Parameters with which a solver does not settle show it in their loss.
-            warnings.filterwarnings("ignore", message="Maximum number of iteration reached")
-            model = training.fit_and_freeze(recipe, self.framing, part, seed=self.seed, threads=self.threads)
-        labels = class_indices(part.test[self.framing.target], self.framing)
-        losses = row_loss(score(model, part.test, self.framing), labels, self.framing)
-        if np.isnan(losses).any():
-            raise PerennialError(f"{int(np.isnan(losses).sum())} of {len(losses)} rows have no score.")
-        return losses
-
-
-def _means(rows: Sequence[np.ndarray]) -> tuple[float, ...]:
-    return tuple(float(losses.mean()) for losses in rows)
 
 
 def _loss(trial: Trial) -> float:
@@ -164,7 +118,7 @@ def _loss(trial: Trial) -> float:
 
 
 def _searched(
-    bench: _Bench, study: "optuna.Study", search: Search, deadline: Callable[[], bool]
+    bench: Bench, study: "optuna.Study", search: Search, deadline: Callable[[], bool]
 ) -> tuple[list[Trial], bool]:
     """The trials in the order they were asked, and whether the deadline ended them."""
     from optuna.trial import TrialState
@@ -200,14 +154,24 @@ def _study(search: Search, seed: int) -> "optuna.Study":
             seed=seed, multivariate=True, n_startup_trials=max(2, min(10, search.trials // 3))
         ),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        "grid": lambda: optuna.samplers.GridSampler(search.grid(), seed=seed),
+        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),  # draws nothing: every point is told to it
     }
     pruners: dict[str, Callable[[], Any]] = {
         "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=5),
         "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         "none": optuna.pruners.NopPruner,
     }
-    return optuna.create_study(sampler=samplers[search.sampler](), pruner=pruners[search.pruner]())
+    study = optuna.create_study(sampler=samplers[search.sampler](), pruner=pruners[search.pruner]())
+    for point in _grid(search, seed) if search.sampler == "grid" else []:
+        study.enqueue_trial(point)
+    return study
+
+
+def _grid(search: Search, seed: int) -> list[dict[str, Any]]:
+    """Its points in no order, so that a deadline does not end them in a corner."""
+    of = search.grid()
+    points = [dict(zip(of, values, strict=True)) for values in itertools.product(*of.values())]
+    return [points[i] for i in np.random.default_rng(seed).permutation(len(points))]
 
 
 def _distributions(search: Search) -> dict[str, Any]:
@@ -227,38 +191,42 @@ def _allowed(space: Range | Choice, value: Any) -> Any:
     return space.allowed(value) if isinstance(space, Range) else value
 
 
-def _at_edge(bench: _Bench, best: Trial, search: Search) -> dict[str, End]:
-    """Parameters whose best value lies at an end of their range and is better there than inside, each with its end.
+def _at_edge(bench: Bench, best: Trial, search: Search) -> dict[str, End]:
+    """Parameters whose best value lies near an end of their range and that lose less at the end than inside, by end.
 
-    A value that happens to lie there says nothing: one that does not matter lies near an end in a fifth of searches. So it
-    alone is moved inside, on the same folds and rows, and only where that costs loss is it the end that holds it.
+    Lying near says nothing: a parameter that does not matter does so in two of five searches. So two values that no search
+    chose, the end's and one inside, are tried with the best ones of the others, on the same folds and rows: where inside
+    surely loses more, and the end not surely more than the best, beyond the end there may be better.
     """
     found: dict[str, End] = {}
-    given = {**bench.recipe.parameters, **best.parameters}
     for name, space in search.space.items():
-        end = _end_of(space, given.get(name))
+        end = _end_near(space, best.parameters[name])
         if end is None:
             continue
         assert isinstance(space, Range), "a choice has no ends"
-        moved = bench.judged({**best.parameters, name: space.at(_INSIDE if end == "low" else 1 - _INSIDE)})
-        if moved.loss is not None and _loses_more(bench, moved, best):
+        ends, inside = (0.0, _INSIDE) if end == "low" else (1.0, 1 - _INSIDE)
+        there, back = (bench.judged({**best.parameters, name: space.at(at)}) for at in (ends, inside))
+        if _loses_more(bench, back, there) and not _loses_more(bench, there, best):
             found[name] = end
     return found
 
 
-def _end_of(space: Range | Choice, value: Any) -> End | None:
-    if isinstance(space, Choice) or not isinstance(value, int | float) or (space.log and value <= 0):
+def _end_near(space: Range | Choice, value: Any) -> End | None:
+    if isinstance(space, Choice):
         return None
     at = space.position(value)
     end: End | None = "low" if at <= _NEAR else "high" if at >= 1 - _NEAR else None
     return None if end in space.limits else end
 
 
-def _loses_more(bench: _Bench, one: Trial, other: Trial) -> bool:
-    """Is the mean paired difference surely above zero, over entities where they repeat?"""
+def _loses_more(bench: Bench, one: Trial, other: Trial) -> bool:
+    """Is the mean paired difference of two trials surely above zero, over entities where they repeat, and large enough to
+    matter? Not where one failed."""
+    if one.loss is None or other.loss is None:
+        return False
     tests = pd.concat([part.test for part in bench.folds])
     entity = bench.framing.entity
-    low, _, _ = paired_bootstrap(
+    low, difference, _ = paired_bootstrap(
         weighted_mean,
         np.concatenate(other.rows),
         np.concatenate(one.rows),
@@ -266,7 +234,7 @@ def _loses_more(bench: _Bench, one: Trial, other: Trial) -> bool:
         blocks=None if entity is None else tests[entity].to_numpy(),
         rng=np.random.default_rng(bench.seed),
     )
-    return low > 0
+    return low > 0 and difference >= _MATTERS * bench.framing.margin
 
 
 def _importance(study: "optuna.Study", search: Search, seed: int) -> dict[str, float]:
@@ -276,6 +244,10 @@ def _importance(study: "optuna.Study", search: Search, seed: int) -> dict[str, f
     from optuna.trial import TrialState
 
     losses = [trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
-    if len(losses) < _TRIALS_A_PARAMETER * len(search.space) or len(set(losses)) < 2:
+    if len(losses) < _TRIALS_A_PARAMETER * len(search.space):
         return {}
-    return dict(get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed)))
+    try:
+        found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=_TREES, seed=seed))
+    except RuntimeError:  # its trees find no variance: the losses are all but equal
+        return {}
+    return {name: float(share) for name, share in found.items()}
