@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -15,11 +15,11 @@ from schemas.experiment import Gain, Job, Part, Result
 from schemas.problem import Problem, load_problem
 from schemas.recipe import Recipe
 from schemas.settings import Settings
-from tasks import development, scoring, snapshots, training
-from tasks.splits import Split
+from tasks import development, scoring, snapshots, training, tuning
+from tasks.splits import Split, embargo_of
 from tasks.stats import gain_interval
 
-__all__ = ["Fit", "JudgedRows", "fits_of", "gain_over", "judged_rows", "result_of", "run"]
+__all__ = ["Fit", "JudgedRows", "fits_of", "frozen", "gain_over", "judged_rows", "result_of", "row_losses", "run"]
 
 _TRAIN_ROWS = 5_000  # of the fitted rows that are scored: enough for a mean loss
 
@@ -61,46 +61,75 @@ class Fit:
 
 @dataclass(frozen=True)
 class JudgedRows:
-    """What an experiment showed row by row, over all of its folds: loss, averaged over seeds, by key and cluster."""
+    """What an experiment showed row by row, over all of its folds: loss, averaged over seeds. Keys and clusters are hashes,
+    which tell rows apart and say nobody's name."""
 
     key: np.ndarray
     cluster: np.ndarray
     loss: np.ndarray
 
 
-def run(job: Job) -> Result:
-    """The experiment, from its frozen rows to its result; what a fit raises is the experiment's result. Row losses are kept
-    in a file beside the snapshots, by the experiment's id."""
+def run(job: Job) -> tuple[Result, list[Fit]]:
+    """The experiment, from its frozen rows to its result, and its fits; what a fit raises is the experiment's result, without
+    fits. Row losses are kept in a file beside the snapshots, by the experiment's id."""
     began = time.perf_counter()
     try:
-        fits = list(fits_of(job, _frozen(job)))
-        kept = _keep(job, fits)
-        return result_of(job, fits, kept, seconds=time.perf_counter() - began)
+        rows = frozen(job)
+        fits = list(fits_of(job, rows))
+        judged = row_losses(job, fits)
+        _kept(job, judged)
+        result = result_of(job, fits, judged)
+        if job.search is not None:
+            whole = _searched(job, rows)
+            edge = tuple(whole.at_edge or ())
+            result = replace(result, found=whole.recipe.model_dump(mode="json"), at_edge=edge)
+        return replace(result, seconds=time.perf_counter() - began), fits
     except Exception as error:  # whatever a recipe raises speaks against it, and not against the night
-        return Result(job.id, error=told(error), seconds=time.perf_counter() - began)
+        return Result(job.id, error=told(error), seconds=time.perf_counter() - began), []
 
 
-def _frozen(job: Job) -> pd.DataFrame:
+def _searched(job: Job, rows: pd.DataFrame) -> tuning.Tuned:
+    problem = load_problem(job.problem)
+    assert job.search is not None
+    return tuning.tuned(
+        job.recipe,
+        problem.framing,
+        rows,
+        job.search,
+        seed=job.seed,
+        embargo=embargo_of(problem),
+        apart=problem.data.entities == "disjoint",
+        threads=Settings().threads,
+    )
+
+
+def frozen(job: Job) -> pd.DataFrame:
+    """The development rows of the job, as its snapshot holds them."""
     path = Settings().root / "snapshots" / job.problem / f"{job.rows}.parquet"
     return snapshots.load(snapshots.Snapshot(path, job.rows, 0))
 
 
 def fits_of(job: Job, rows: pd.DataFrame) -> Iterator[Fit]:
     """Each fold under each seed, fold by fold."""
-    problem, recipe = load_problem(job.problem), job.recipe
-    if recipe.start != "anew":
+    problem = load_problem(job.problem)
+    if job.recipe.start != "anew":
         raise PerennialError(
-            f"an experiment trains anew, and the recipe starts {recipe.start!r}: there is no champion here"
+            f"an experiment trains anew, and the recipe starts {job.recipe.start!r}: there is no champion here"
         )
+    found: dict[int, Recipe] = {}
     for seed in range(job.seed, job.seed + job.tier.seeds):
-        parts = development.blocks(problem, rows, job.tier, window=recipe.window, seed=seed)
+        parts = development.blocks(problem, rows, job.tier, window=job.recipe.window, seed=seed)
         for fold, part in enumerate(parts):
             began = time.perf_counter()
+            # A fold's search sees what is fitted there alone, so that what judges the fit judges the search too.
+            if job.search is not None and fold not in found:
+                found[fold] = _searched(job, part.train).recipe
+            recipe = found.get(fold, job.recipe)
             model = training.fit_and_freeze(recipe, problem.framing, part, seed=seed, threads=Settings().threads)
             yield Fit(problem, recipe, fold, seed, model, part, time.perf_counter() - began)
 
 
-def result_of(job: Job, fits: Sequence[Fit], judged: JudgedRows, *, seconds: float) -> Result:
+def result_of(job: Job, fits: Sequence[Fit], judged: JudgedRows) -> Result:
     """The experiment's figures: means over rows, folds and seeds."""
     parts: tuple[Part, ...] = get_args(Part)
     loss: dict[str, float] = {part: float(np.mean(np.concatenate([fit.loss[part] for fit in fits]))) for part in parts}
@@ -112,7 +141,7 @@ def result_of(job: Job, fits: Sequence[Fit], judged: JudgedRows, *, seconds: flo
     metrics = {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
     cells = np.array([fit.loss["judged"].mean() for fit in fits]).reshape(job.tier.seeds, -1).T
     by_seed = tuple(tuple(map(float, fold)) for fold in cells)
-    return Result(job.id, rows, loss, metrics, by_seed, seconds)
+    return Result(job.id, rows, loss, metrics, by_seed)
 
 
 def _measured(fit: Fit) -> dict[str, float]:
@@ -135,29 +164,31 @@ def gain_over(parent: Job, older: Result, child: Job, newer: Result, *, alpha: f
 
 def judged_rows(job: Job) -> JudgedRows:
     """What `run` kept of the experiment, row by row."""
-    kept = pd.read_parquet(_file(job))
+    path = _file(job)
+    if not path.exists():
+        raise PerennialError(f"the row losses of experiment {job.id} of {job.problem!r} are gone: restore {path}.")
+    kept = pd.read_parquet(path)
     return JudgedRows(*(kept[name].to_numpy() for name in ("key", "cluster", "loss")))
 
 
-def _keep(job: Job, fits: Sequence[Fit]) -> JudgedRows:
-    problem = load_problem(job.problem)
+def row_losses(job: Job, fits: Sequence[Fit]) -> JudgedRows:
+    """What the fits show row by row, over all folds."""
+    problem, seeds = load_problem(job.problem), range(job.seed, job.seed + job.tier.seeds)
     rows = pd.concat([fit.rows["judged"] for fit in fits if fit.seed == job.seed], ignore_index=True)
-    loss = np.mean(
-        [
-            np.concatenate([fit.loss["judged"] for fit in fits if fit.seed == seed])
-            for seed in sorted({f.seed for f in fits})
-        ],
-        axis=0,
+    by_seed = [np.concatenate([fit.loss["judged"] for fit in fits if fit.seed == seed]) for seed in seeds]
+    return JudgedRows(
+        key=pd.util.hash_array(rows[problem.framing.key].astype(str).to_numpy(dtype=object)),
+        cluster=pd.util.hash_array(development.clusters(problem, rows).to_numpy(dtype=object)),
+        loss=np.mean(by_seed, axis=0),
     )
-    frame = pd.DataFrame(
-        {"key": rows[problem.framing.key].astype(str), "cluster": development.clusters(problem, rows), "loss": loss}
-    )
+
+
+def _kept(job: Job, judged: JudgedRows) -> None:
     path = _file(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{time.monotonic_ns()}")
-    frame.to_parquet(partial, index=False)
+    pd.DataFrame(vars(judged)).to_parquet(partial, index=False)
     partial.replace(path)
-    return JudgedRows(*(frame[name].to_numpy() for name in ("key", "cluster", "loss")))
 
 
 def _file(job: Job) -> Path:

@@ -145,6 +145,7 @@ class Diagnosis:
     effects: tuple[Effect, ...] = ()
     wrong: tuple[Wrong, ...] = ()
     probes: dict[str, str] = field(default_factory=dict)  # what each probe found, in a sentence
+    opportunity: str = ""  # how far simple models are from the best that is known, and what follows
     seconds: float = 0.0  # what diagnosing took
     of_seconds: float = 0.0  # what the fits took that were diagnosed
 
@@ -160,3 +161,33 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> "Diagnosis":
+        """What `to_json` said, as it was; lists and tuples are alike."""
+        kinds = {
+            "baselines": Baseline,
+            "rooms": Room,
+            "checks": Check,
+            "slices": Slice,
+            "effects": Effect,
+            "wrong": Wrong,
+        }
+        many = {name: tuple(_made(kind, one) for one in said[name]) for name, kind in kinds.items() if name in said}
+        one = {"curve": Curve, "calibration": Bars, "over_time": Bars}
+        single = {name: _made(kind, said[name]) for name, kind in one.items() if said.get(name) is not None}
+        plain = {name: _tuples(value) for name, value in said.items() if name not in many and name not in single}
+        return cls(**(plain | many | single))
+
+
+def _made(kind: Any, said: dict[str, Any]) -> Any:
+    values = {name: _tuples(value) for name, value in said.items()}
+    if kind is Room:
+        values["constraint"] = Constraint(values["constraint"])
+    return kind(**values)
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(one) for one in value)
+    return {name: _tuples(one) for name, one in value.items()} if isinstance(value, dict) else value

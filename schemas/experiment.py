@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from schemas.plans.improvement import Tier
 from schemas.recipe import Recipe
+from schemas.search import Search
 
 __all__ = ["Gain", "Job", "Part", "Result"]
 
@@ -23,11 +24,16 @@ class Job:
     recipe: Recipe
     tier: Tier
     seed: int
+    search: Search | None = None  # parameters are searched in each fold's training rows before it is fitted
 
     @property
     def id(self) -> str:
         said = [self.problem, self.rows, self.recipe.model_dump_json(), self.tier.model_dump_json(), self.seed]
+        said += [self.search.model_dump_json()] if self.search else []
         return sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        return f"{self.recipe.family}{', searched' if self.search else ''}, {self.tier.name}, {self.id}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -36,12 +42,14 @@ class Job:
             "recipe": self.recipe.model_dump(mode="json"),
             "tier": self.tier.model_dump(mode="json"),
             "seed": self.seed,
+            "search": self.search and self.search.model_dump(mode="json"),
         }
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> "Job":
         recipe, tier = Recipe.model_validate(said["recipe"]), Tier.model_validate(said["tier"])
-        return cls(said["problem"], said["rows"], recipe, tier, said["seed"])
+        search = Search.model_validate(said["search"]) if said.get("search") else None
+        return cls(said["problem"], said["rows"], recipe, tier, said["seed"], search)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ class Result:
     metrics: dict[str, float] = field(default_factory=dict)  # on the judged rows: tasks.training.measure
     by_seed: tuple[tuple[float, ...], ...] = ()  # mean loss of each fold's judged rows, seed by seed
     seconds: float = 0.0  # of fitting and scoring, over all folds and seeds
+    found: dict[str, Any] | None = None  # of a search: the recipe that it finds in all development rows, as JSON
+    at_edge: tuple[str, ...] = ()  # parameters whose best value lies at the end of what was searched
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +72,8 @@ class Result:
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> "Result":
-        return cls(**(said | {"by_seed": tuple(tuple(fold) for fold in said["by_seed"])}))
+        lists = {"by_seed": tuple(tuple(fold) for fold in said["by_seed"]), "at_edge": tuple(said["at_edge"])}
+        return cls(**(said | lists))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from schemas.problem import Problem
 from tasks.routing import position
 from tasks.splits import Split, embargo_of
 
-__all__ = ["BLOCKS", "before_held_out", "blocks", "clusters"]
+__all__ = ["BLOCKS", "before_held_out", "blocks", "clusters", "ranked"]
 
 BLOCKS = 5  # of judged rows, as many as a tier may ask for
 _BLOCK = 0.1  # of the rows in each
 _NEAR = 0.12  # of the days or entities that could be fitted on, and are not
+_FEW_CLUSTERS = 40  # under which an eighth of them is no eighth of the rows
 _FEWEST = 10  # days or entities under which rows are drawn one by one
 _JUDGED_ENTITIES = 0.3
 
@@ -52,6 +53,16 @@ def clusters(problem: Problem, rows: pd.DataFrame) -> pd.Series:
     if framing.entity is not None:
         return rows[framing.entity].astype(str)
     return rows[framing.key].astype(str) if framing.timeless else rows[framing.event_time].dt.strftime("%Y-%m-%d")
+
+
+def ranked(problem: Problem, rows: pd.DataFrame, unit: pd.Series) -> np.ndarray:
+    """Where each row stands when a part of the rows is wanted, in (0, 1], shape (n,): a share of them are those that stand no
+    further. Whole units (what moves together) where there are enough of them: what is left out is then like what lies
+    beside; so that a smaller part is part of a larger one."""
+    if unit.nunique() < _FEW_CLUSTERS:
+        unit = rows[problem.framing.key].astype(str)
+    where = pd.Series(_hashed(unit, f"{problem.name}/sample"))
+    return where.rank(method="max", pct=True).to_numpy()
 
 
 Parts = tuple[pd.DataFrame, pd.DataFrame]  # what may be fitted, and what judges
@@ -90,6 +101,8 @@ def _beside(problem: Problem, fitted: pd.DataFrame, judged: pd.DataFrame, *, sha
     if unit.nunique() < _FEWEST:
         unit = fitted[problem.framing.key].astype(str)
     near = _hashed(unit, f"{problem.name}/near/{seed}") < _NEAR
+    if not near.any():  # of so few days or entities a draw can miss them all
+        near = _hashed(fitted[problem.framing.key].astype(str), f"{problem.name}/near/{seed}") < _NEAR
     return Split(_thinned(problem, fitted[~near], share), fitted[near], judged)
 
 

@@ -1,0 +1,252 @@
+"""What keeps this experiment's model from being better? Evidence from its fits and a few cheap refits, and the constraint that binds."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+
+from flows.error_sheet import error_sheet
+from flows.experiment import Fit
+from flows.label_room import LabelRoom, label_room
+from flows.leak_signs import effects_of, leak_signs
+from flows.out_of_sample import Unseen, clusters_of, fit_luck, mean_loss, mismatch_of, seeds_gain, unseen_of
+from flows.pictures import calibration_bars, confusion, loss_over_time
+from flows.probing import Probed, probed
+from flows.refits import LARGEST, Budget, Ground, Refit, Refits, gain_of, gain_over_fits, ground_of, law_of, refit
+from flows.weak_slices import members, naive_losses, weak_slices
+from schemas.diagnosis import Baseline, Curve, Diagnosis, Effect, Slice
+from schemas.experiment import Job, Part, Result
+from schemas.framing import Framing
+from schemas.problem import Problem
+from tasks import capacity, scoring
+from tasks.checks import checks, opportunity
+from tasks.constraints import Evidence, rooms
+
+__all__ = ["diagnose"]
+
+Span = tuple[float, float, float]
+
+
+def diagnose(
+    problem: Problem,
+    job: Job,
+    fits: Sequence[Fit],
+    result: Result,
+    *,
+    baselines: Sequence[Baseline] = (),
+    edge: tuple[str, ...] = (),
+    seed: int,
+    budget: float = 0.3,
+) -> Diagnosis:
+    """What was measured of one experiment, and the constraint that binds. `fits` are those of its result; `edge` names the
+    parameters whose best value a search found at the end of their range. Refits take at most `budget` of the fits' work, which
+    is counted and not timed: equal inputs give equal diagnoses but for their seconds."""
+    began = time.perf_counter()
+    whose = clusters_of(fits)
+    spans = {part: mean_loss(fits, part, whose) for part in get_args(Part)}
+    found = _gathered(problem, fits, result, whose, spans, Budget(fits, budget), edge=edge, seed=seed)
+    judged, evidence = found.unseen.only(found.unseen.judged), found.evidence
+    shown = rooms(evidence)
+    table, classes = confusion(judged)
+    return Diagnosis(
+        problem=problem.name,
+        experiment=job.id,
+        family=job.recipe.family,
+        loss={part: span[1] for part, span in spans.items()} | _named(baselines, evidence),
+        spans={str(part): span for part, span in spans.items()},
+        metric=problem.framing.metric,
+        metrics=result.metrics,
+        seed_sd=evidence.seed_sd,
+        baselines=tuple(baselines),
+        rooms=shown,
+        checks=checks(evidence, shown, baselines, tiny=found.probed.tiny),
+        curve=found.curve,
+        calibration=calibration_bars(judged),
+        over_time=loss_over_time(judged),
+        confusion=table,
+        classes=classes,
+        slices=evidence.slices,
+        effects=found.effects,
+        wrong=error_sheet(judged, evidence.slices),
+        probes=_sentences(found),
+        opportunity=opportunity(evidence, baselines),
+        seconds=time.perf_counter() - began,
+        of_seconds=result.seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    evidence: Evidence
+    curve: Curve | None
+    effects: tuple[Effect, ...]
+    labels: LabelRoom | None
+    unseen: Unseen
+    probed: Probed
+
+
+def _gathered(
+    problem: Problem,
+    fits: Sequence[Fit],
+    result: Result,
+    whose: pd.Series,
+    spans: dict[Part, Span],
+    purse: Budget,
+    *,
+    edge: tuple[str, ...],
+    seed: int,
+) -> _Gathered:
+    framing = problem.framing
+    floor = problem.improvement.worthwhile or framing.margin / 10
+    seed_sd = _seed_sd(result)
+    gap = _difference(spans["near"], spans["train"])
+    mismatch = mismatch_of(fits, whose)
+    ground, luck = ground_of(fits[0], whose), fit_luck(fits, whose)
+    refits = _refitted(fits, ground, purse, fit_sd=luck, gap=gap, floor=floor)
+    also = probed(ground, purse, seed=seed)
+    law, curve = law_of(fits, refits, fit_sd=luck, seed=seed) or (None, None)
+    rows = int(np.mean([len(fit.parts.train) for fit in fits if fit.fold == 0]))
+    signs = leak_signs(fits, seed=seed)
+    effects = effects_of(fits[0], noise=also.noise, seed=seed)
+    unseen = unseen_of(fits, whose)
+    # Where judged rows are others, what is asked below is asked of rows like the fitted ones.
+    like = unseen.only(~unseen.judged) if mismatch[0] > floor else unseen
+    slices = weak_slices(like, seed=seed)
+    labels = _label_room(like, slices, refits, floor)
+    naive = float(np.mean([naive_losses(fit.labels["judged"], framing).mean() for fit in fits]))
+    evidence = Evidence(
+        floor=floor,
+        loss=spans["judged"],
+        naive=naive,
+        gap=gap,
+        mismatch=mismatch,
+        rows=rows,
+        judged=len(like.rows),
+        more=None if refits.more is None else refits.more[1],
+        more_name="boosting" if fits[0].recipe.family != "boosting" else "more capacity",
+        less=None if refits.less is None else refits.less[1],
+        data=None if law is None else law.gain(4 * rows, alpha=_ALPHA),
+        thousand=None if law is None else law.gain(rows + 1_000, alpha=_ALPHA),
+        labels=None if labels is None else labels.gain,
+        wrong_share=None if labels is None else labels.share,
+        slices=slices,
+        alone=tuple(sorted(signs.alone.items(), key=lambda one: -one[1])),
+        measure=signs.measure,
+        owed=(effects[0].feature, effects[0].gain[1]) if effects else None,
+        copied=signs.copied,
+        copies=signs.copies,
+        saved=signs.saved,
+        shuffled=also.shuffled,
+        seeds=seeds_gain(fits, whose),
+        target=_to_goal(framing, spans["judged"]),
+        seed_sd=seed_sd,
+        edge=edge,
+    )
+    return _Gathered(evidence, curve, effects, labels, unseen, also)
+
+
+def _to_goal(framing: Framing, judged: Span) -> float | None:
+    """Loss a row to the goal, where the goal is a loss."""
+    if framing.goal is None or framing.goal.metric != "loss":
+        return None
+    return judged[1] - framing.goal.value(framing.level)
+
+
+def _named(baselines: Sequence[Baseline], found: Evidence) -> dict[str, float]:
+    """The losses to hold the model's against: the goal's, and the best that is known."""
+    known = [one.loss[1] for one in baselines if one.loss is not None]
+    best = {"best known": min([*known, found.loss[1]])} if known else {}
+    return best | ({} if found.target is None else {"target": found.loss[1] - found.target})
+
+
+def _sentences(found: _Gathered) -> dict[str, str]:
+    """What each probe found."""
+    also, evidence, labels = found.probed, found.evidence, found.labels
+    said = {"several seeds": f"the loss of a fold varies by {evidence.seed_sd:.4f} between seeds (standard deviation)"}
+    if also.tiny is not None:
+        said["tiny batch"] = (
+            f"fitted and judged on the same few rows it loses {also.tiny[0]:.4f}, one answer for all {also.tiny[1]:.4f}"
+        )
+    if also.shuffled is not None:
+        low, mean, high = also.shuffled
+        said["shuffled labels"] = (
+            f"fitted on shuffled labels it gains {mean:+.4f} [{low:+.4f}, {high:+.4f}] over one answer for all"
+        )
+    if also.noise is not None:
+        said["noise feature"] = (
+            f"shuffling a column of noise costs at most {also.noise:.4f} a row: what is worth less may be dropped"
+        )
+    if labels is not None:
+        said["oracle"] = (
+            f"on rows whose label no model doubts it loses {labels.beyond_doubt:.4f} a row; {labels.doubted:,} are doubted"
+        )
+    return said
+
+
+def _label_room(like: Unseen, slices: Sequence[Slice], refits: Refits, floor: float) -> LabelRoom | None:
+    """Of the best model there is, outside the slice that is weak for reasons of its own."""
+    framing = like.fit.problem.framing
+    if refits.more is not None and refits.more[1][0] > floor:
+        asked, best = refits.ground, refits.more[0]
+        label = scoring.class_indices(asked.asked[framing.target], framing)
+        return label_room(best.scores.score, label, best.loss, framing, asked.cluster)
+    kept = np.ones(len(like.rows), dtype=bool)
+    for one in slices:
+        if one.excess[0] * one.rows / len(like.rows) > floor:
+            kept &= ~members(like, one)
+    like = like.only(kept) if kept.sum() >= _FEWEST else like
+    return label_room(like.score, like.label, like.loss, framing, like.cluster)
+
+
+def _refitted(fits: Sequence[Fit], ground: Ground, purse: Budget, *, fit_sd: float, gap: Span, floor: float) -> Refits:
+    """The refits that say most, as far as the budget goes. Where the model is much better on what it was fitted on, fewer rows
+    and less capacity are asked about first; where it is not, neither can be what is missing."""
+    recipe, n = ground.fit.recipe, len(ground.fit.parts.train)
+
+    wanted = {"more": (capacity.more(recipe), LARGEST), "less": (capacity.less(recipe), LARGEST)}
+    wanted |= {str(share): (recipe, share) for share in (LARGEST, 0.25, 0.125)}
+
+    found: dict[str, Refit | None] = {}
+
+    def gained(other: Refit | None) -> tuple[Refit, Span] | None:
+        if other is None:
+            return None
+        half = found.get("0.5")
+        gain = gain_over_fits(ground, fits, other, fit_sd=fit_sd)
+        gain = gain if half is None else gain_of(ground, half, other, fit_sd=fit_sd)
+        return None if gain is None else (other, gain)
+
+    groups: Groups = _FITTED_WELL if gap[1] > _GAP * floor else _FITTED_ALIKE
+    groups = _NO_LESS if wanted["less"][0] is None and groups is _FITTED_WELL else groups
+    for group in groups:
+        asked = {name: (other, share) for name in group for other, share in [wanted[name]] if other is not None}
+        cost = sum(capacity.work(other, int(share * n)) + capacity.SCORING for other, share in asked.values())
+        if purse.takes(cost):
+            found |= {name: refit(ground, other, share) for name, (other, share) in asked.items()}
+    parts = {float(name): one for name, one in found.items() if name not in ("more", "less") and one is not None}
+    return Refits(ground, parts, gained(found.get("more")), gained(found.get("less")))
+
+
+_ALPHA = 0.05
+_GAP = 3.0  # floors
+# What is fitted together or not at all: half of the rows say nothing by themselves.
+Groups = tuple[tuple[str, ...], ...]
+_FITTED_WELL = (("0.5", "less"), ("0.25",), ("more",), ("0.125",))
+_NO_LESS = (("0.5", "0.25"), ("more",), ("0.125",))
+_FITTED_ALIKE = (("more",), ("0.5", "0.25"), ("less",), ("0.125",))
+_FEWEST = 100
+
+
+def _difference(one: Span, other: Span) -> Span:
+    """Of two means of different rows, as if they were independent."""
+    half, mean = float(np.hypot(one[1] - one[0], other[1] - other[0])), one[1] - other[1]
+    return mean - half, mean, mean + half
+
+
+def _seed_sd(result: Result) -> float:
+    """How far the loss of a fold varies between seeds; 0 with one seed."""
+    cells = np.array(result.by_seed, dtype=float)
+    return float(np.sqrt(cells.var(axis=1, ddof=1).mean())) if cells.ndim == 2 and cells.shape[1] > 1 else 0.0
