@@ -118,6 +118,7 @@ class Tried:
     gain: Gain | None = None  # over its parent, in `tier`; None where it raised
     tier: str = ""
     seconds: float = 0.0  # of all its tiers
+    rows: str = ""  # sha256 of the development rows: on others the same recipe is another experiment
 
     def to_json(self) -> dict[str, Any]:
         said = {"idea": self.idea.to_json(), "recipe": self.recipe.model_dump(mode="json")}

@@ -22,7 +22,10 @@ class Wish(Frozen):
     about: str = Field(default="", title="Why", description="Why it could help.")
     chance: float = Field(default=0.5, gt=0, lt=1, title="Chance", description="That it gains, as far as you know.")
     impact: float | None = Field(
-        default=None, gt=0, title="Gain", description="Loss a row, where it gains; empty: as much as the best of the rest."
+        default=None,
+        gt=0,
+        title="Gain",
+        description="Loss a row, where it gains; empty: as much as the best of the rest.",
     )
     cost: float = Field(default=1.0, gt=0, title="Cost", description="In experiments of the usual size.")
     by: str = Field(default="a person", title="Whose idea it is")

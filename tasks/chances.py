@@ -10,8 +10,8 @@ from schemas.idea import Idea, Tried
 
 __all__ = ["ELSEWHERE", "STRENGTH", "Chance", "chance_of"]
 
-# A prior weighs as much as so many experiments: a kind has to disappoint a dozen times before its prior counts for half.
-STRENGTH = 12.0
+# A prior weighs as much as so many experiments: a kind has to disappoint as often before its prior counts for half.
+STRENGTH = 16.0
 ELSEWHERE = 0.25  # what an experiment of another problem counts, against one of this
 _AGAIN = 0.5  # of an idea's chance, for each time that the same change has failed on another parent
 

@@ -12,6 +12,8 @@ from tasks.track_record import track_record
 
 __all__ = ["judge", "promise"]
 
+_FEWEST = 5  # experiments of a night before what they gained says what others will
+_ROOM = 2.0  # an idea is held to mend half of a constraint's room
 _SURE = 2.0  # deviations above what is expected that a gap has to lie to be called too large
 
 
@@ -37,8 +39,8 @@ def judge(
     steps = (
         lambda: _goal(loss, target),
         lambda: _resources(left),
-        lambda: _findings(diagnosis, gap),
-        lambda: _backlog(open_, history, left, worthwhile, gap),
+        lambda: _findings(diagnosis, open_, worthwhile),
+        lambda: _backlog(open_, history, left, worthwhile),
         lambda: _gap(open_, history, left, gap),
         lambda: _improvement(history, plan),
     )
@@ -48,8 +50,8 @@ def judge(
 def promise(open_: Sequence[Rated], history: Sequence[Tried], runs: int) -> tuple[float, float]:
     """(expected, deviation) of the loss a row that `runs` more experiments gain.
 
-    Ideas that mend one constraint share its room: together they gain what one gains that works. Gains are foretold as they
-    came so far, where some did.
+    Ideas that mend one constraint share its room, and together gain no more than it has. Gains are foretold as they came so
+    far, where some did.
     """
     by_room: dict[str, list[Rated]] = {}
     for one in open_[:runs]:
@@ -57,10 +59,13 @@ def promise(open_: Sequence[Rated], history: Sequence[Tried], runs: int) -> tupl
         by_room.setdefault(room, []).append(one)
     mean = variance = 0.0
     for ideas in by_room.values():
-        works = 1 - math.prod(1 - one.chance.mean for one in ideas)
-        gain = max(one.idea.impact for one in ideas) * _realised(history)
-        mean, variance = mean + works * gain, variance + works * (1 - works) * gain**2
-    return mean, math.sqrt(variance)
+        gains = [(one.chance.mean, one.idea.impact) for one in ideas]
+        expected = sum(chance * gain for chance, gain in gains)
+        kept = min(1.0, _ROOM * max(gain for _, gain in gains) / expected) if expected > 0 else 0.0
+        mean += kept * expected
+        variance += kept**2 * sum(chance * (1 - chance) * gain**2 for chance, gain in gains)
+    realised = _realised(history)
+    return realised * mean, realised * math.sqrt(variance)
 
 
 def _realised(history: Sequence[Tried]) -> float:
@@ -73,7 +78,10 @@ def _goal(loss: float, target: float | None) -> Judgement | None:
     if target is None or loss > target:
         return None
     return Judgement(
-        Course.STOP, "goal", f"the target is reached: loss {loss:.4f}, target {target:.4f}", {"loss": loss, "target": target}
+        Course.STOP,
+        "goal",
+        f"the target is reached: loss {loss:.4f}, target {target:.4f}",
+        {"loss": loss, "target": target},
     )
 
 
@@ -88,22 +96,22 @@ def _resources(left: Left) -> Judgement | None:
     return Judgement(Course.STOP, "resources", f"no {' and no '.join(spent)} left", {"runs": float(left.runs)})
 
 
-def _findings(diagnosis: Diagnosis | None, gap: float | None) -> Judgement | None:
-    """A blocker, or a ceiling: neither goes away by more experiments."""
+def _findings(diagnosis: Diagnosis | None, open_: Sequence[Rated], worthwhile: float) -> Judgement | None:
+    """A blocker, or a ceiling: neither goes away by more experiments. What the model does not read yet is under no ceiling:
+    an idea that is likelier than not to gain is tried first."""
     if diagnosis is None or not diagnosis.rooms:
         return None
     room = diagnosis.binding
     if room.constraint is Constraint.LEAK and room.binds:
         says = f"a leak makes every gain a mirage: {room.says}. {room.advice}"
         return Judgement(Course.STOP, "findings", says, {"room": room.gain[1]})
-    if room.constraint is Constraint.CEILING and room.binds:
+    likely = [one for one in open_ if one.chance.mean > 0.5 and one.idea.impact >= worthwhile]
+    if room.constraint is Constraint.CEILING and room.binds and not likely:
         return Judgement(Course.STOP, "findings", f"at the ceiling: {room.says}", {"room": room.gain[1]})
     return None
 
 
-def _backlog(
-    open_: Sequence[Rated], history: Sequence[Tried], left: Left, worthwhile: float, gap: float | None
-) -> Judgement | None:
+def _backlog(open_: Sequence[Rated], history: Sequence[Tried], left: Left, worthwhile: float) -> Judgement | None:
     """All that can still be run may promise less than what matters."""
     expected, spread = promise(open_, history, left.runs)
     if open_ and expected + _SURE * spread >= worthwhile:
@@ -120,7 +128,7 @@ def _backlog(
 
 
 def _gap(open_: Sequence[Rated], history: Sequence[Tried], left: Left, gap: float | None) -> Judgement | None:
-    if gap is None:
+    if gap is None or len(history) < _FEWEST:
         return None
     expected, spread = promise(open_, history, left.runs)
     if gap <= expected + _SURE * spread:

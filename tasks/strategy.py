@@ -18,7 +18,9 @@ __all__ = ["Rated", "choose", "explored_share", "is_moonshot_turn", "quadrant_of
 _LIKELY = 0.2  # chance from which on an idea is more than a shot in the dark
 _LARGE = 0.25  # of the largest gain in the backlog: what is worth less is incremental at best
 _CURIOUS = 0.05  # share of choices that stay exploring when the plan's phases are through
-_LEARNING = 0.25  # what a deviation of a chance is worth, against the same chance of a gain: it serves later choices alone
+_LEARNING = (
+    0.25  # what a deviation of a chance is worth, against the same chance of a gain: it serves later choices alone
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,17 @@ def rated(
     parent: Recipe,
     binding: Constraint | None,
     wishes: Wishes = Wishes(),  # noqa: B008  (frozen)
+    rows: str = "",
+    start: Recipe | None = None,
 ) -> list[Rated]:
     """What a machine could run now: people's items among it and their vetoes out of it, each change that fits the parent and
-    makes a recipe that has not been run; what is to be avoided stands in it as such. Best first."""
+    makes a recipe that has not been run on these `rows`, which `start` has; what is to be avoided stands in it as such. Best
+    first."""
     ideas = _merged(backlog, wishes)
-    run = {parent.model_dump_json()} | {one.recipe.model_dump_json() for one in history if one.problem == problem}
-    open_ = [idea for idea in ideas if idea.name not in wishes.veto and idea.runs and _is_new(idea, parent, run, history)]
+    here = [one for one in history if one.problem == problem and one.rows == rows]
+    run = {one.model_dump_json() for one in (parent, start) if one is not None}
+    run |= {one.recipe.model_dump_json() for one in here}
+    open_ = [idea for idea in ideas if idea.name not in wishes.veto and idea.runs and _is_new(idea, parent, run, here)]
     largest = max((idea.impact / idea.cost for idea in open_), default=0.0)
     found = []
     for idea in open_:
@@ -74,6 +81,8 @@ def choose(
     wishes: Wishes = Wishes(),  # noqa: B008  (frozen)
     course: Course = Course.PERSIST,
     n: int = 1,
+    rows: str = "",
+    start: Recipe | None = None,
 ) -> list[Choice]:
     """The next `n` ideas to run against `parent`, or fewer where the backlog has no more; `run` experiments have been run.
 
@@ -82,14 +91,19 @@ def choose(
     a draw from the posteriors (Thompson sampling). Several at once are of different kinds, as long as there are. To
     pivot is to explore as at the start. Equal arguments, with `rng` in one state, give equal choices.
     """
-    all_ = rated(backlog, history, problem=problem, parent=parent, binding=binding, wishes=wishes)
+    all_ = rated(
+        backlog, history, problem=problem, parent=parent, binding=binding, wishes=wishes, rows=rows, start=start
+    )
     asked = [one for name in wishes.first for one in all_ if one.idea.name == name]
-    chosen = [_choice(one, Purpose.ASKED, history, binding, problem) for one in asked[:n]]
-    rest = [one for one in all_ if one not in asked and one.quadrant is not Quadrant.AVOID]
+    chosen: list[Choice] = []
+    rest = [one for one in all_ if one in asked or one.quadrant is not Quadrant.AVOID]
     while rest and len(chosen) < n:
-        one, purpose = _next(_spread(rest, chosen), plan, run + len(chosen), course, rng)
-        chosen.append(_choice(one, purpose, history, binding, problem))
-        rest.remove(one)
+        first = next((one for one in asked if one in rest), None)
+        one, purpose = (
+            (first, Purpose.ASKED) if first else _next(_spread(rest, chosen), plan, run + len(chosen), course, rng)
+        )
+        chosen.append(_choice(one, purpose, history, binding))
+        rest = [other for other in rest if not _is_same(other.idea, one.idea, parent)]
     return chosen
 
 
@@ -163,9 +177,12 @@ def _is_new(idea: Idea, parent: Recipe, run: set[str], history: Sequence[Tried])
     return all(one.idea.search != idea.search or one.idea.change != idea.change for one in history)
 
 
-def _choice(
-    one: Rated, purpose: Purpose, history: Sequence[Tried], binding: Constraint | None, problem: str
-) -> Choice:
+def _is_same(one: Idea, other: Idea, parent: Recipe) -> bool:
+    """Two names for one experiment."""
+    return one.search == other.search and one.applied(parent) == other.applied(parent)
+
+
+def _choice(one: Rated, purpose: Purpose, history: Sequence[Tried], binding: Constraint | None) -> Choice:
     idea, chance = one.idea, one.chance.mean
     alike = [t for t in history if t.idea.kind is idea.kind and t.binding is binding]
     before = f"; {sum(t.worked for t in alike)} of {len(alike)} of its kind gained so far" if alike else ""
