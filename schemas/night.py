@@ -35,6 +35,7 @@ class Step:
     quadrant: Quadrant
     why: str  # one sentence: why this one, now
     seconds: float = 0.0
+    became: str = ""  # id of the job of the recipe that it made the next parent; empty where it did not
 
     @property
     def settled(self) -> bool:
@@ -98,7 +99,7 @@ class Night:
     start: str  # id of the job that all began with
     steps: tuple[Step, ...] = ()  # in the order in which they were run
     baselines: tuple[Baseline, ...] = ()  # on the judged rows; the best known and the target among them
-    opportunity: Span | None = None  # loss a row between the simple and the best known level
+    opportunity: str = ""  # how far simple models are from the best that is known, and what follows
     spent: tuple[Spent, ...] = ()
     stopped: str = ""  # one sentence: why it ended
     decisions: tuple[str, ...] = ()  # persist or pivot, a sentence each, in order
@@ -123,11 +124,27 @@ class Night:
         """The steps that gained."""
         return tuple(step for step in self.steps if step.called is Called.GAIN)
 
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """The steps that lead from the start to the winner, in order."""
+        found, at = list[Step](), self.winner
+        while step := next((one for one in self.steps if at and one.became == at), None):
+            found.append(step)
+            at = step.parent
+        return tuple(reversed(found))
+
+    @property
+    def won(self) -> str:
+        """The changes that won, by name and in order; empty where what was there stays."""
+        return ", then ".join(step.idea.name for step in self.path) or (
+            self.name_of(self.winner) if self.winner else ""
+        )
+
     def name_of(self, job: str) -> str:
         """The idea behind a job, or that it was the start."""
         if job == self.start:
             return "the start"
-        return next((step.idea.name for step in self.steps if step.job == job), job)
+        return next((step.idea.name for step in self.steps if job in (step.job, step.became)), job)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {
@@ -148,7 +165,6 @@ class Night:
                 "ended": datetime.fromisoformat(said["ended"]) if said["ended"] else None,
                 "steps": tuple(map(Step.from_json, said["steps"])),
                 "baselines": tuple(_baseline(one) for one in said["baselines"]),
-                "opportunity": _span(said["opportunity"]),
                 "spent": tuple(Spent(**one) for one in said["spent"]),
                 "decisions": tuple(said["decisions"]),
                 "learned": tuple(said["learned"]),

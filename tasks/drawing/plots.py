@@ -51,6 +51,10 @@ class Plot:
             for x, share in heights
         )
 
+    def name(self, x: float, y: float, name: str, kind: str) -> str:
+        """A name beside the last point of a line that does not go to the end."""
+        return f'<text class="{kind}" x="{self.x.at(x):.2f}%" dx="9" y="{100 - self.y.at(y):.2f}%" dy="4">{escape(name)}</text>'
+
     def labels(self, at: Sequence[tuple[float, str, str]], *, apart: float = 8.0) -> str:
         """Names at the right end, as (y, name, class), moved from each other where they would lie on one another."""
         placed = sorted((100 - self.y.at(y), name, kind) for y, name, kind in at)
@@ -77,11 +81,11 @@ class Plot:
         across = (
             at if at is not None else [(v, shown(v, ticks(self.x.low, self.x.high, 5)[1])) for v in self._round(self.x)]
         )
-        digits = ticks(self.y.low, self.y.high, 4)[1]
+        digits = ticks(self.y.low, self.y.high, 6)[1]
         return (
             f'<figure class="plot{" named" if wide else ""}"><figcaption>{escape(title)}</figcaption>'
             f'<svg class="frame" style="height:{height}px" role="img" aria-label="{escape(told)}">'
-            + "".join(self._level(value, shown(value, digits)) for value in self._round(self.y, 4))
+            + "".join(self._level(value, shown(value, digits)) for value in self._round(self.y, 6))
             + "".join(self._place(value, name) for value, name in across)
             + f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" width="100%" height="100%">{stretched}</svg>{fixed}</svg>'
             f'<p class="says">{escape(axis)}</p></figure>'
@@ -100,7 +104,7 @@ class Plot:
     def _place(self, value: float, text: str) -> str:
         x = f"{self.x.at(value):.2f}%"
         return (
-            f'<line class="tick" x1="{x}" x2="{x}" y1="100%" y2="100%" transform="translate(0 0)"/>'
+            f'<line class="tick" x1="{x}" x2="{x}" y1="100%" y2="100%" transform="translate(0 5)"/>'
             f'<text x="{x}" y="100%" dy="18" text-anchor="middle">{escape(text)}</text>'
         )
 

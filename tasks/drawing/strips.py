@@ -44,8 +44,10 @@ def strips(
     bars: bool = False,
     signs: bool = False,
     heads: tuple[str, str] = ("", ""),
+    kind: str = "",
 ) -> str:
-    """The rows on one axis: points with whiskers, or `bars` from zero. `axis` says what lies along it and which way is good."""
+    """The rows on one axis: points with whiskers, or `bars` from zero. `axis` says what lies along it and which way is good,
+    and `kind` is a class of the whole."""
     values = [value for row in rows if row.interval for value in row.interval]
     values += [mark.value for mark in (*marks, *(one for row in rows for one in row.marks))]
     scale = around(values, zero=bars or signs)
@@ -54,7 +56,7 @@ def strips(
     head = f'<thead><tr><th scope="col">{heads[0]}</th><th></th><th scope="col" class="n">{heads[1]}</th></tr></thead>'
     body = "".join(_row(row, scale, across, bars=bars) for row in rows)
     return (
-        f'<table class="strips">{head if named else ""}<tbody>{body}</tbody>'
+        f'<table class="strips {kind}"><colgroup><col class="c1"><col><col class="c3"></colgroup>{head if named else ""}<tbody>{body}</tbody>'
         f'<tfoot><tr><td></td><td class="axis">{_axis(scale, signs=signs)}</td><td></td></tr>'
         f'<tr><td></td><td class="says">{escape(axis)}{_key(marks)}</td><td></td></tr></tfoot></table>'
     )
@@ -76,7 +78,7 @@ def _drawn(interval: Span | None, scale: Scale, *, bars: bool) -> str:
     if not bars:
         return f'{whisker}<circle class="point" cx="{middle:.2f}%" cy="50%" r="5"/>'
     left, right = sorted((scale.at(0.0), middle))
-    return f'<rect class="bar" x="{left:.2f}%" width="{right - left:.2f}%" y="22%" height="56%"/>{whisker}'
+    return f'<rect class="bar" x="{left:.2f}%" width="{right - left:.2f}%" y="50%" height="16" transform="translate(0 -8)"/>{whisker}'
 
 
 def _line(mark: Mark, scale: Scale) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 from schemas.diagnosis import Span
 
-__all__ = ["bounds", "missing", "moment", "number", "percent", "shown", "signed", "span", "table"]
+__all__ = ["bounds", "is_page", "missing", "moment", "number", "percent", "shown", "signed", "span", "table"]
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], *, numeric: int) -> str:
@@ -77,8 +77,10 @@ def shown(value: float, digits: int | None = None) -> str:
         return "–"
     if digits is None:
         digits = max(0, min(6, 3 - math.floor(math.log10(abs(value))))) if value else 0
-    text = f"{value:,.{digits}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text and digits > 2 and float(value).is_integer() else text
+        text = f"{value:,.{digits}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    else:
+        text = f"{value:,.{digits}f}"
     return text.replace("-", "−")
 
 
@@ -90,7 +92,8 @@ def bounds(interval: Span, *, sign: bool = False) -> tuple[str, str, str]:
     """
     width = interval[2] - interval[0]
     digits = max(0, min(6, 1 - math.floor(math.log10(width)))) if math.isfinite(width) and width > 0 else None
-    if sign and digits is not None:
+    if sign:
+        digits = 4 if digits is None else digits
         low, middle, high = (signed(value, digits) if math.isfinite(value) else "–" for value in interval)
     else:
         low, middle, high = (shown(value, digits) for value in interval)
@@ -101,6 +104,16 @@ def number(value: float | Span, *, sign: bool = False) -> str:
     """A number, or an interval by its middle and its ends, as HTML; the whole value stands in an attribute, for scripts."""
     if isinstance(value, tuple):
         low, middle, high = bounds(value, sign=sign)
+        told = f"{middle} <small>[{low}, {high}]</small>" if value[0] < value[2] else middle
         ends = f'data-low="{float(value[0])!r}" data-high="{float(value[2])!r}"'
-        return f'<data value="{float(value[1])!r}" {ends}>{middle} <small>[{low}, {high}]</small></data>'
+        return f'<data value="{float(value[1])!r}" {ends}>{told}</data>'
     return f'<data value="{float(value)!r}">{signed(value) if sign else shown(value)}</data>'
+
+
+def is_page(where: str) -> bool:
+    """A page of the web or a file, which a link may lead to, and no script.
+
+    >>> is_page("https://a.example/x"), is_page("diagnosis.html"), is_page("javascript:alert(1)")
+    (True, True, False)
+    """
+    return where.startswith(("http://", "https://", "file://")) or ":" not in where

@@ -13,7 +13,7 @@ def test_a_night_comes_back_from_json_as_it_was() -> None:
 
 
 def test_a_night_that_still_runs_does_too() -> None:
-    there = replace(night(), ended=None, opportunity=None, gain=None, steps=())
+    there = replace(night(), ended=None, opportunity="", gain=None, steps=())
     assert Night.from_json(json.loads(json.dumps(there.to_json()))) == there
 
 
