@@ -12,11 +12,11 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS ?= 1
 # Five thousand modules are compiled once, and not by every process anew, which costs each of them eight seconds.
 export PYTHONDONTWRITEBYTECODE :=
-# Processes that share the tests, a file at a time; 0 runs them in one.
-WORKERS ?= 2
+# Processes that share the tests, a file at a time; 0 runs them in one. One more than two cores, since servers are waited for.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth staleness bench-drift feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -38,8 +38,9 @@ check: $(SETUP) ## lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+# In the order of their folders, servers and turns first: sorted by how many tests it has, a long file of few comes last and alone.
 test: $(SETUP) ## every test (PERENNIAL_DATA=folder adds the real tables)
-	@PERENNIAL_FIGURES=test $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@PERENNIAL_FIGURES=test $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 doctor: $(SETUP) ## what to fix before the first turn: PROBLEM=fraud
 	@$(BIN)/python -m flows doctor $(PROBLEM) $(ARGS)
@@ -55,6 +56,21 @@ loop: $(SETUP) ## replay history: PROBLEM=electricity DATA=path/to/table
 
 worth: $(SETUP) ## was each retrain worth it? promised against realised gains: PROBLEM=fraud
 	@$(BIN)/python -m flows worth $(PROBLEM) $(ARGS)
+
+improve: $(SETUP) ## a night of experiments, whose winner goes to the gates: PROBLEM=spam ARGS="--experiments 20"
+	@$(BIN)/python -m flows improve $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+diagnose: $(SETUP) ## what keeps the recipe in place from being better, as a page, and what to try next: PROBLEM=spam
+	@$(BIN)/python -m flows diagnose $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+backlog: $(SETUP) ## what could be tried next; ARGS="--veto NAME --first NAME" is your word on it: PROBLEM=spam
+	@$(BIN)/python -m flows backlog $(PROBLEM) $(ARGS)
+
+errors: $(SETUP) ## which rows the newest experiment got wrong, by tag and slice: PROBLEM=fraud
+	@$(BIN)/python -m flows errors $(PROBLEM) $(ARGS)
+
+reproduce: $(SETUP) ## rebuild a run's model from its frozen rows, and prove it equal: RUN=MLflow id
+	@$(BIN)/python -m flows reproduce $(RUN)
 
 staleness: $(SETUP) ## how fast models lose with age: PROBLEM=electricity DATA=path/to/table
 	@$(BIN)/python -m flows staleness $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
@@ -140,6 +156,9 @@ bench-data: $(SETUP) ## contract and profile of 100 million rows in the engine, 
 
 bench-drift: $(SETUP) ## the drift verdict of a million rows, against Evidently's preset; 100 million in the engine
 	@$(BIN)/python -m tests.benchmarks.drift_speed $(ARGS)
+
+bench-diagnosis: $(SETUP) ## what diagnosing an experiment costs, beside its fits
+	@$(BIN)/python -m tests.benchmarks.diagnosis_cost $(ARGS)
 
 lock: $(SETUP) ## resolve every version anew, with hashes and without host names
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock $(ARGS)

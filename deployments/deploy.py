@@ -15,67 +15,78 @@ from deployments.automations import TAG, acting, apply
 from deployments.notifications import channels, forget, telling
 from flows.drills import drills
 from flows.guard import limit_name
+from flows.improvement import improve
 from flows.lifecycle import lifecycle
 from flows.operations import retrain
 from flows.retention import retention
-from schemas.problem import known_problems, load_problem
+from schemas.problem import Problem, known_problems, load_problem
 from tasks import windows
 
 __all__ = ["declared", "deploy", "register"]
 
 
+_ONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+# A dotted entrypoint: a path would load a second copy of the module, and register a broken one silently.
+_DOTTED: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
+
+
 async def declared() -> list[RunnerDeployment]:
-    """A `lifecycle` and a `retention` per problem on their schedules; `retrain` for people and events; `drills` for whoever doubts the gates."""
-    # A dotted entrypoint: a path would load a second copy of the module, and register a broken one silently.
-    dotted: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
-    one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
-    deployments = []
-    for name in known_problems():
-        problem = load_problem(name)
-        ready = windows.available(problem)
-        about = (
-            problem.statement
-            if ready
-            else f"{problem.statement}\n\nPaused: its table is not there yet. {problem.source.hint}"
-        )
-        deployments.append(
-            await lifecycle.ato_deployment(
-                name=name,
-                parameters={"problem": name},
-                # With a slug, deploying again updates the schedule in place; without one it makes another.
-                schedule=Cron(problem.schedule, timezone="UTC", active=ready, slug="turn"),
-                concurrency_limit=one,
-                description=about,
-                tags=[TAG, name],
-                **dotted,
-            )
-        )
-        deployments.append(
-            await retention.ato_deployment(
-                name=name,
-                parameters={"problem": name},
-                # On nights from Saturday to Sunday there are the fewest requests to wait behind it.
-                schedule=Cron("17 3 * * 0", timezone="UTC", slug="retention"),
-                concurrency_limit=one,
-                description="Keep features, answers and labels as long as the plan says; what is older goes, or is archived.",
-                tags=[TAG, name],
-                **dotted,
-            )
-        )
-    deployments.append(
+    """A `lifecycle` and a `retention` per problem on their schedules, and an `improve` whose nights people switch on; `retrain`
+    for people and events; `drills` for whoever doubts the gates."""
+    problems = [load_problem(name) for name in known_problems()]
+    return [
+        *[await make(problem) for problem in problems for make in (_lifecycle, _retention, _improve)],
         await retrain.ato_deployment(
-            name="retrain", description="Ask for a retrain by hand; drift events start it too.", tags=[TAG], **dotted
-        )
-    )
-    deployments.append(
+            name="retrain", description="Ask for a retrain by hand; drift events start it too.", tags=[TAG], **_DOTTED
+        ),
         await drills.ato_deployment(
             name="drills",
             description="Plant faults into a problem's own rows, and require of the real gates the verdicts that must follow.",
             tags=[TAG],
-            **dotted,
-        )
+            **_DOTTED,
+        ),
+    ]
+
+
+async def _lifecycle(problem: Problem) -> RunnerDeployment:
+    ready = windows.available(problem)
+    paused = f"\n\nPaused: its table is not there yet. {problem.source.hint}"
+    return await lifecycle.ato_deployment(
+        name=problem.name,
+        parameters={"problem": problem.name},
+        # With a slug, deploying again updates the schedule in place; without one it makes another.
+        schedule=Cron(problem.schedule, timezone="UTC", active=ready, slug="turn"),
+        concurrency_limit=_ONE,
+        description=problem.statement if ready else problem.statement + paused,
+        tags=[TAG, problem.name],
+        **_DOTTED,
     )
-    return deployments
+
+
+async def _improve(problem: Problem) -> RunnerDeployment:
+    return await improve.ato_deployment(
+        name=problem.name,
+        parameters={"problem": problem.name},
+        schedule=Cron("0 1 * * *", timezone="UTC", active=False, slug="night"),
+        concurrency_limit=_ONE,
+        description="Diagnose, choose one change, run it, learn from it, within a budget; the winner goes to the gates. Its "
+        "schedule is off until somebody switches it on.",
+        tags=[TAG, problem.name],
+        **_DOTTED,
+    )
+
+
+async def _retention(problem: Problem) -> RunnerDeployment:
+    return await retention.ato_deployment(
+        name=problem.name,
+        parameters={"problem": problem.name},
+        # On nights from Saturday to Sunday there are the fewest requests to wait behind it.
+        schedule=Cron("17 3 * * 0", timezone="UTC", slug="retention"),
+        concurrency_limit=_ONE,
+        description="Keep features, answers and labels as long as the plan says; what is older goes, or is archived.",
+        tags=[TAG, problem.name],
+        **_DOTTED,
+    )
 
 
 def deploy() -> dict[str, UUID]:

@@ -1,5 +1,6 @@
 """How does a challenger that passed become a version that can be served, and what does its MLflow run say of it?"""
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,10 +13,10 @@ from flows.turn import seed_of
 from schemas.plans import Gate
 from schemas.recipe import difference
 from schemas.rows import Model
-from schemas.trusted import trusted_for
+from schemas.settings import Settings
 from schemas.verdict import Outcome, Verdict
-from tasks import gates, registry, runs, scoring, snapshots
-from tasks.modelfile import AlteredModelError
+from tasks import gates, registry, runs, scoring
+from tasks.modelfile import AlteredModelError, trusted_in
 from tasks.probe import probe
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def logged(trial: "Trial", model: Any, held_out: Mapping[str, float]) -> tuple[M
 def _named(trial: "Trial") -> str:
     """What people call the challenger; a correction replaces an earlier one, and so does its name."""
     if trial.recipe.start != "recalibrated":
-        return trial.recipe.family
+        return trial.recipe.estimator.rpartition(":")[2] if trial.recipe.estimator else trial.recipe.family
     name = trial.champion.name
     return name if name.startswith("recalibrated ") else f"recalibrated {name}"
 
@@ -70,9 +71,10 @@ def _serveable(trial: "Trial", challenger: Model, model: Any) -> Verdict:
     """The logged model in a process of its own, against the one that was trained here."""
     problem, plan, framing = trial.problem, trial.problem.retraining, trial.problem.framing
     golden = trial.everything[trial.columns].tail(_GOLDEN_ROWS)
+    file = registry.model_file(problem, challenger)
     found = probe(
-        registry.model_file(problem, challenger),
-        trusted_for(problem.heuristic),
+        file,
+        trusted_in(file, problem),
         golden,
         scoring.score(model, golden, framing),
         framing,
@@ -93,17 +95,22 @@ def describe(
     threshold: float | None,
     measured: Mapping[str, Mapping[str, float]],
     verdict: Verdict,
-    snapshot: snapshots.Snapshot,
+    challenger: Model | None,
 ) -> None:
-    """What the MLflow run says of this challenger."""
-    recipe, state = trial.recipe, trial.turn.state
+    """What the MLflow run says of this challenger, and all that `flows.reproduction` makes it anew from."""
+    recipe, state, weighed = trial.recipe, trial.turn.state, trial.weighed
     params = {"family": recipe.family, "features": ",".join(recipe.features), "seed": seed_of(trial.turn)}
     params |= {"threshold": threshold, "start": recipe.start, **recipe.parameters}
     metrics = {f"{part}_{name}": value for part, values in measured.items() for name, value in values.items()}
-    tags = {"snapshot": snapshot.sha256, "why": str(state.why)}
+    tags = {"snapshot": trial.frozen.sha256, "fitted_on": trial.fitted_on.sha256, "why": str(state.why)}
+    # Beside the parameters, which people read and a recipe may name like these: the arguments of the refit as they were.
+    refit = {"seed": seed_of(trial.turn), "threads": Settings().threads, "threshold": threshold}
+    tags |= {"refit": json.dumps(refit)} | ({"weights": weighed.sha256} if weighed else {})
+    tags |= {"rules": trial.problem.rules()} | ({"model": challenger.sha256} if challenger else {})
     tags |= {"outcome": str(verdict.outcome), "reason": verdict.reason[:4000]}
     tags |= {"recipe": recipe.model_dump_json()}
     tags |= {} if recipe.start == "anew" else {"base": trial.champion.sha256}
     tags |= origin(trial.turn)
     tags |= {"recipe_change": str(difference(trial.problem.recipe, recipe))[:4000]}
-    runs.describe(params, metrics, tags, [snapshot.path])
+    files = {one.path for one in (trial.frozen, trial.fitted_on, weighed) if one}
+    runs.describe(params, metrics, tags, sorted(files))

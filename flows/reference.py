@@ -156,7 +156,9 @@ def _binned(turn: Turn, estimator: Any, rows: pd.DataFrame) -> tuple[dict[str, C
     problem = turn.problem
     scored = with_scores(problem, estimator, _some(turn, rows, _SCORED_ROWS))
     scores = [name for name in scored if name == "score" or name.startswith("score ")]
-    columns = freeze_profile(rows, watched(rows, list(getattr(estimator, "feature_names_in_", problem.recipe.features))))
+    columns = freeze_profile(
+        rows, watched(rows, list(getattr(estimator, "feature_names_in_", problem.recipe.features)))
+    )
     columns |= freeze_profile(scored, scores, kind="score")
     columns |= slices_of(problem, scored, columns)
     label = pd.DataFrame({"label": scoring.class_indices(rows[problem.framing.target], problem.framing)})

@@ -52,6 +52,7 @@ def markdown(entry: Entry) -> str:
     lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]
     lines += ["", " · ".join(_links(notes))]
     lines += ["", _judged_on(notes["held_out"])] if notes.get("held_out") else []
+    lines += ["", f"What keeps it back: {notes['binding']}"] if notes.get("binding") else []
     lines += _moved(notes["moved"]) if notes.get("moved") else []
     lines += table(notes["quality"]) if notes.get("quality") else []
     if notes.get("gates"):
@@ -86,6 +87,7 @@ def _moved(rows: list[list[Any]]) -> list[str]:
 
 def _links(notes: dict[str, Any]) -> list[str]:
     links = [f"[MLflow run]({notes['link']})"] if "link" in notes else []
+    links += [f"[diagnosis]({Path(notes['diagnosis']).as_uri()})"] if "diagnosis" in notes else []
     if "report" in notes:
         links += [
             f"[Evidently report]({Path(notes['report']).as_uri()})",

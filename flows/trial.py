@@ -16,6 +16,7 @@ from flows.challenger import describe, logged
 from flows.held_out import described
 from flows.judging import judge, verdict_of
 from flows.selective import Chosen
+from flows.trained import diagnosed
 from flows.turn import Turn, seed_of
 from schemas.errors import told
 from schemas.plans import Gate, Promotion
@@ -114,6 +115,20 @@ class Trial:
             return snapshots.freeze(name, self.everything)
         return snapshots.freeze(name, snapshots.joined(name, base, self.everything, key=key))
 
+    @cached_property
+    def fitted_on(self) -> snapshots.Snapshot:
+        """The rows that the challenger's own fit saw; of one that is made from the champion, without the champion's."""
+        return self.frozen if self.recipe.start == "anew" else snapshots.freeze(self.problem.name, self.everything)
+
+    @cached_property
+    def weighed(self) -> snapshots.Snapshot | None:
+        """How much each of those rows counts, in their order; None where all count alike."""
+        if self.weights is None:
+            return None
+        key = self.problem.framing.key
+        frame = self.everything[[key]].assign(weight=self.weights.loc[self.everything.index])
+        return snapshots.freeze(self.problem.name, frame)
+
     @property
     def known_rows(self) -> str:
         """The sha256 by which the challenger names its rows. What the champion was trained on before anybody froze it is
@@ -149,8 +164,9 @@ def tried(trial: Trial) -> Decision:
             reference.keep(trial.turn, challenger, refitted)
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
-    describe(trial, training.frozen_threshold(model), measured, verdict, snapshot)
+    describe(trial, training.frozen_threshold(model), measured, verdict, challenger)
     notes |= {"snapshot": str(snapshot.path), "metrics": measured}
+    notes |= diagnosed(trial, model, measured)
     notes["held_out"] = described(trial.turn, case.parts.test, sha256=case.test_set, folds=len(trial.folds))
     notes["gates"] = [*trial.before, *([v.gate, str(v.outcome), v.reason] for v in verdicts.values())]
     if verdict.outcome is not Outcome.PASS:

@@ -1,26 +1,34 @@
 """What was tried, and what belongs to it? MLflow's runs: trainings, what was measured in them, reports and profiles."""
 
 import json
+import platform
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+from schemas.errors import PerennialError
 from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.settings import Settings
 from tasks.tracking import api, experiment, vendor
 
 __all__ = [
+    "Recorded",
+    "commit",
     "describe",
+    "file_of",
     "forget_report",
     "keep_profile",
+    "libraries",
     "log_report",
     "read_profile",
+    "recorded",
     "run_link",
     "tags_of",
     "training_run",
@@ -42,20 +50,26 @@ _LIBRARIES = (
 
 
 @contextmanager
-def training_run(problem: Problem, *, key: str) -> Iterator[str]:
-    """An MLflow run for one try at training; the same `key` (after a crash) takes up the same run."""
-    mlflow, own = vendor(), experiment(problem.name)
+def training_run(problem: Problem, *, key: str, among: str = "") -> Iterator[str]:
+    """An MLflow run for one try at training; the same `key` (after a crash) takes up the same run. `among` names a shelf
+    beside the problem's own, so that a night's many runs do not bury its retrains."""
+    mlflow, own = vendor(), experiment(f"{problem.name} {among}".strip())
     found = mlflow.search_runs([own], f"tags.`perennial.key` = '{key}'", max_results=1, output_format="list")
-    tags = {"perennial.key": key, "git_commit": _commit(), "problem": problem.name}
+    tags = {"perennial.key": key, "git_commit": commit(), "problem": problem.name}
     resumed = found[0].info.run_id if found else None
     with mlflow.start_run(run_id=resumed, experiment_id=own, run_name=key, tags=tags) as run:
         # As tags: a run that is taken up after a library was updated may say so, and a parameter may never change.
-        mlflow.set_tags({f"version.{name}": installed(name) for name in _LIBRARIES})
+        mlflow.set_tags({f"version.{name}": version for name, version in libraries().items()})
         yield run.info.run_id
 
 
 def describe(
-    params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path]
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    files: list[Path],
+    *,
+    folder: str = "data",
 ) -> None:
     """Log to the run under way. Undefined metrics are left out: MLflow would draw them as numbers."""
     mlflow = vendor()
@@ -63,7 +77,36 @@ def describe(
     mlflow.log_metrics({name: float(value) for name, value in metrics.items() if value == value})
     mlflow.set_tags(dict(tags))
     for file in files:
-        mlflow.log_artifact(str(file), artifact_path="data")
+        mlflow.log_artifact(str(file), artifact_path=folder)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run said of itself."""
+
+    id: str
+    tags: Mapping[str, str]
+
+
+def recorded(run_id: str) -> Recorded:
+    """A run by its whole id; one that nobody made is refused."""
+    try:
+        found = api().get_run(run_id)
+    except vendor().exceptions.MlflowException as error:
+        raise PerennialError(
+            f"MLflow at {Settings().mlflow} has no run {run_id!r}: {error.error_code}. `make history` and the MLflow page name them."
+        ) from None
+    return Recorded(found.info.run_id, dict(found.data.tags))
+
+
+def file_of(run_id: str, path: str) -> Path:
+    """A copy of a file that was logged to a run; refused where the run has none of that name."""
+    folder, _, _ = path.rpartition("/")
+    if path not in [file.path for file in api().list_artifacts(run_id, folder or None)]:
+        raise PerennialError(
+            f"run {run_id} holds no file {path!r}, and it is not in our folder. Restore it from a backup."
+        )
+    return Path(vendor().artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/{path}"))
 
 
 def training_times(problem: Problem, *, n: int) -> list[dict[str, float]]:
@@ -132,12 +175,19 @@ def read_profile(problem: Problem, model: Model) -> dict[str, Any] | None:
     return found
 
 
-def run_link(problem: Problem, run_id: str) -> str:
+def run_link(problem: Problem, run_id: str, *, among: str = "") -> str:
     """Where a person opens the run."""
-    return f"{Settings().ui_url}/#/experiments/{experiment(problem.name)}/runs/{run_id}"
+    own = experiment(f"{problem.name} {among}".strip())
+    return f"{Settings().ui_url}/#/experiments/{own}/runs/{run_id}"
+
+
+def libraries() -> dict[str, str]:
+    """The versions that a model's last digit may depend on, as they are installed."""
+    return {name: installed(name) for name in _LIBRARIES} | {"python": platform.python_version()}
 
 
 @cache
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out."""
     found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return found.stdout.strip() or "no git"

@@ -30,7 +30,9 @@ class Tier(Plan):
 class ImprovementPlan(Plan):
     """What a night of experiments may spend. What runs out first ends it, and what has run is kept."""
 
-    runs: int = Field(default=40, ge=1, description="Experiments of a night, the screened ones among them.")
+    runs: int = Field(
+        default=40, ge=1, description="Ideas tried in a night, those that a small sample ended among them."
+    )
     time: timedelta = Field(default=timedelta(hours=8), description="From the first experiment on.")
     money: float | None = Field(default=None, gt=0, description="In the framing's currency; None: not counted.")
     money_per_hour: float = Field(default=0.0, ge=0, description="What an hour of fitting costs.")

@@ -24,6 +24,7 @@ from tasks.stats.drift import (
 )
 from tasks.stats.evalues import CoinFlip, coin_flip, rate_above, rate_below
 from tasks.stats.gain import gain_interval
+from tasks.stats.learning_curve import Law, power_law
 from tasks.stats.loop import MadeByDecisions, made_by_decisions
 from tasks.stats.maturity import DelayCurve, delay_curve, delay_curve_of_known
 from tasks.stats.metrics import (
@@ -50,6 +51,7 @@ from tasks.stats.prior import Prior, label_prior
 from tasks.stats.propensity import LabelWeights, effective_size, hajek, horvitz_thompson, label_weights
 from tasks.stats.recalibration import platt_map, straight_map, temperature
 from tasks.stats.rescaling import Rescaling, Spike, relabelled, rescaling, rotated, spike
+from tasks.stats.saturation import flipped_share
 from tasks.stats.selective import Corrected, corrected_mean, corrected_precision, corrected_recall, selection_gap
 from tasks.stats.sequences import confidence_sequence, fixed_interval
 from tasks.stats.srm import SampleRatio, sample_ratio
@@ -69,6 +71,7 @@ __all__ = [
     "DelayCurve",
     "LabelNoise",
     "LabelWeights",
+    "Law",
     "MadeByDecisions",
     "Prior",
     "Ranks",
@@ -110,6 +113,7 @@ __all__ = [
     "expected_auc",
     "expected_ratio",
     "fixed_interval",
+    "flipped_share",
     "gain_interval",
     "growth",
     "hajek",
@@ -127,6 +131,7 @@ __all__ = [
     "outside_share",
     "paired_bootstrap",
     "platt_map",
+    "power_law",
     "precision_at_threshold",
     "psi",
     "rank_correlation",

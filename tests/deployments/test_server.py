@@ -33,6 +33,7 @@ from schemas.stage import Stage
 from tasks import ledger, windows
 from tasks.due import events_of
 from tasks.journal import Trip
+from tests import loopback
 
 DAYS, PER_DAY = 100, 300
 REASON = 'the "mix" of payments moved: Köln → 東京, 5 % {{ of }} \\ rows'
@@ -54,14 +55,14 @@ class Server:
 
     def post(self, path: str, body: Any = None, **wanted: Any) -> httpx.Response:
         for _ in range(20):
-            answer = httpx.post(f"{self.api}/{path}", json=body or wanted, timeout=30)
+            answer = loopback.post(f"{self.api}/{path}", json=body or wanted, timeout=120)
             if answer.status_code != 503:
                 break
             time.sleep(0.5)  # SQLite was busy; Prefect's own client asks again just so
         return answer
 
     def get(self, path: str) -> dict[str, Any]:
-        return httpx.get(f"{self.api}/{path}", timeout=30).raise_for_status().json()
+        return loopback.get(f"{self.api}/{path}", timeout=120).raise_for_status().json()
 
     def found(self, what: str, **wanted: Any) -> list[dict[str, Any]]:
         return self.post(f"{what}/filter", **wanted).raise_for_status().json()
@@ -147,7 +148,7 @@ def test_a_problem_whose_table_is_missing_waits_with_its_schedule_off(server):
 
 def test_entrypoints_are_dotted_and_a_problem_takes_one_turn_at_a_time(server):
     found = server.deployments()
-    by_problem = {f"{flow}/{name}" for flow in ("lifecycle", "retention") for name in known_problems()}
+    by_problem = {f"{flow}/{name}" for flow in ("lifecycle", "retention", "improve") for name in known_problems()}
     assert set(found) == by_problem | {"retrain/retrain", "drills/drills"}
     assert {row["entrypoint"] for row in found.values()} == {
         "flows.lifecycle.lifecycle",

@@ -11,18 +11,21 @@ from sklearn.metrics import roc_auc_score
 
 from deployments.ways import WAYS, compare, judged_rows, shown
 from flows.operations import ask
+from flows.recipes import incumbent, origin
 from flows.replay import plain_turn
-from flows.training import make_challenger
+from flows.training import make_challenger, recipe_for
 from flows.trial import keys_of
 from flows.turn import Turn
 from flows.worth import worth_lines, worths
 from schemas.framing import BrierLoss, Framing
-from schemas.plans import Gate, Reason, RetrainingPlan
+from schemas.plans import Gate, Promotion, Reason, RetrainingPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
+from schemas.rows import Request
 from schemas.stage import Stage
 from schemas.verdict import Outcome
 from tasks import database, ledger, predictions, registry, scoring, snapshots, tracking, windows
+from tasks.development import before_held_out
 from tests.flows import made
 from tests.flows.made import DAY
 
@@ -220,3 +223,30 @@ def test_nothing_is_made_from_a_rule(tmp_path, monkeypatch):
     assert not state.champion.trained
     assert decision.verdict.outcome is Outcome.FAIL
     assert "has learned nothing to go on from" in decision.verdict.reason
+
+
+def test_what_experiments_found_is_judged_by_rows_they_did_not_see_and_trained_by_once_it_serves(healthy):
+    recipe = SHIFTING.recipe.model_copy(update={"parameters": {"alpha": 2e-4}, "window": 20 * DAY})
+    order = Request("retrain", Reason.EXPERIMENTS, "a night", "experiments", None, recipe.model_dump(mode="json"))
+    state = replace(ledger.state_of(NAME), stage=Stage.RETRAIN, order=order, promotion=Promotion.NON_INFERIORITY)
+    turn = Turn(NAME, state, made.START + 84 * DAY)
+
+    decision = make_challenger(turn)
+    held_out = decision.notes["held_out"]
+    assert held_out["folds"] == 1
+    seen = before_held_out(SHIFTING, table(), until=turn.now - SHIFTING.framing.maturity)
+    assert seen["at"].max() < pd.Timestamp(held_out["from"])
+
+    assert decision.verdict.outcome is Outcome.PASS
+    assert incumbent(SHIFTING, decision.model) == recipe
+    assert recipe_for(replace(turn, state=replace(state, order=None, champion=decision.model))) == recipe
+    edited = replace(SHIFTING, recipe=SHIFTING.recipe.model_copy(update={"window": 25 * DAY}))
+    assert incumbent(edited, decision.model) == edited.recipe
+
+
+def test_what_triage_orders_for_once_is_no_recipe_for_later(healthy):
+    shorter = Request("retrain", Reason.DECAY, "an incident", "triage", window_days=9.0)
+    state = replace(ledger.state_of(NAME), stage=Stage.RETRAIN, order=shorter)
+    turn = Turn(NAME, state, made.START + 84 * DAY)
+    assert recipe_for(turn).window == 9 * DAY
+    assert Recipe.model_validate_json(origin(turn)["trains_by"]) == SHIFTING.recipe

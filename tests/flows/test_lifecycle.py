@@ -1,6 +1,7 @@
 """Does the flow that production schedules take the steps, and does Prefect show them to people?"""
 
 import inspect
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -21,13 +23,17 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 
+from flows import improvement_story, operations
 from flows import lifecycle as module
-from flows import operations
+from flows.improvement import Budget, improve
 from flows.lifecycle import STEP, lifecycle
 from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
 from schemas.stage import Stage
-from tasks import ledger, splits, tracking
+from tasks import database, ledger, splits, tracking
+from tests.flows import made
+from tests.flows import test_night as nights
+from tests.pictured import night
 
 DAY = timedelta(days=1)
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -147,3 +153,39 @@ def test_a_turn_that_closes_a_window_links_the_windows_report(at, monkeypatch):
     newest = artifacts("report-fraud")[0]
     assert f"({notes['report_page']})" in newest.data
     assert notes["report"] in newest.description
+
+
+def test_a_night_of_experiments_leaves_its_progress_its_steps_and_its_report():
+    @flow(name="a night")
+    def told() -> None:
+        bar = improvement_story.begin_progress("fraud")
+        improvement_story.show_progress(bar, night())
+        improvement_story.tell(night())
+        improvement_story.link_page("fraud", "night", "file:///a/night.html")
+
+    told()
+    (bar,), (report,) = artifacts("experiments-fraud"), artifacts("night-fraud")
+    assert bar.data == 100
+    assert "5 experiments on fraud: 2 gain, 1 noise, 1 worse, 1 failed. The last: hour by weekday" in bar.description
+    assert "**hour by weekday** won" in report.data
+    assert len(json.loads(artifacts("steps-fraud")[0].data)) == 5
+    assert "file:///a/night.html" in artifacts("night-page-fraud")[0].data
+
+
+def test_a_night_as_a_flow_shows_each_experiment_as_it_runs_and_its_report(tmp_path, monkeypatch):
+    nights.settled(tmp_path / "home")
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with made.added(nights.PROBLEM, tmp_path):
+        handed = improve(nights.NAME, budget=Budget(experiments=1), hand_over=False, now=nights.NOW)
+    assert handed == "not handed over, as it was asked"
+    newest = runs("improve")[0]
+    assert newest.name == f"improve {nights.NAME}"
+    # The recipe that all begins with, and the one idea.
+    assert len(tasks_of(newest)) == 2
+    assert all("decide" in name for name in tasks_of(newest))
+    (bar,), (steps,) = artifacts(f"experiments-{nights.NAME}"), artifacts(f"steps-{nights.NAME}")
+    assert bar.data == 100
+    assert len(json.loads(steps.data)) == 1
+    assert artifacts(f"night-page-{nights.NAME}")
+    database.close_databases()

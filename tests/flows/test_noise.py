@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.noise import folds, noise_of
+from flows.noise import noise_of
 from schemas.columns import about
 from schemas.errors import PerennialError
 from schemas.framing import AbsoluteLoss, BrierLoss, Framing
+from tasks.out_of_fold import folds
 from tests.flows.made import BANDS, HIGH, PROBLEM, readings
 
 
@@ -67,12 +68,12 @@ def test_of_numbers_those_far_off_are_counted():
 
 def test_entities_stay_in_one_fold_and_time_in_stretches():
     rows = readings(days=10)
-    stretches = folds(HIGH, rows, 5)
+    stretches = folds(HIGH.framing, rows, 5)
     assert (np.diff(stretches) >= 0).all()
     assert set(stretches) == set(range(5))
-    by_entity = replace(HIGH, framing=HIGH.framing.model_copy(update={"entity": "kind"}))
+    by_entity = HIGH.framing.model_copy(update={"entity": "kind"})
     assert pd.Series(folds(by_entity, rows, 5)).groupby(rows["kind"]).nunique().eq(1).all()
-    timeless = replace(HIGH, framing=HIGH.framing.model_copy(update={"timeless": True}))
+    timeless = HIGH.framing.model_copy(update={"timeless": True})
     assert set(folds(timeless, rows, 5)) == set(range(5))
     assert not (np.diff(folds(timeless, rows, 5)) >= 0).all()
 

@@ -95,9 +95,30 @@ def incidents() -> dict[str, Any]:
     return prove()
 
 
+def nights() -> dict[str, Any]:
+    """Nights of experiments killed a hundred times, and a text problem that finds its way by the flow alone."""
+    from tests.proofs.nights import prove
+
+    return prove()
+
+
 def selective() -> dict[str, Any]:
     """Labels that a model chose to see: intervals for all rows, through the real log, and over many retrains."""
     from tests.proofs.selective import prove
+
+    return prove()
+
+
+def causes() -> dict[str, Any]:
+    """Eight planted causes by ten worlds: the constraint that binds; and one recipe under other seeds, which is no gain."""
+    from tests.proofs.causes import prove
+
+    return prove()
+
+
+def choosing() -> dict[str, Any]:
+    """Problems with a known best action: experiments until it is found, by our choice, at random and in a fixed order."""
+    from tests.proofs.choosing import prove
 
     return prove()
 
@@ -111,7 +132,10 @@ PROOFS = {
     "delays": delays,
     "drift": drift,
     "incidents": incidents,
+    "nights": nights,
     "selective": selective,
+    "causes": causes,
+    "choosing": choosing,
 }
 
 

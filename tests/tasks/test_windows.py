@@ -232,6 +232,25 @@ def test_a_sample_keeps_to_the_budget_and_is_the_same_rows_each_time(home, toy, 
     assert set(first["id"][first["at"] < half]) <= set(again["id"])
 
 
+def test_rows_are_counted_anew_once_the_table_has_changed(toy, table):
+    window = (START, START + 48 * HOUR)
+    assert windows.count(toy, *window) == windows.count(toy, *window) == 48
+    assert opening.counts_of(toy) == {window: 48}
+    windows.materialise(toy, table.head(30))
+    assert windows.count(toy, *window) == 30
+    assert windows.count(toy, START, START + 7 * HOUR) == 7
+
+
+def test_of_a_pattern_that_more_files_may_fit_no_count_is_remembered(toy, table):
+    folder = windows.locate(toy).parent
+    every = dataclasses.replace(toy, source=dataclasses.replace(toy.source, location=f"{folder}/more*.parquet"))
+    table.head(20).to_parquet(folder / "more1.parquet")
+    assert windows.count(every, START, START + 48 * HOUR) == 20
+    table.tail(5).to_parquet(folder / "more2.parquet")
+    assert opening.counts_of(every) == {}
+    assert windows.count(every, START, START + 48 * HOUR) == 25
+
+
 def test_rows_that_share_time_and_key_come_in_one_order(home, toy, toy_rows):
     rows = toy_rows(40).assign(id=7, at=START)
     end = START + timedelta(hours=1)

@@ -1,0 +1,63 @@
+"""How is a problem begun, and its data brought and kept?"""
+
+import sys
+
+from flows.commands.said import AddCommand, Args, say
+from schemas.problem import load_problem
+
+__all__ = ["add"]
+
+
+def _data(args: Args) -> None:
+    from flows import operations
+
+    print(f"written to {operations.fetch(args.problem)}")
+
+
+def _draft(args: Args) -> None:
+    from flows.drafting import draft_problem
+    from tasks.guesses.facts import Hints
+
+    hints = Hints(target=args.target, time=args.time, entity=args.entity, key=args.key)
+    print(draft_problem(args.problem, args.data, table=args.table, hints=hints, overwrite=args.force).summary)
+
+
+def _archive(args: Args) -> None:
+    from flows.retention import retention
+
+    print(retention(load_problem(args.problem).name))
+
+
+def _erase(args: Args) -> None:
+    from flows.retention import erase
+
+    name = load_problem(args.problem).name
+    entity = sys.stdin.readline().rstrip("\r\n") if args.entity == "-" else args.entity
+    done = erase(name, entity, reason=args.reason)
+    erased = done.erased
+    print(
+        f"{erased.answers} answers, {erased.labels} labels and {erased.archived} archived rows no longer say whom they are about; "
+        f"{erased.features} rows of features, {erased.client_ids} client ids and {erased.quarantined} rows in quarantine are deleted"
+    )
+    say(f"not altered, since a model is named by the hash of its rows: {snapshot}" for snapshot in erased.snapshots)
+    print(f"recorded in erasures.jsonl; the receipt, shown only here: {done.receipt}")
+
+
+def add(command: AddCommand) -> None:
+    """Its commands, with their arguments."""
+    command("data", _data, "fetch a public table")
+    drafting = command(
+        "problem",
+        _draft,
+        "write a first draft of a problem from a table",
+        help="its name: the file schemas/problems/NAME.py",
+    )
+    drafting.add_argument("data", help="a CSV or Parquet file, a glob, or a database URL")
+    drafting.add_argument("--table", help="the table's name, where DATA is a database URL")
+    for hint in ("target", "time", "entity", "key"):
+        drafting.add_argument(f"--{hint}", help="the column, where the guess would be another")
+    drafting.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    command("archive", _archive, "keep requests only as long as the plan says")
+    erase = command("erase", _erase, "remove one entity from log, archive and quarantine")
+    erase.add_argument("--entity", required=True, help="as the log writes it; - reads it from standard input")
+    erase.add_argument("--reason", required=True)

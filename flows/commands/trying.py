@@ -1,0 +1,95 @@
+"""What can be tried?"""
+
+import argparse
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.commands.said import AddCommand, Args, kept, say, with_data
+from schemas.problem import load_problem
+
+__all__ = ["add"]
+
+
+def _improve(args: Args) -> None:
+    from flows.improvement import Budget, spent_night
+    from flows.night_told import said_of, summary
+
+    problem = with_data(args)
+    budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
+    seen = 0
+
+    def show(night: Any) -> None:
+        nonlocal seen
+        say(said_of(step) for step in night.steps[seen:])
+        seen = len(night.steps)
+        sys.stdout.flush()
+
+    night = spent_night(problem.name, budget=budget, hand_over=args.hand_over, now=args.now, show=show)
+    say(summary(night))
+    kept("improve", problem.name, night.to_json())
+
+
+def _diagnose(args: Args) -> None:
+    from flows.improvement import advised
+    from flows.night_told import advice
+
+    problem = with_data(args)
+    view, page = advised(problem.name, now=args.now)
+    say(advice(view, page))
+    kept("diagnose", problem.name, view.diagnosis.to_json())
+
+
+def _backlog(args: Args) -> None:
+    from flows.night_told import backlog_lines
+    from schemas.wishes import Wish, Wishes
+    from tasks import backlog
+
+    name = load_problem(args.problem).name
+    added = tuple(Wish.model_validate_json(text) for text in args.add)
+    said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
+    if said != Wishes():
+        backlog.write(name, backlog.read(name).and_then(said))
+    say(backlog_lines(name))
+
+
+def _errors(args: Args) -> None:
+    from flows import errors
+
+    if args.tag:
+        key, tag = args.tag
+        print(f"tagged in {errors.add_tag(args.problem, key, tag)}")
+        return
+    say(errors.lines(args.problem))
+    kept("errors", args.problem, errors.data(args.problem))
+
+
+def _reproduce(args: Args) -> int:
+    from flows.reproduction import lines, reproduce
+
+    found = reproduce(args.problem)
+    say(lines(found))
+    return 0 if found.equal else 1
+
+
+def add(command: AddCommand) -> None:
+    """Its commands, with their arguments."""
+    improve = command("improve", _improve, "a night of experiments: diagnose, choose one change, run it, learn from it")
+    improve.add_argument("--experiments", type=int, help="try at most so many ideas")
+    improve.add_argument("--hours", type=float, help="run at most so long, pauses left out")
+    improve.add_argument("--money", type=float, help="spend at most so much, in the problem's currency")
+    improve.add_argument(
+        "--hand-over", action=argparse.BooleanOptionalAction, default=None, help="ask for the winner as a retrain"
+    )
+    diagnose = command("diagnose", _diagnose, "what keeps the recipe in place from being better, and what to try next")
+    for looking in (improve, diagnose):
+        looking.add_argument("--data", type=Path, help="your copy of the problem's table")
+        looking.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
+    mistakes = command("errors", _errors, "which rows the newest experiment got wrong, by tag and slice")
+    mistakes.add_argument("--tag", nargs=2, metavar=("KEY", "TAG"), help="say of one row what is wrong with it")
+    backlog = command("backlog", _backlog, "what could be tried next; add to it, veto, reorder")
+    backlog.add_argument("--veto", action="append", default=[], metavar="NAME", help="never run this idea")
+    backlog.add_argument("--first", action="append", default=[], metavar="NAME", help="run this idea next")
+    backlog.add_argument("--add", action="append", default=[], metavar="JSON", help='{"name": ..., "change": {...}}')
+    command("reproduce", _reproduce, "rebuild a run's model, and prove it equal", metavar="run", help="its MLflow id")
