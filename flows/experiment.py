@@ -71,7 +71,8 @@ class JudgedRows:
 
 def run(job: Job) -> tuple[Result, list[Fit]]:
     """The experiment, from its frozen rows to its result, and its fits; what a fit raises is the experiment's result, without
-    fits. Row losses are kept in a file beside the snapshots, by the experiment's id."""
+    fits. What the machine lacks (a file, room on the disk, memory) is nobody's result: it raises, and the night goes on from
+    there once it is mended. Row losses are kept in a file beside the snapshots, by the experiment's id."""
     began = time.perf_counter()
     try:
         rows = frozen(job)
@@ -84,6 +85,8 @@ def run(job: Job) -> tuple[Result, list[Fit]]:
             edge = tuple(whole.at_edge or ())
             result = replace(result, found=whole.recipe.model_dump(mode="json"), at_edge=edge)
         return replace(result, seconds=time.perf_counter() - began), fits
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # whatever a recipe raises speaks against it, and not against the night
         return Result(job.id, error=told(error), seconds=time.perf_counter() - began), []
 

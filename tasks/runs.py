@@ -147,9 +147,14 @@ def forget_report(run_id: str, *, folder: str, file: str = "") -> None:
 
 
 def tags_of(problem: Problem, model: Model) -> dict[str, str]:
-    """The tags of the run that made `model`."""
+    """The tags of the run that made `model`; none where the registry knows of no such version, or of no run of it."""
     client = api()
-    run_id = client.get_model_version(problem.name, model.version).run_id
+    try:
+        run_id = client.get_model_version(problem.name, model.version).run_id
+    except vendor().exceptions.MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
     return dict(client.get_run(run_id).data.tags) if run_id else {}
 
 

@@ -155,6 +155,7 @@ def test_entrypoints_are_dotted_and_a_problem_takes_one_turn_at_a_time(server):
         "flows.operations.retrain",
         "flows.retention.retention",
         "flows.drills.drills",
+        "flows.improvement.improve",
     }
     for name in known_problems():
         one = found[f"lifecycle/{name}"]

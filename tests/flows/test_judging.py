@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 
 from flows import challenger, lifecycle, trial
 from flows.case import Case
@@ -372,11 +373,15 @@ def test_a_simpler_recipe_is_taken_only_where_it_is_all_there_is_against_this_on
         ({"differing": 1}, "", FAIL),
     ],
 )
-def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(world, monkeypatch, live, found, said, in_a_replay):
+def test_in_a_replay_times_and_memory_are_shown_and_do_not_decide(
+    world, monkeypatch, tmp_path, live, found, said, in_a_replay
+):
     measured = {"rows": 20, "differing": 0, "load_seconds": 0.1, "latency_ms": 1.0, "memory_mb": 1.0, "size_mb": 1.0}
     probed = challenger.gates.Probe(**(measured | found))
     monkeypatch.setattr("flows.challenger.probe", lambda *_: probed)
-    monkeypatch.setattr("flows.challenger.registry.model_file", lambda *_: Path("model.skops"))
+    file = tmp_path / "model.skops"
+    skops.io.dump(world.challenger, file)
+    monkeypatch.setattr("flows.challenger.registry.model_file", lambda *_: file)
     one = trial.Trial(
         turn=SimpleNamespace(problem=made.HIGH, live=live),
         recipe=made.HIGH.recipe,

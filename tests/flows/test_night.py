@@ -111,6 +111,16 @@ def test_an_experiment_is_made_again_from_its_run(whole):
     assert found.rows == whole.gain.rows
 
 
+def test_what_a_recipe_raises_is_its_result_and_what_the_machine_lacks_is_nobodys(whole):
+    job = next(job for job in experiments.jobs(NAME) if job.id == whole.start)
+    broken = replace(job, recipe=job.recipe.model_copy(update={"parameters": {"no_such_parameter": 1}}))
+    result, fits = run(broken)
+    assert (fits, result.loss) == ([], {})
+    assert "no_such_parameter" in result.error or "TypeError" in result.error
+    with pytest.raises(OSError, match="parquet"):
+        run(replace(job, rows="0" * 64))
+
+
 def test_the_winner_is_asked_for_and_changes_nothing_by_itself(whole):
     state = ledger.state_of(NAME)
     assert state.champion.name == "naive baseline"
