@@ -6,12 +6,12 @@ import pandas as pd
 
 from flows.selective import labels_chosen
 from flows.taint import without_faulty
-from flows.training import data_fault
+from flows.training import data_fault, without_copies
 from flows.turn import Turn
 from schemas.errors import PerennialError
 from schemas.problem import Problem
 from schemas.verdict import Verdict
-from tasks import cleaning, contracts, ledger, snapshots, windows
+from tasks import contracts, ledger, snapshots, windows
 from tasks.development import before_held_out
 
 __all__ = ["development_rows", "moment_of"]
@@ -54,8 +54,7 @@ def _since(problem: Problem, until: datetime) -> datetime:
 
 def _sound(problem: Problem, labelled: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """Each row once, and none of a window that triage held."""
-    if problem.retraining.copies == "drop":
-        labelled, _ = cleaning.without_copies(labelled, [name for name in labelled if name != problem.framing.key])
+    labelled, _ = without_copies(problem, labelled)
     state = ledger.state_of(problem.name)
     if state.champion is None or problem.framing.timeless:
         return labelled

@@ -11,7 +11,7 @@ import pandas as pd
 from flows.error_sheet import error_sheet
 from flows.experiment import Fit
 from flows.label_room import LabelRoom, label_room
-from flows.leak_signs import effects_of, leak_signs
+from flows.leak_signs import LeakSigns, effects_of, leak_signs
 from flows.out_of_sample import Unseen, clusters_of, fit_luck, mean_loss, mismatch_of, seeds_gain, unseen_of
 from flows.pictures import calibration_bars, confusion, loss_over_time
 from flows.probing import Probed, probed
@@ -24,6 +24,7 @@ from schemas.problem import Problem
 from tasks import capacity, scoring
 from tasks.checks import checks, opportunity
 from tasks.constraints import Evidence, rooms
+from tasks.stats import Law
 
 __all__ = ["diagnose"]
 
@@ -46,32 +47,31 @@ def diagnose(
     is counted and not timed: equal inputs give equal diagnoses but for their seconds."""
     began = time.perf_counter()
     whose = clusters_of(fits)
-    spans = {part: mean_loss(fits, part, whose) for part in get_args(Part)}
-    found = _gathered(problem, fits, result, whose, spans, Budget(fits, budget), edge=edge, seed=seed)
-    judged, evidence = found.unseen.only(found.unseen.judged), found.evidence
-    shown = rooms(evidence)
+    seen = _looked(problem, fits, result, whose, Budget(fits, budget), seed=seed)
+    evidence = _evidence(problem, fits, whose, seen, edge=edge)
+    judged, shown = seen.unseen.only(seen.unseen.judged), rooms(evidence)
     table, classes = confusion(judged)
     return Diagnosis(
         problem=problem.name,
         experiment=job.id,
         family=job.recipe.family,
-        loss={part: span[1] for part, span in spans.items()} | _named(baselines, evidence),
-        spans={str(part): span for part, span in spans.items()},
+        loss={part: span[1] for part, span in seen.spans.items()} | _named(baselines, evidence),
+        spans={str(part): span for part, span in seen.spans.items()},
         metric=problem.framing.metric,
         metrics=result.metrics,
         seed_sd=evidence.seed_sd,
         baselines=tuple(baselines),
         rooms=shown,
-        checks=checks(evidence, shown, baselines, tiny=found.probed.tiny),
-        curve=found.curve,
+        checks=checks(evidence, shown, baselines, tiny=seen.probed.tiny),
+        curve=seen.curve,
         calibration=calibration_bars(judged),
         over_time=loss_over_time(judged),
         confusion=table,
         classes=classes,
         slices=evidence.slices,
-        effects=found.effects,
+        effects=seen.effects,
         wrong=error_sheet(judged, evidence.slices),
-        probes=_sentences(found),
+        probes=_sentences(seen),
         opportunity=opportunity(evidence, baselines),
         seconds=time.perf_counter() - began,
         of_seconds=result.seconds,
@@ -79,73 +79,96 @@ def diagnose(
 
 
 @dataclass(frozen=True)
-class _Gathered:
-    evidence: Evidence
-    curve: Curve | None
-    effects: tuple[Effect, ...]
-    labels: LabelRoom | None
-    unseen: Unseen
+class _Looks:
+    """What was measured: of the fits, of what they were not fitted on, and of the refits."""
+
+    spans: dict[Part, Span]
+    seed_sd: float
+    gap: Span
+    mismatch: Span
+    refits: Refits
     probed: Probed
+    law: Law | None
+    curve: Curve | None
+    signs: LeakSigns
+    effects: tuple[Effect, ...]
+    unseen: Unseen
+    like: Unseen  # where judged rows are others, rows like the fitted ones alone
+    slices: tuple[Slice, ...]
+    labels: LabelRoom | None
 
 
-def _gathered(
-    problem: Problem,
-    fits: Sequence[Fit],
-    result: Result,
-    whose: pd.Series,
-    spans: dict[Part, Span],
-    purse: Budget,
-    *,
-    edge: tuple[str, ...],
-    seed: int,
-) -> _Gathered:
-    framing = problem.framing
-    floor = problem.improvement.worthwhile or framing.margin / 10
-    seed_sd = _seed_sd(result)
-    gap = _difference(spans["near"], spans["train"])
-    mismatch = mismatch_of(fits, whose)
+def _floor(problem: Problem) -> float:
+    """The smallest gain a row that matters."""
+    return problem.improvement.worthwhile or problem.framing.margin / 10
+
+
+def _looked(
+    problem: Problem, fits: Sequence[Fit], result: Result, whose: pd.Series, purse: Budget, *, seed: int
+) -> _Looks:
+    floor = _floor(problem)
+    spans = {part: mean_loss(fits, part, whose) for part in get_args(Part)}
+    gap, mismatch = _difference(spans["near"], spans["train"]), mismatch_of(fits, whose)
     ground, luck = ground_of(fits[0], whose), fit_luck(fits, whose)
     refits = _refitted(fits, ground, purse, fit_sd=luck, gap=gap, floor=floor)
     also = probed(ground, purse, seed=seed)
     law, curve = law_of(fits, refits, fit_sd=luck, seed=seed) or (None, None)
-    rows = int(np.mean([len(fit.parts.train) for fit in fits if fit.fold == 0]))
-    signs = leak_signs(fits, seed=seed)
-    effects = effects_of(fits[0], noise=also.noise, seed=seed)
     unseen = unseen_of(fits, whose)
-    # Where judged rows are others, what is asked below is asked of rows like the fitted ones.
     like = unseen.only(~unseen.judged) if mismatch[0] > floor else unseen
     slices = weak_slices(like, seed=seed)
-    labels = _label_room(like, slices, refits, floor)
-    naive = float(np.mean([naive_losses(fit.labels["judged"], framing).mean() for fit in fits]))
-    evidence = Evidence(
-        floor=floor,
-        loss=spans["judged"],
-        naive=naive,
+    return _Looks(
+        spans=spans,
+        seed_sd=_seed_sd(result),
         gap=gap,
         mismatch=mismatch,
+        refits=refits,
+        probed=also,
+        law=law,
+        curve=curve,
+        signs=leak_signs(fits, seed=seed),
+        effects=effects_of(fits[0], noise=also.noise, seed=seed),
+        unseen=unseen,
+        like=like,
+        slices=slices,
+        labels=_label_room(like, slices, refits, floor),
+    )
+
+
+def _evidence(
+    problem: Problem, fits: Sequence[Fit], whose: pd.Series, seen: _Looks, *, edge: tuple[str, ...]
+) -> Evidence:
+    """What was measured, as decisions are made on it."""
+    framing, refits, labels, signs = problem.framing, seen.refits, seen.labels, seen.signs
+    rows = int(np.mean([len(fit.parts.train) for fit in fits if fit.fold == 0]))
+    more = {n: None if seen.law is None else seen.law.gain(n, alpha=_ALPHA) for n in (4 * rows, rows + 1_000)}
+    return Evidence(
+        floor=_floor(problem),
+        loss=seen.spans["judged"],
+        naive=float(np.mean([naive_losses(fit.labels["judged"], framing).mean() for fit in fits])),
+        gap=seen.gap,
+        mismatch=seen.mismatch,
         rows=rows,
-        judged=len(like.rows),
-        more=None if refits.more is None else refits.more[1],
+        judged=len(seen.like.rows),
+        more=refits.more and refits.more[1],
         more_name="boosting" if fits[0].recipe.family != "boosting" else "more capacity",
-        less=None if refits.less is None else refits.less[1],
-        data=None if law is None else law.gain(4 * rows, alpha=_ALPHA),
-        thousand=None if law is None else law.gain(rows + 1_000, alpha=_ALPHA),
+        less=refits.less and refits.less[1],
+        data=more[4 * rows],
+        thousand=more[rows + 1_000],
         labels=None if labels is None else labels.gain,
         wrong_share=None if labels is None else labels.share,
-        slices=slices,
+        slices=seen.slices,
         alone=tuple(sorted(signs.alone.items(), key=lambda one: -one[1])),
         measure=signs.measure,
-        owed=(effects[0].feature, effects[0].gain[1]) if effects else None,
+        owed=(seen.effects[0].feature, seen.effects[0].gain[1]) if seen.effects else None,
         copied=signs.copied,
         copies=signs.copies,
         saved=signs.saved,
-        shuffled=also.shuffled,
+        shuffled=seen.probed.shuffled,
         seeds=seeds_gain(fits, whose),
-        target=_to_goal(framing, spans["judged"]),
-        seed_sd=seed_sd,
+        target=_to_goal(framing, seen.spans["judged"]),
+        seed_sd=seen.seed_sd,
         edge=edge,
     )
-    return _Gathered(evidence, curve, effects, labels, unseen, also)
 
 
 def _to_goal(framing: Framing, judged: Span) -> float | None:
@@ -162,10 +185,10 @@ def _named(baselines: Sequence[Baseline], found: Evidence) -> dict[str, float]:
     return best | ({} if found.target is None else {"target": found.loss[1] - found.target})
 
 
-def _sentences(found: _Gathered) -> dict[str, str]:
+def _sentences(seen: _Looks) -> dict[str, str]:
     """What each probe found."""
-    also, evidence, labels = found.probed, found.evidence, found.labels
-    said = {"several seeds": f"the loss of a fold varies by {evidence.seed_sd:.4f} between seeds (standard deviation)"}
+    also, labels = seen.probed, seen.labels
+    said = {"several seeds": f"the loss of a fold varies by {seen.seed_sd:.4f} between seeds (standard deviation)"}
     if also.tiny is not None:
         said["tiny batch"] = (
             f"fitted and judged on the same few rows it loses {also.tiny[0]:.4f}, one answer for all {also.tiny[1]:.4f}"

@@ -1,6 +1,6 @@
 """Which judged rows does the model get most wrong, for people to look at? Never a row that a retrain is held out for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,12 +57,3 @@ def _masked(personal: frozenset[str], name: str, value: Any) -> str:
     if name in personal:
         return MASKED
     return "" if pd.isna(value) else (f"{value:.6g}" if isinstance(value, float) else str(value)[:_LONGEST])
-
-
-def tallied(sheet: Sequence[Wrong]) -> Mapping[str, int]:
-    """How many wrong rows lie in each slice, the most first."""
-    found: dict[str, int] = {}
-    for row in sheet:
-        for name in row.slices:
-            found[name] = found.get(name, 0) + 1
-    return dict(sorted(found.items(), key=lambda one: -one[1]))

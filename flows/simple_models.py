@@ -19,6 +19,7 @@ from schemas.problem import Problem
 from schemas.recipe import Recipe
 from schemas.settings import Settings
 from tasks import development, scoring, training
+from tasks.figures import whole
 from tasks.folded import fold_by_fold
 from tasks.splits import Split
 from tasks.stats import fixed_interval
@@ -37,10 +38,7 @@ def simple_models(problem: Problem, job: Job, rows: pd.DataFrame, *, seed: int =
     if path.exists():
         return tuple(_read(one) for one in json.loads(path.read_text()))
     found = _measured(problem, job, rows, seed=seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partly = path.with_name(f".{path.name}.{seed}")
-    partly.write_text(json.dumps([asdict(one) for one in found]))
-    partly.replace(path)
+    whole(path, json.dumps([asdict(one) for one in found]))
     return found
 
 

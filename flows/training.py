@@ -24,7 +24,7 @@ from tasks import cleaning, contracts, engine_contracts, gates, registry, runs, 
 from tasks.probe import warm
 from tasks.transitions import Decision
 
-__all__ = ["Given", "data_fault", "first_champion", "make_challenger", "rows_for"]
+__all__ = ["Given", "data_fault", "first_champion", "make_challenger", "rows_for", "without_copies"]
 
 
 def first_champion(turn: Turn) -> Decision:
@@ -128,7 +128,7 @@ def rows_for(turn: Turn) -> Given | Decision:
     if checked is None or fault:
         return Decision(fault or Verdict("contract", Outcome.FAIL, "data fault"))
     labelled = checked.valid.dropna(subset=[problem.framing.target])
-    labelled, copies = _once(problem, without_faulty(turn, labelled))
+    labelled, copies = without_copies(problem, without_faulty(turn, labelled))
     weighed = labels_chosen(problem, checked.valid, labelled, since=start, until=until)
     if isinstance(weighed, Verdict):
         patience = (turn.state.since or turn.now) + problem.retraining.patience
@@ -194,7 +194,7 @@ def _cannot_start(turn: Turn, recipe: Recipe) -> Decision | None:
     return Decision(Verdict("training", Outcome.FAIL, said))
 
 
-def _once(problem: Problem, labelled: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def without_copies(problem: Problem, labelled: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Rows that equal another one in everything but the key were written twice: they count once, or metrics are inflated."""
     if problem.retraining.copies == "keep":
         return labelled, 0

@@ -21,10 +21,6 @@ class Case:
     diagnosis: Diagnosis | None
     facts: Facts
 
-    def can(self, *fields: str) -> bool:
-        """Does a recipe have these fields?"""
-        return set(fields) <= set(Recipe.model_fields)
-
     def idea(
         self,
         kind: Kind,
@@ -40,8 +36,8 @@ class Case:
         **change: Any,
     ) -> Idea:
         """An idea with its chance, and what it gains where it does. `seen` is what its columns explain of what is left
-        unexplained: squared loss falls by about that share. `odds` and `gain`, loss a row, are what a maker knows better than its kind and its constraint; `work` is that
-        of its fit, in fits of the parent."""
+        unexplained: squared loss falls by about that share. `odds` and `gain`, loss a row, are what a maker knows better than
+        its kind and its constraint; `work` is that of its fit, in fits of the parent."""
         share = 0.0 if seen is None else seen.share
         chance = chance_of(PRIORS[kind], mends, self.diagnosis, seen=seen, odds=odds)
         impact = max(gain, impact_of(mends, self.diagnosis, share=share))

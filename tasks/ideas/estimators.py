@@ -35,7 +35,6 @@ def families(case: Case) -> Iterator[Idea]:
     for family in get_args(recipes.Family):
         if family in skipped:
             continue
-        kept: dict[str, Any] = {"estimator": None} if case.can("estimator") else {}
         yield case.idea(
             Kind.FAMILY,
             f"fit {family}",
@@ -46,7 +45,7 @@ def families(case: Case) -> Iterator[Idea]:
             work=_WORK.get(family, 1.0),
             family=family,
             parameters={},
-            **kept,
+            estimator=None,
         )
 
 

@@ -124,13 +124,13 @@ def _read_as(case: Case, column: Column, how: str) -> Idea:
 
 def _more_words(case: Case) -> Iterator[Idea]:
     texts = [name for name, how in case.recipe.encodings.items() if how == "text"]
-    if not texts or not case.can("vocabulary", "ngrams"):
+    if not texts:
         return
-    words = getattr(case.recipe, "vocabulary")  # noqa: B009  (a recipe of today may not have it)
+    words = case.recipe.vocabulary
     says = f"of {', '.join(texts)} the {words} most frequent words are read"
     mends = (Constraint.BIAS,)
     yield case.idea(Kind.ENCODING, f"read {4 * words} words", says, mends=mends, odds=0.5, vocabulary=4 * words)
-    if getattr(case.recipe, "ngrams") == 1:  # noqa: B009
+    if case.recipe.ngrams == 1:
         says = f"of {', '.join(texts)} single words are read, and some mean something together"
         yield case.idea(Kind.ENCODING, "read pairs of words", says, mends=mends, odds=0.5, ngrams=2)
 

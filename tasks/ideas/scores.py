@@ -15,10 +15,10 @@ _ROWS = 1_000  # from which on a mapping of any shape can be learned
 
 def weighted(case: Case) -> Iterator[Idea]:
     """Each class alike, or each row alike."""
-    if not case.can("class_weight") or case.facts.rarest is None:
+    if case.facts.rarest is None:
         return
     mends = (Constraint.SLICE,)
-    if case.recipe.model_dump().get("class_weight") is not None:
+    if case.recipe.class_weight is not None:
         says = "Weights of classes move scores away from what comes true."
         seen = None if isinstance(case.problem.framing.loss, CostLoss) else case.facts.off
         yield case.idea(
@@ -34,9 +34,9 @@ def weighted(case: Case) -> Iterator[Idea]:
 def rescored(case: Case) -> Iterator[Idea]:
     """Scores mapped to what came true."""
     framing = case.problem.framing
-    if not case.can("calibration") or isinstance(framing.loss, AbsoluteLoss | CostLoss):
+    if isinstance(framing.loss, AbsoluteLoss | CostLoss):
         return  # a threshold chosen on rows is where it belongs, whatever the scores are called
-    now, off = case.recipe.model_dump().get("calibration"), _miscalibrated(case)
+    now, off = case.recipe.calibration, _miscalibrated(case)
     for way in ("sigmoid", "isotonic"):
         if way != now and (way == "sigmoid" or case.facts.rows >= _ROWS):
             says = "Scores are mapped to what came true, out of fold."
@@ -66,8 +66,8 @@ def _miscalibrated(case: Case) -> bool | None:
 def thresholds(case: Case) -> Iterator[Idea]:
     """A threshold that was said is chosen anew, where decisions cost."""
     framing = case.problem.framing
-    if not case.can("threshold") or framing.task != "binary" or not isinstance(framing.loss, CostLoss):
+    if framing.task != "binary" or not isinstance(framing.loss, CostLoss):
         return
-    if case.recipe.model_dump().get("threshold") is not None:
+    if case.recipe.threshold is not None:
         says = "The threshold is a number that somebody wrote; validation rows say where it costs least."
         yield case.idea(Kind.THRESHOLD, "choose the threshold", says, mends=(), odds=6.0, threshold=None)

@@ -46,12 +46,12 @@ def windows(case: Case) -> Iterator[Idea]:
 
 def cleaned(case: Case) -> Iterator[Idea]:
     """Without the training rows whose labels are least likely."""
-    if not case.can("drop_suspects") or case.problem.framing.task == "regression":
+    if case.problem.framing.task == "regression":
         return
     worse = _old_are_worse(case)
     odds = 6.0 if worse else 2.0 if _binds(case, Constraint.NOISE) else 1.0
     for share in (0.05, 0.15):
-        if (case.recipe.model_dump().get("drop_suspects") or 0.0) < share:
+        if (case.recipe.drop_suspects or 0.0) < share:
             says = "Labels that models fitted on other rows find least likely are left out of the fit."
             name, mends = f"leave out the {share:.0%} least likely labels", (Constraint.NOISE,)
             yield case.idea(
@@ -62,7 +62,7 @@ def cleaned(case: Case) -> Iterator[Idea]:
 def resampled(case: Case) -> Iterator[Idea]:
     """Fewer rows of what there is plenty of."""
     rarest = case.facts.rarest
-    if not case.can("balance") or rarest is None or rarest >= _RARE or case.recipe.model_dump().get("balance"):
+    if rarest is None or rarest >= _RARE or case.recipe.balance:
         return
     share = round(max(0.1, min(0.5, 3 * rarest)), 2)
     says = (
