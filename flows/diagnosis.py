@@ -219,7 +219,7 @@ def _label_room(like: Unseen, slices: Sequence[Slice], refits: Refits, floor: fl
     kept = np.ones(len(like.rows), dtype=bool)
     for one in slices:
         if one.excess[0] * one.rows / len(like.rows) > floor:
-            kept &= ~members(like, one)
+            kept &= ~members(like.rows, one)
     like = like.only(kept) if kept.sum() >= _FEWEST else like
     return label_room(like.score, like.label, like.loss, framing, like.cluster)
 
@@ -245,6 +245,8 @@ def _refitted(fits: Sequence[Fit], ground: Ground, purse: Budget, *, fit_sd: flo
     groups: Groups = _FITTED_WELL if gap[1] > _GAP * floor else _FITTED_ALIKE
     groups = _NO_LESS if wanted["less"][0] is None and groups is _FITTED_WELL else groups
     for group in groups:
+        if group == _SMALLEST and "0.25" not in found:
+            continue  # one size alone is no curve
         asked = {name: (other, share) for name in group for other, share in [wanted[name]] if other is not None}
         cost = sum(capacity.work(other, int(share * n)) + capacity.SCORING for other, share in asked.values())
         if purse.takes(cost):
@@ -257,9 +259,10 @@ _ALPHA = 0.05
 _GAP = 3.0  # floors
 # What is fitted together or not at all: half of the rows say nothing by themselves.
 Groups = tuple[tuple[str, ...], ...]
-_FITTED_WELL = (("0.5", "less"), ("0.25",), ("more",), ("0.125",))
-_NO_LESS = (("0.5", "0.25"), ("more",), ("0.125",))
-_FITTED_ALIKE = (("more",), ("0.5", "0.25"), ("less",), ("0.125",))
+_SMALLEST = ("0.125",)
+_FITTED_WELL = (("0.5", "less"), ("0.25",), ("more",), _SMALLEST)
+_NO_LESS = (("0.5", "0.25"), ("more",), _SMALLEST)
+_FITTED_ALIKE = (("more",), ("0.5", "0.25"), ("less",), _SMALLEST)
 _FEWEST = 100
 
 

@@ -26,8 +26,8 @@ def error_sheet(judged: Unseen, slices: Sequence[Slice], *, shown: int = _SHOWN)
     worst = [int(i) for i in np.argsort(-judged.loss, kind="stable")[:shown] if judged.loss[i] > 0]
     doubt = np.clip(suspicion(judged.score, judged.label, framing), 0, 1)
     said = decided(judged.score, framing, judged)
-    inside = {one.name: members(judged, one) for one in slices}
     shown_rows = judged.rows.iloc[worst]
+    inside = {one.name: members(shown_rows, one) for one in slices}
     key, label = shown_rows[framing.key].astype(str).tolist(), shown_rows[framing.target].tolist()
     features = judged.fit.recipe.features
     values = zip(*(shown_rows[name].tolist() for name in features), strict=True)
@@ -39,7 +39,7 @@ def error_sheet(judged: Unseen, slices: Sequence[Slice], *, shown: int = _SHOWN)
             said=_said(framing.classes, judged.score[i], said[i]),
             loss=float(judged.loss[i]),
             suspect=float(doubt[i]),
-            slices=tuple(name for name, of in inside.items() if of[i]),
+            slices=tuple(name for name, of in inside.items() if of[n]),
             values={name: _masked(personal, name, one) for name, one in zip(features, row, strict=True)},
         )
         for n, (i, row) in enumerate(zip(worst, values, strict=True))

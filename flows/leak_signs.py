@@ -14,9 +14,9 @@ from tasks.suspects import alone
 
 __all__ = ["LeakSigns", "effects_of", "leak_signs"]
 
-_ROWS = 3_000
-_COPIES = 6_000  # scored rows of all shuffles together
-_SHUFFLED = 500
+_ROWS = 2_000
+_COPIES = 5_000  # scored rows of all shuffles together
+_SHUFFLED = 300
 _ALPHA = 0.05
 _DISTINCT = 0.4  # of the fitted rows, that differ from each other: under it rows are alike by nature
 
@@ -46,12 +46,20 @@ def leak_signs(fits: Sequence[Fit], *, seed: int) -> LeakSigns:
 
 def _copied(fit: Fit) -> tuple[float, int, float]:
     """Judged rows with the very features and label of a fitted row. Where most rows have a twin anyway, none is counted."""
-    names = [*fit.recipe.features, fit.problem.framing.target]
-    train, judged = (pd.util.hash_pandas_object(part[names], index=False) for part in (fit.parts.train, fit.parts.test))
-    features = fit.parts.train[list(fit.recipe.features)]
-    if pd.util.hash_pandas_object(features, index=False).nunique() < _DISTINCT * len(features):
+    features, target = list(fit.recipe.features), fit.problem.framing.target
+
+    def hashed(part: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame(
+            {"row": pd.util.hash_pandas_object(part[features], index=False), "label": part[target].array}
+        )
+
+    train, judged = hashed(fit.parts.train), hashed(fit.parts.test)
+    if train["row"].nunique() < _DISTINCT * len(train):
         return 0.0, 0, 0.0
-    same = judged.isin(train).to_numpy()
+    same = judged["row"].isin(train["row"]).to_numpy()
+    if same.any():
+        twins = pd.MultiIndex.from_frame(train[train["row"].isin(judged["row"])])
+        same = pd.MultiIndex.from_frame(judged).isin(twins)
     if not same.any() or same.all():
         return float(same.mean()), int(same.sum()), 0.0
     loss = fit.loss["judged"]
@@ -67,8 +75,7 @@ def effects_of(fit: Fit, *, noise: float | None, seed: int, only: Sequence[str] 
     rows = fit.rows["judged"]
     at = np.sort(np.random.default_rng(seed).permutation(len(rows))[:per])
     part, rng = rows.iloc[at], np.random.default_rng(seed + 1)
-    copies = [_shuffled(part, name, rng) for name in features]
-    said = scoring.score(fit.model, pd.concat(copies, ignore_index=True)[read], framing)
+    said = scoring.score(fit.model, _shuffled(part[read], features, rng), framing)
     label = np.tile(fit.labels["judged"][at], len(features))
     loss = scoring.row_loss(said, label, framing).reshape(len(features), len(part))
     gains = loss - fit.loss["judged"][at]
@@ -80,9 +87,20 @@ def effects_of(fit: Fit, *, noise: float | None, seed: int, only: Sequence[str] 
     return tuple(Effect(name, span, bar) for span, name in spans)
 
 
-def _shuffled(part: pd.DataFrame, name: str, rng: np.random.Generator) -> pd.DataFrame:
+def _shuffled(part: pd.DataFrame, features: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    """A copy of the rows for each feature, in turn, in which that feature is shuffled."""
+    n = len(part)
+    order = {name: rng.permutation(n) for name in features}
+    straight = np.tile(np.arange(n), len(features))
+
+    def rows_of(name: str) -> np.ndarray:
+        if name not in order:
+            return straight
+        start = list(order).index(name) * n
+        return np.concatenate([straight[:start], order[name], straight[start + n :]])
+
     # take keeps the column's type, which an array of a categorical or a text would not
-    return part.assign(**{name: part[name].take(rng.permutation(len(part))).set_axis(part.index)})
+    return pd.DataFrame({name: part[name].take(rows_of(name)).array for name in part})
 
 
 def _span(gain: np.ndarray) -> tuple[float, float, float]:

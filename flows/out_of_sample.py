@@ -78,13 +78,9 @@ def clusters_of(fits: Sequence[Fit]) -> pd.Series:
 
 def _once(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Each row once, by its index; what came before is not copied again."""
-    seen, fresh = pd.Index([], dtype=frames[0].index.dtype), []
-    for frame in frames:
-        new = frame[~frame.index.isin(seen)]
-        if len(new):
-            fresh.append(new)
-            seen = seen.append(new.index)
-    return pd.concat(fresh)
+    fresh = ~frames[0].index.append([frame.index for frame in frames[1:]]).duplicated()
+    ends = np.cumsum([len(frame) for frame in frames])[:-1]
+    return pd.concat([frame[new] for frame, new in zip(frames, np.split(fresh, ends), strict=True) if new.any()])
 
 
 def mean_loss(fits: Sequence[Fit], part: Part, whose: pd.Series) -> Span:

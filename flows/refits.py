@@ -37,7 +37,7 @@ _ALPHA = 0.05  # of each end; that a gain exceeds the floor as well makes a fals
 _SHARED = 20
 _TRAIN = 400  # fitted rows that are scored again
 _LUCK = 1.645  # standard deviations, at the level of an end
-_GATHERING, _A_FEATURE, _A_ROW = 1.6, 0.12, 1e-4  # work of what is asked of the fits themselves
+_GATHERING, _A_FEATURE, _A_ROW = 1.2, 0.06, 2e-4  # work of what is asked of the fits themselves
 _JUDGED = 2_500  # rows that judge the refits: a paired difference of a thousandth a row shows there
 Span = tuple[float, float, float]
 

@@ -40,11 +40,11 @@ def weak_slices(found: Unseen, *, seed: int) -> tuple[Slice, ...]:
     return tuple(sorted(kept, key=lambda one: -one.excess[0] * one.rows)[:_SHOWN])
 
 
-def members(found: Unseen, one: Slice) -> np.ndarray:
+def members(rows: pd.DataFrame, one: Slice) -> np.ndarray:
     """Which rows lie in the slice, shape (n,); a searched region is said by its conditions, and read again."""
-    inside = np.ones(len(found.rows), dtype=bool)
+    inside = np.ones(len(rows), dtype=bool)
     for condition in one.name.split(" and "):
-        inside &= _holds(found.rows, condition)
+        inside &= _holds(rows, condition)
     return inside
 
 
@@ -58,8 +58,15 @@ def _holds(rows: pd.DataFrame, condition: str) -> np.ndarray:
     wanted = value.removeprefix("not ")
     if name not in rows:
         return np.zeros(len(rows), dtype=bool)
-    same = rows[name].map(str, na_action=None).to_numpy() == wanted
+    code, names = _coded(rows[name])
+    same = np.isin(code, [k for k, one in enumerate(names) if one == wanted])
     return same if value == wanted else ~same
+
+
+def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Which of the column's values each row has, shape (n,), and the values as text; missing is one of them."""
+    code, values = pd.factorize(column, use_na_sentinel=False)
+    return code, [str(one) for one in values]
 
 
 def naive_losses(label: np.ndarray, framing: Framing) -> np.ndarray:
@@ -101,11 +108,12 @@ def _values(found: Unseen) -> list[_Value]:
 
 
 def _of_column(found: Unseen, name: str) -> list[_Value]:
-    said = found.rows[name].map(str, na_action=None).to_numpy()
-    naive, values = np.empty(len(said)), np.unique(said)
-    for value in values:
-        naive[said == value] = naive_losses(found.label[said == value], found.fit.problem.framing)
-    return [_Value(f"{name} is {value}", said == value, naive) for value in values]
+    code, names = _coded(found.rows[name])
+    inside = {said: np.isin(code, [k for k, one in enumerate(names) if one == said]) for said in set(names)}
+    naive = np.empty(len(code))
+    for of in inside.values():
+        naive[of] = naive_losses(found.label[of], found.fit.problem.framing)
+    return [_Value(f"{name} is {said}", inside[said], naive) for said in sorted(inside)]
 
 
 def _searched(found: Unseen, *, seed: int) -> Mapping[str, np.ndarray] | None:
@@ -159,7 +167,7 @@ def _excess(found: Unseen, name: str, at: np.ndarray, surprise: np.ndarray, *, a
     span = fixed_interval(surprise[inside], alpha=alpha, clusters=found.cluster[inside])
     one = _slice(found, name, inside, span)
     # What it was judged on is one half; its rows and its share of the loss are those of both.
-    return _slice(found, name, members(found, one), span)
+    return _slice(found, name, members(found.rows, one), span)
 
 
 def _enough(found: Unseen, inside: np.ndarray) -> bool:

@@ -52,7 +52,10 @@ def clusters(problem: Problem, rows: pd.DataFrame) -> pd.Series:
     framing = problem.framing
     if framing.entity is not None:
         return rows[framing.entity].astype(str)
-    return rows[framing.key].astype(str) if framing.timeless else rows[framing.event_time].dt.strftime("%Y-%m-%d")
+    if framing.timeless:
+        return rows[framing.key].astype(str)
+    day = rows[framing.event_time].dt.normalize()
+    return day.map({one: f"{one:%Y-%m-%d}" for one in day.unique()})
 
 
 def ranked(problem: Problem, rows: pd.DataFrame, unit: pd.Series) -> np.ndarray:
