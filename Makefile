@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -102,8 +102,17 @@ revert: $(SETUP) ## restore the previous champion: PROBLEM=fraud REASON="..."
 rollback: $(SETUP) ## revert now, and see it serve: PROBLEM=fraud REASON="..." URL=http://127.0.0.1:8000
 	@$(BIN)/python -m deployments rollback $(PROBLEM) --reason "$(REASON)" $(if $(URL),--url $(URL)) $(ARGS)
 
-approve: $(SETUP) ## approve the stage that waits for a person: PROBLEM=fraud REASON="..."
+approve: $(SETUP) ## approve the stage that waits for a person, or ARGS=--reject: PROBLEM=fraud REASON="..."
 	@$(BIN)/python -m flows approve $(PROBLEM) --reason "$(REASON)" $(ARGS)
+
+pause: $(SETUP) ## let nothing of a problem go forward: PROBLEM=fraud REASON="..." DAYS=7
+	@$(BIN)/python -m flows pause $(PROBLEM) --reason "$(REASON)" $(if $(DAYS),--days $(DAYS)) $(ARGS)
+
+resume: $(SETUP) ## end a pause: PROBLEM=fraud REASON="..."
+	@$(BIN)/python -m flows resume $(PROBLEM) --reason "$(REASON)" $(ARGS)
+
+operator: $(SETUP) ## a token that proves a name to the ledger: NAME=ana
+	@$(BIN)/python -m flows operator "$(NAME)" $(ARGS)
 
 adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/models:/uri
 	@$(BIN)/python -m flows adopt $(PROBLEM) "$(MODEL)" $(ARGS)

@@ -5,10 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.schedules import Cron
 
 from deployments.automations import TAG, acting, apply
@@ -17,9 +20,12 @@ from flows.drills import drills
 from flows.guard import limit_name
 from flows.improvement import improve
 from flows.lifecycle import lifecycle
-from flows.operations import retrain
+from flows.operations import approve_stage, pause_loop, retrain, roll_back
+from flows.replaying import replay_history
 from flows.retention import retention
+from schemas.errors import PerennialError
 from schemas.problem import Problem, known_problems, load_problem
+from schemas.settings import Settings
 from tasks import windows
 
 __all__ = ["declared", "deploy", "register"]
@@ -30,22 +36,37 @@ _ONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrate
 _DOTTED: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
 
 
+# Forms that ask for the problem, each a flow of one deployment.
+_FORMS: tuple[tuple[Flow[Any, Any], str], ...] = (
+    (retrain, "Ask for a retrain by hand; drift events start it too."),
+    (approve_stage, "Answer for the stage that waits for a person: the plan's `approval` names such stages."),
+    (roll_back, "End the rollout under way, or restore the previous champion, at once."),
+    (pause_loop, "Let nothing of a problem go forward for a while, or go on; what is shown to be worse still goes."),
+    (replay_history, "Turn the crank through a table's past, in a home of its own beside the live loop."),
+    (drills, "Plant faults into a problem's own rows, and require of the real gates the verdicts that must follow."),
+)
+
+
 async def declared() -> list[RunnerDeployment]:
-    """A `lifecycle` and a `retention` per problem on their schedules, and an `improve` whose nights people switch on; `retrain`
-    for people and events; `drills` for whoever doubts the gates."""
+    """A `lifecycle` and a `retention` per problem on their schedules, and an `improve` whose nights people switch on; and a form
+    a thing that people, or events, start."""
     problems = [load_problem(name) for name in known_problems()]
     return [
         *[await make(problem) for problem in problems for make in (_lifecycle, _retention, _improve)],
-        await retrain.ato_deployment(
-            name="retrain", description="Ask for a retrain by hand; drift events start it too.", tags=[TAG], **_DOTTED
-        ),
-        await drills.ato_deployment(
-            name="drills",
-            description="Plant faults into a problem's own rows, and require of the real gates the verdicts that must follow.",
-            tags=[TAG],
-            **_DOTTED,
-        ),
+        *[
+            await of.ato_deployment(name=of.name, description=about, tags=[TAG], **_placed(), **_DOTTED)
+            for of, about in _FORMS
+        ],
     ]
+
+
+def _placed() -> dict[str, Any]:
+    """In which work pool runs are started, where the settings name one."""
+    settings = Settings()
+    if settings.work_pool is None:
+        return {}
+    image = {"image": settings.work_image} if settings.work_image else {}
+    return {"work_pool_name": settings.work_pool, "job_variables": image or None}
 
 
 async def _lifecycle(problem: Problem) -> RunnerDeployment:
@@ -59,6 +80,7 @@ async def _lifecycle(problem: Problem) -> RunnerDeployment:
         concurrency_limit=_ONE,
         description=problem.statement if ready else problem.statement + paused,
         tags=[TAG, problem.name],
+        **_placed(),
         **_DOTTED,
     )
 
@@ -72,6 +94,7 @@ async def _improve(problem: Problem) -> RunnerDeployment:
         description="Diagnose, choose one change, run it, learn from it, within a budget; the winner goes to the gates. Its "
         "schedule is off until somebody switches it on.",
         tags=[TAG, problem.name],
+        **_placed(),
         **_DOTTED,
     )
 
@@ -85,6 +108,7 @@ async def _retention(problem: Problem) -> RunnerDeployment:
         concurrency_limit=_ONE,
         description="Keep features, answers and labels as long as the plan says; what is older goes, or is archived.",
         tags=[TAG, problem.name],
+        **_placed(),
         **_DOTTED,
     )
 
@@ -98,6 +122,7 @@ async def register(add: Callable[[RunnerDeployment], Awaitable[UUID]]) -> dict[s
     """`deploy`, with the way a deployment is applied given: a runner serves those that it applied itself."""
     async with get_client() as client:
         ways = await channels(client)  # first: what is set wrongly is refused before anything has changed
+        await _pool(client)
         ids = {}
         for deployment in await declared():
             # Left unsaid, a deployment that a person paused stays paused.
@@ -109,6 +134,27 @@ async def register(add: Callable[[RunnerDeployment], Awaitable[UUID]]) -> dict[s
         await apply(client, [*acting(ids), *(automation for way in ways for automation in telling(way))])
         await forget(client)
     return ids
+
+
+async def _pool(client: PrefectClient) -> None:
+    """The work pool that is named, made where it is not there."""
+    settings = Settings()
+    if settings.work_pool is None:
+        return
+    if settings.work_pool_type != "process" and not settings.work_image:
+        raise PerennialError(
+            f"PERENNIAL_WORK_POOL_TYPE is {settings.work_pool_type}, and such a pool runs an image: set PERENNIAL_WORK_IMAGE to one "
+            "that deployments/Dockerfile built."
+        )
+    try:
+        await client.create_work_pool(WorkPoolCreate(name=settings.work_pool, type=settings.work_pool_type))
+    except ObjectAlreadyExists:
+        pool = await client.read_work_pool(settings.work_pool)
+        if pool.type != settings.work_pool_type:
+            raise PerennialError(
+                f"the work pool {settings.work_pool!r} is of type {pool.type}, and PERENNIAL_WORK_POOL_TYPE says "
+                f"{settings.work_pool_type}. Set it to {pool.type}, or name another pool."
+            ) from None
 
 
 async def _prune(client: PrefectClient, keep: set[UUID]) -> None:

@@ -36,6 +36,7 @@ _OURS = (
     "{{ event.payload.what }}\n{{ event.payload.reason }}\n"
     "What to do: {{ event.payload.do }}\nRunbook: {{ event.payload.runbook }}\n"
     "{% if event.payload.report %}Evidence: {{ event.payload.report }}\n{% endif %}"
+    "{% if event.payload.form %}Answer here: {{ event.payload.form }}\n{% endif %}"
     "{% if event.payload.mlflow %}MLflow: {{ event.payload.mlflow }}\n{% endif %}"
     "{% if event.payload.sequence %}Stage {{ event.payload.stage }}, ledger row {{ event.payload.sequence }}: {% endif %}"
     "{{ event.url }}",

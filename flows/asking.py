@@ -1,8 +1,8 @@
-"""What do people ask for? Retrain, revert, approve: a row in the ledger, without the weight of what carries it out."""
+"""What do people ask for? Retrain, revert, approve, pause: a row in the ledger, without the weight of what carries it out."""
 
 import getpass
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from schemas.errors import PerennialError
@@ -10,13 +10,14 @@ from schemas.moments import aware
 from schemas.plans import Reason
 from schemas.problem import Problem, load_problem
 from schemas.recipe import Recipe
-from schemas.rows import Approval, Entry, Request, State
+from schemas.rows import Approval, Entry, Pause, Request, State
+from schemas.settings import Settings
 from schemas.stage import NEXT, ROLLOUT
 from schemas.verdict import Outcome, Verdict
-from tasks import ledger, registry
-from tasks.transitions import Decision, advance, approved, asked
+from tasks import ledger, operators, registry
+from tasks.transitions import Decision, advance, answered, asked, paused
 
-__all__ = ["approve", "ask", "revert_now", "stopped_by", "user"]
+__all__ = ["approve", "ask", "pause", "resume", "revert_now", "stopped_by", "user"]
 
 
 def ask(
@@ -42,28 +43,90 @@ def ask(
         raise PerennialError(f"{problem!r} has no previous champion to go back to; {state.champion} serves.")
     if recipe is not None:
         Recipe.model_validate(recipe)
-    request = Request(kind, reason, note, actor or user(), window_days, recipe)
-    moment = max(aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
+    moment = _moment(state, now)
+    # What the loop finds asks under its own name; only people have tokens.
+    who = _person(actor)[0] if reason in (Reason.PERSON, Reason.FORCED) else actor or user()
+    request = Request(kind, reason, note, who, window_days, recipe)
     return ledger.update(problem, lambda state: asked(state, request, now=moment))
 
 
-def approve(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
-    """Approve the stage that waits for it. Whoever started the retrain cannot; a name that is typed is only claimed."""
+def approve(
+    problem: str,
+    *,
+    note: str,
+    actor: str = "",
+    answer: Literal["approve", "reject"] = "approve",
+    now: datetime | None = None,
+) -> State:
+    """Approve or reject the stage that waits for it. Whoever started the retrain cannot approve it; they may take it back."""
     load_problem(problem)
-    who = actor or user()
-    state = ledger.state_of(problem)
-    moment = max(aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
+    who, claimed = _person(actor)
+    moment = _moment(ledger.state_of(problem), now)
 
     def approval(state: State) -> Entry:
         if state.awaits is None:
             raise PerennialError(f"nothing of {problem!r} waits for approval; it is {state.stage}.")
         starter = state.order.actor if state.order else str(state.why)
-        if who == starter:
+        if answer == "approve" and _same(who, starter):
             raise PerennialError(f"{who} started this retrain, and somebody else approves its challenger.")
         target = NEXT[state.stage][Outcome.PASS]
-        return approved(state, Approval(str(target), who, note), now=moment)
+        return answered(state, Approval(str(target), who, note, answer, claimed), now=moment)
 
     return ledger.update(problem, approval)
+
+
+def pause(
+    problem: str, *, note: str, actor: str = "", span: timedelta | None = None, now: datetime | None = None
+) -> State:
+    """From the next turn on nothing of `problem` goes forward, for `span` or until somebody resumes: no retrain, no promotion,
+    no larger share. Requests are answered and watched as before, and what is shown to be worse still goes."""
+    load_problem(problem)
+    who, claimed = _person(actor)
+    moment = _moment(ledger.state_of(problem), now)
+    made = Pause(who, note, moment, moment + span if span else None, claimed)
+    until = f" until {made.until:%Y-%m-%d %H:%M} UTC" if made.until else ""
+    verdict = Verdict("pause", Outcome.WAIT, f"{made.who} pauses{until}: {note}")
+    return ledger.update(problem, lambda state: paused(state, made, verdict, now=moment))
+
+
+def resume(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
+    """End the pause of `problem`; its next turn goes on."""
+    load_problem(problem)
+    who, claimed = _person(actor)
+    moment = _moment(ledger.state_of(problem), now)
+
+    def ended(state: State) -> Entry:
+        if state.paused is None or not state.paused.holds(moment):
+            raise PerennialError(f"{problem!r} is not paused; it is {state.stage}.")
+        said = f"{Pause(who, note, moment, claimed=claimed).who} resumes: {note}"
+        return paused(state, None, Verdict("pause", Outcome.WAIT, said), now=moment)
+
+    return ledger.update(problem, ended)
+
+
+def _person(actor: str) -> tuple[str, bool]:
+    """Who acts, and whether they only say so. A token proves one name, and no other is taken beside it."""
+    token = Settings().operator_token
+    if token is None:
+        return actor.strip() or user(), True
+    name = operators.named(token.get_secret_value())
+    if name is None:
+        raise PerennialError(
+            "PERENNIAL_OPERATOR_TOKEN is no operator's. Ask for a new one (python -m flows operator NAME), or unset it to act "
+            "under a name that is only claimed."
+        )
+    if actor.strip() and not _same(actor, name):
+        raise PerennialError(f"this token is {name}'s, and {actor!r} is somebody else. Leave the name out.")
+    return name, False
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def _moment(state: State, now: datetime | None) -> datetime:
+    """Not before the newest row: rows only go forward."""
+    return max(aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
 
 
 def revert_now(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:

@@ -57,8 +57,15 @@ def improve(
     now: datetime | None = None,
 ) -> str:
     """Diagnose, choose one change, run it, learn from it, until the budget or the criteria end it. A night that was cut off
-    is gone on with. `wishes` join those of the problem's backlog file; `hand_over` says whether the winner is asked for as a
-    retrain (by default as the plan says): what serves is decided by the gates alone."""
+    is gone on with.
+
+    Args:
+        problem: Whose recipe is to become better.
+        budget: What the night may spend; empty fields are as the problem's plan says.
+        wishes: They join those of the problem's backlog file.
+        hand_over: Whether the winner is asked for as a retrain, by default as the plan says: the gates decide what serves.
+        now: The moment that the night stands for; empty is the present, or the end of the table.
+    """
     bar = story.begin_progress(problem)
     night = spent_night(
         problem,

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.guard import may_pass, one_turn_at_a_time
 from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
-from flows.stops import approved, held, judged_by_old_rules, reverting, tripped
+from flows.stops import approved, held, judged_by_old_rules, resting, reverting, tripped, unpaused
 from flows.story import run_name, tell
 from flows.taint import sound
 from flows.training import first_champion, make_challenger
@@ -32,7 +32,12 @@ STEP: dict[Stage, Callable[[Turn], Decision]] = {
 
 @flow(name="lifecycle", flow_run_name=run_name)
 def lifecycle(problem: str, now: datetime | None = None) -> str:
-    """Turn the crank once for `problem` at `now` (the present moment by default), and return the stage it leads to."""
+    """Turn the crank once for `problem`, and return the stage it leads to.
+
+    Args:
+        problem: Whose ledger is read and gone on with.
+        now: The moment that the turn stands for, which only a replay says; empty is the present.
+    """
     with one_turn_at_a_time(problem):
         turn = open_turn(problem, now)
         step = task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)
@@ -50,6 +55,7 @@ close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 
 
 def take_step(turn: Turn) -> Decision:
-    """The stage's own decision, unless its rules have changed, a person reverts, a gateway stopped it, or data are faulty."""
-    stopped = judged_by_old_rules(turn) or reverting(turn) or tripped(turn)
-    return stopped or approved(turn, sound(turn, held(turn, STEP[turn.state.stage](turn))))
+    """The stage's own decision, unless its rules have changed, a person reverts, pauses or has not approved it, a gateway
+    stopped it, or data are faulty."""
+    stopped = judged_by_old_rules(turn) or reverting(turn) or tripped(turn) or resting(turn)
+    return stopped or unpaused(turn, approved(turn, sound(turn, held(turn, STEP[turn.state.stage](turn)))))

@@ -1,13 +1,14 @@
-"""What do people start by hand? Retrain, revert, adopt."""
+"""What do people start by hand? Retrain, approve, roll back, pause, adopt; each a form in the Prefect UI."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from prefect import flow
+from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.asking import approve, ask, revert_now, user
+from flows.asking import approve, ask, pause, resume, revert_now, user
 from flows.lifecycle import lifecycle
 from schemas.errors import PerennialError
 from schemas.plans import Reason
@@ -18,7 +19,22 @@ from schemas.stage import Stage
 from tasks import ledger, registry, runs, scoring, windows
 from tasks.transitions import adopted
 
-__all__ = ["ProblemName", "TrainingWindow", "adopt", "approve", "ask", "fetch", "retrain", "revert_now", "turn_once"]
+__all__ = [
+    "ProblemName",
+    "TrainingWindow",
+    "adopt",
+    "approve",
+    "approve_stage",
+    "ask",
+    "fetch",
+    "pause",
+    "pause_loop",
+    "resume",
+    "retrain",
+    "revert_now",
+    "roll_back",
+    "turn_once",
+]
 
 
 class TrainingWindow(BaseModel):
@@ -33,12 +49,9 @@ class TrainingWindow(BaseModel):
     )
 
 
-# The form in the Prefect UI offers the problems there are.
-ProblemName = Annotated[str, Field(title="Problem", json_schema_extra={"enum": list(known_problems())})]
-# An event of a turn names the row that found it; one from elsewhere has none.
-LedgerRow = Annotated[
-    int | None, Field(title="Ledger row", description="Filled by events: the row that found it. Empty for people.")
-]
+# The form in the Prefect UI offers the problems there are. What a field is for it reads in the flow's docstring, under Args.
+ProblemName = Annotated[str, Field(json_schema_extra={"enum": list(known_problems())})]
+Said = Annotated[str, Field(min_length=1, pattern=r"\S")]  # something, and not only spaces
 
 
 @flow(name="retrain", flow_run_name="retrain {problem}")
@@ -50,12 +63,22 @@ def retrain(
         "person", "drift", "decay", "schedule", "forced replacement", "staleness", "recalibration"
     ] = "person",
     actor: str = "",
-    row: LedgerRow = None,
+    row: int | None = None,
 ) -> str:
     """Ask for a retrain and turn the crank: HEALTHY turns to RETRAIN, and the next turn trains.
 
     During a rollout the request waits, one deep; the latest reason wins. `cause` decides which test promotes.
+
+    Args:
+        problem: Whose champion is to have a challenger.
+        reason: Why; it stands in the ledger for good.
+        training_window: How far back the challenger is trained.
+        cause: A person's challenger has to be better than the champion; a forced replacement has to be no worse.
+        actor: Your name, which a form cannot check. Whoever starts a retrain cannot approve its challenger.
+        row: Filled by events, with the ledger's row that found it; empty for people.
     """
+    if cause in ("person", "forced replacement"):
+        actor = _whoever_filled_the_form(actor, wanted=bool(load_problem(problem).rollout.approval))
     state = ledger.state_of(problem)
     if cause not in ("person", "forced replacement") and state.stage not in (Stage.HEALTHY, Stage.RETRAIN):
         return str(state.stage)  # what was found is being dealt with: a rollout is under way
@@ -69,6 +92,72 @@ def retrain(
         if stage != Stage.RETRAIN:
             return stage
     return str(lifecycle(problem))
+
+
+@flow(name="approve", flow_run_name="{decision} {problem}")
+def approve_stage(problem: ProblemName, decision: Literal["approve", "reject"], name: Said, note: Said) -> str:
+    """Answer for the stage that waits for a person, and turn the crank: an approved challenger goes on where its gates pass
+    it still, a rejected one goes. Refused where nothing waits.
+
+    Args:
+        problem: Whose challenger waits.
+        decision: Whoever started the retrain can reject its challenger, and not approve it.
+        name: Yours. A form cannot check it, and the ledger calls it a claimed name; an operator's token in a shell proves one.
+        note: Why; it stands in the ledger for good.
+    """
+    approve(problem, note=note, actor=name, answer=decision)
+    return str(lifecycle(problem))
+
+
+@flow(name="roll-back", flow_run_name="roll back {problem}")
+def roll_back(problem: ProblemName, name: Said, reason: Said) -> str:
+    """End the rollout under way, or restore the previous champion; at once, without a turn. Refused where there is nothing to
+    go back to.
+
+    Args:
+        problem: Whose challenger, or new champion, goes.
+        name: Yours; a form cannot check it, and the ledger says so.
+        reason: Why; it stands in the ledger for good.
+    """
+    state = revert_now(problem, note=reason, actor=name)
+    return f"{state.champion} serves; {state.stage}"
+
+
+@flow(name="pause", flow_run_name="{action} {problem}")
+def pause_loop(
+    problem: ProblemName,
+    action: Literal["pause", "resume"],
+    name: Said,
+    reason: Said,
+    days: Annotated[float | None, Field(gt=0, le=365)] = None,
+) -> str:
+    """Let nothing go forward: no retrain, no promotion, no larger share. Requests are answered and watched as before, and a
+    challenger or new champion that is shown to be worse still goes.
+
+    Args:
+        problem: Which loop.
+        action: Resuming ends a pause before its time.
+        name: Yours; a form cannot check it, and the ledger says so.
+        reason: Why; it stands in the ledger for good.
+        days: How long the pause lasts, in days; empty is until somebody resumes.
+    """
+    if action == "pause":
+        state = pause(problem, note=reason, actor=name, span=timedelta(days=days) if days else None)
+    else:
+        state = resume(problem, note=reason, actor=name)
+    return str(state.stage)
+
+
+def _whoever_filled_the_form(name: str, *, wanted: bool) -> str:
+    """On a server an empty name is not the worker's user: nobody knows who filled the form."""
+    if name.strip() or not flow_run.deployment_id:
+        return name.strip()
+    if wanted:
+        raise PerennialError(
+            "the field `actor` is empty, and the plan wants this challenger approved by somebody else than who starts it: "
+            "give your name and start again."
+        )
+    return "somebody"
 
 
 def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = None) -> State:

@@ -27,7 +27,12 @@ __all__ = ["Erasure", "erase", "retention"]
 
 @flow(name="retention", flow_run_name="retention {problem}")
 def retention(problem: ProblemName, now: datetime | None = None) -> str:
-    """Delete features, archive answers and labels, and remove reports that are older than the plan of `problem` keeps them."""
+    """Delete features, archive answers and labels, and remove reports that are older than the plan of `problem` keeps them.
+
+    Args:
+        problem: Whose plan says how long.
+        now: The moment it counts back from; empty is the present.
+    """
     known = load_problem(problem)
     moment = windows.aware(now or datetime.now(UTC), "now")
     archived = archive(known, now=moment, open_rollout=_open_rollout(problem))

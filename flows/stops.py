@@ -1,17 +1,18 @@
 """What ends or holds a stage, whatever its own gates say? Old rules, a person, a gateway's breaker, faulty requests, a missing
-approval."""
+approval, a pause."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from flows.asking import stopped_by
 from flows.turn import Turn
+from schemas.rows import Pause
 from schemas.stage import NEXT, ROLLOUT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import journal
 from tasks.transitions import Decision
 
-__all__ = ["approved", "held", "judged_by_old_rules", "reverting", "tripped"]
+__all__ = ["approved", "held", "judged_by_old_rules", "resting", "reverting", "tripped", "unpaused"]
 
 
 def held(turn: Turn, decision: Decision) -> Decision:
@@ -37,8 +38,12 @@ def approved(turn: Turn, decision: Decision) -> Decision:
         or target not in plan.approval
     ):
         return decision
-    if state.approval is not None and state.approval.stage == str(target):
-        said = f"{verdict.reason}; {state.approval.actor} approved: {state.approval.note}"
+    answer = state.approval if state.approval and state.approval.stage == str(target) else None
+    if answer is not None and answer.answer == "reject":
+        said = f"{answer.who} rejected {target}: {answer.note}"
+        return Decision(Verdict("approval", Outcome.FAIL, said, verdict.evidence), notes=decision.notes)
+    if answer is not None:
+        said = f"{verdict.reason}; {answer.who} approved: {answer.note}"
         return replace(decision, verdict=Verdict(verdict.gate, Outcome.PASS, said, verdict.evidence, verdict.beside))
     if state.awaits is not None and turn.now - state.awaits >= plan.approval_at_most:
         said = f"nobody approved {target} within {plan.approval_at_most / timedelta(days=1):g} days; {verdict.reason}"
@@ -46,6 +51,39 @@ def approved(turn: Turn, decision: Decision) -> Decision:
     said = f"{target} waits for a person's approval (make approve PROBLEM={turn.name}); {verdict.reason}"
     # What a PASS brings with it, such as a challenger, comes with the turn that finds the approval.
     return Decision(Verdict("approval", Outcome.WAIT, said, verdict.evidence), notes=decision.notes, awaits=True)
+
+
+def unpaused(turn: Turn, decision: Decision) -> Decision:
+    """What a pause lets through: everything but a step forward. A challenger that is shown to be worse still goes, and so
+    does a new champion in probation."""
+    state, verdict = turn.state, decision.verdict
+    pause = state.paused
+    if pause is None or not pause.holds(turn.now) or decision.revert or not _forward(state.stage, decision):
+        return decision
+    said = f"{_held_by(pause)}; otherwise {verdict.outcome}: {verdict.reason}"
+    waits = Verdict("pause", Outcome.WAIT, said, verdict.evidence, verdict.beside)
+    return Decision(waits, notes=decision.notes, awaits=decision.awaits)
+
+
+def resting(turn: Turn) -> Decision | None:
+    """While a pause lasts no model is trained."""
+    pause, stage = turn.state.paused, turn.state.stage
+    if pause is None or not pause.holds(turn.now) or stage not in (Stage.COLD, Stage.RETRAIN):
+        return None
+    return Decision(Verdict("pause", Outcome.WAIT, _held_by(pause)))
+
+
+def _forward(stage: Stage, decision: Decision) -> bool:
+    """Whether a decision makes a challenger, or brings one nearer to serving."""
+    outcome = decision.verdict.outcome
+    if stage is Stage.HEALTHY:
+        return outcome is Outcome.FAIL
+    return stage in ROLLOUT and (outcome is Outcome.PASS or decision.share is not None)
+
+
+def _held_by(pause: Pause) -> str:
+    until = f" until {pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else ""
+    return f"paused by {pause.who}{until}: {pause.note}"
 
 
 def reverting(turn: Turn) -> Decision | None:

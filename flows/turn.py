@@ -221,14 +221,21 @@ def _written(turn: Turn, entry: Entry) -> State:
         return ledger.append(turn.state, entry)
     except ledger.LostRaceError:
         newest = ledger.state_of(turn.name)
-        # A person's request may have slipped in while the turn worked. It changes nothing the turn rested on, and a
-        # retrain of minutes is too dear to throw away for it: write after it, and keep it waiting.
+        # A person's request or pause may have slipped in while the turn worked. It changes nothing the turn rested on, and
+        # a retrain of minutes is too dear to throw away for it: write after it, and keep it waiting.
         same = replace(
-            newest, sequence=turn.state.sequence, at=turn.state.at, hash=turn.state.hash, request=turn.state.request
+            newest,
+            sequence=turn.state.sequence,
+            at=turn.state.at,
+            hash=turn.state.hash,
+            request=turn.state.request,
+            paused=turn.state.paused,
         )
-        if same != turn.state:
+        # But no pause is answered by a promotion.
+        moves = entry.before is not Stage.RETRAIN and entry.state.stage is not entry.before
+        if same != turn.state or (moves and newest.paused != turn.state.paused):
             raise
-        state = replace(entry.state, sequence=newest.sequence + 1, request=newest.request)
+        state = replace(entry.state, sequence=newest.sequence + 1, request=newest.request, paused=newest.paused)
         return ledger.append(newest, replace(entry, state=state))
 
 

@@ -32,6 +32,7 @@ class Happening:
     do: str
     starts: Literal["", "retrain", "lifecycle"] = ""  # the deployment that an automation runs at once
     cause: str = ""  # of the retrain it starts
+    form: str = ""  # the deployment whose form a person answers by
     heard: str = ""  # the event of Prefect's own that says it; empty: we emit it ourselves
 
     @property
@@ -70,7 +71,8 @@ _OURS = (
         "approval-waiting",
         "A stage is passed, and the plan wants a person's yes before the next one.",
         _W,
-        "Look at the evidence, then make approve, or let it lapse.",
+        "Look at the evidence, then approve or reject it by the form, or let it lapse.",
+        form="approve",
     ),
     Happening("promotion", "A challenger became the champion; the previous one scores in its shadow.", _I, "Nothing."),
     Happening("confirmed", "A new champion came through its probation.", _I, "Nothing."),
@@ -166,6 +168,7 @@ _OURS = (
         "The champion fails where the data are sound.",
         _C,
         "Roll back if there is a previous champion, then mend the recipe.",
+        form="roll-back",
     ),
     Happening(
         "unanswered", "Requests got no answer: the model raised.", _W, "Read the error, and roll back if it lasts."
@@ -188,18 +191,21 @@ _OURS = (
         "A retrain is called for, and the month's are used up: nothing is done by itself.",
         _W,
         "Read what called for them, then ask for one or leave it.",
+        form="retrain",
     ),
     Happening(
         "oscillation",
         "The champion came back to a former model, again: nothing is done by itself.",
         _W,
         "Look for what differs between the windows that chose each, and say which serves.",
+        form="retrain",
     ),
     Happening(
         "person-wanted",
         "Triage found something that it does not decide alone.",
         _W,
         "Read its evidence and choose: retrain, revert, or mend the data.",
+        form="retrain",
     ),
 )
 RUNS = (
@@ -264,6 +270,7 @@ def of_problem(problem: str) -> dict[str, Any]:
         "worth": "",
         "report": "",
         "mlflow": "",
+        "form": "",
         "sequence": None,
     }
 

@@ -17,6 +17,7 @@ __all__ = [
     "Approval",
     "Entry",
     "Model",
+    "Pause",
     "Request",
     "State",
     "canonical",
@@ -61,7 +62,7 @@ SCORED = (*_ANSWERED, *_DRAWN)
 # version before spilled is the beginning of one of these.
 ANSWER = (*_ANSWERED, "request", "position", "version", *_DRAWN)
 
-Kind = Literal["turn", "request", "adopt", "rules", "approval"]
+Kind = Literal["turn", "request", "adopt", "rules", "approval", "pause"]
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,39 @@ class Request:
 
 @dataclass(frozen=True)
 class Approval:
-    """A person's yes to one stage of one rollout. The name is what they said it is."""
+    """A person's answer about one stage of one rollout. A name is claimed unless an operator's token proved it."""
 
     stage: str
     actor: str
     note: str
+    answer: Literal["approve", "reject"] = "approve"
+    claimed: bool = True
+
+    @property
+    def who(self) -> str:
+        return _who(self.actor, self.claimed)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A person's word that nothing goes forward: no retrain, no promotion, no larger share. What goes back still does."""
+
+    actor: str
+    note: str
+    since: datetime
+    until: datetime | None = None  # None: until somebody resumes
+    claimed: bool = True
+
+    @property
+    def who(self) -> str:
+        return _who(self.actor, self.claimed)
+
+    def holds(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
+
+
+def _who(actor: str, claimed: bool) -> str:
+    return f"{actor} (a claimed name)" if claimed else actor
 
 
 @dataclass(frozen=True)
@@ -135,6 +164,7 @@ class State:
     order: Request | None = None  # the request that the rollout under way answers
     awaits: datetime | None = None  # since when a PASS of this stage waits for a person's approval
     approval: Approval | None = None  # of the stage that would come next
+    paused: Pause | None = None
     judged_by: str = ""  # the rules this rollout began under
     ended: datetime | None = None  # when the last rollout ended: the cooldown counts from here
     tried: datetime | None = None  # when the last retrain began: the schedule counts from here
@@ -189,6 +219,7 @@ def state_from(facts: dict[str, Any], notes: dict[str, Any], row_hash: str) -> S
     known["stage"] = Stage(facts["stage"])
     known["awaits"] = _moment(facts.get("awaits"))  # rows from before there were approvals lack both
     known["approval"] = Approval(**said) if (said := facts.get("approval")) else None
+    known["paused"] = _pause(facts.get("paused"))
     known["why"] = Reason(facts["why"]) if facts["why"] else None
     known["promotion"] = Promotion(facts["promotion"]) if facts["promotion"] else None
     return State(**known, hash=row_hash)
@@ -213,6 +244,10 @@ def _model(facts: dict[str, Any], notes: dict[str, Any], role: str) -> Model | N
 
 def _request(asked: dict[str, Any] | None) -> Request | None:
     return Request(**(asked | {"reason": Reason(asked["reason"])})) if asked else None
+
+
+def _pause(said: dict[str, Any] | None) -> Pause | None:
+    return Pause(**(said | {name: _moment(said[name]) for name in ("since", "until")})) if said else None
 
 
 def plain(value: Any) -> Any:

@@ -63,6 +63,24 @@ class Settings(BaseSettings, metaclass=_Remembered):
         default=None,
         description="Bearer token of the gateway; without one its operator routes answer on loopback only.",
     )
+    operators_file: Path | None = Field(
+        default=None,
+        description="Operators' names and the hashes of their tokens; operators.json under home by default.",
+    )
+    operator_token: SecretStr | None = Field(
+        default=None,
+        description="Proves who asks, approves or pauses from this shell: the ledger then says whose token it was.",
+    )
+    work_pool: str | None = Field(
+        default=None,
+        description="Where runs are started: the name of a Prefect work pool; None: by the process that serves the deployments.",
+    )
+    work_pool_type: Literal["process", "docker", "kubernetes"] = Field(
+        default="process", description="Of the pool, where it has yet to be made."
+    )
+    work_image: str | None = Field(
+        default=None, description="The image that a docker or kubernetes pool runs: deployments/Dockerfile builds one."
+    )
     reports: Literal["all", "alarms"] = Field(
         default="all",
         description="Which closed windows get a report: all, or alarms alone, as a simulation of thousands wants it.",
@@ -110,6 +128,10 @@ class Settings(BaseSettings, metaclass=_Remembered):
     @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
+
+    @property
+    def operators(self) -> Path:
+        return self.operators_file or self.root / "operators.json"
 
     @property
     def data(self) -> Path:

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from schemas.plans import Promotion, Reason
-from schemas.rows import Approval, Entry, Model, Request, State
+from schemas.rows import Approval, Entry, Model, Pause, Request, State
 from schemas.stage import NEXT, REVERT, Stage
 from schemas.verdict import Outcome, Verdict
 
-__all__ = ["Decision", "adopted", "advance", "approved", "asked", "rules_changed"]
+__all__ = ["Decision", "adopted", "advance", "answered", "asked", "paused", "rules_changed"]
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,17 @@ def asked(state: State, request: Request, *, now: datetime) -> Entry:
     return Entry(after, "request", state.stage, "WAIT", verdict)
 
 
-def approved(state: State, approval: Approval, *, now: datetime) -> Entry:
-    """A row that says who approved the stage that comes next."""
-    said = f"{approval.actor} approves {approval.stage} for {state.challenger}: {approval.note}"
+def answered(state: State, approval: Approval, *, now: datetime) -> Entry:
+    """A row that says who approved or rejected the stage that comes next."""
+    said = f"{approval.who} {approval.answer}s {approval.stage} for {state.challenger}: {approval.note}"
     after = replace(state, sequence=state.sequence + 1, at=now, approval=approval)
     return Entry(after, "approval", state.stage, "WAIT", Verdict("approval", Outcome.WAIT, said))
+
+
+def paused(state: State, pause: Pause | None, verdict: Verdict, *, now: datetime) -> Entry:
+    """A row that says from when on nothing goes forward, or, without a pause, that it does again."""
+    after = replace(state, sequence=state.sequence + 1, at=now, paused=pause)
+    return Entry(after, "pause", state.stage, "WAIT", verdict)
 
 
 def rules_changed(state: State, rules: str, *, now: datetime) -> Entry:

@@ -29,7 +29,12 @@ class WrongVerdictError(PerennialError):
 
 @flow(name="drills", flow_run_name="{problem}")
 def drills(problem: ProblemName = "fraud", now: datetime | None = None) -> dict[str, Any]:
-    """Plant every fault into the rows of `problem` before `now` and require the right verdict; fails if one is wrong."""
+    """Plant every fault into the rows of `problem` before `now` and require the right verdict; fails if one is wrong.
+
+    Args:
+        problem: Into whose rows the faults are planted; nothing that serves is touched.
+        now: Rows before this moment are taken; empty is the present, or the end of the table.
+    """
     figures = run_drills(
         problem, now, ask=lambda world, drill: task(name=drill.name, cache_policy=NO_CACHE)(run_drill)(world, drill)
     )

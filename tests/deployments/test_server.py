@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
@@ -25,8 +26,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import servers
 from deployments.gateway.__main__ import emit
+from flows.events import with_form
 from flows.guard import limit_name
 from flows.replay import plain_turn
+from schemas.events import EVENTS, Event
 from schemas.problem import known_problems, load_problem
 from schemas.problems._fraud_simulator import payments
 from schemas.stage import Stage
@@ -37,6 +40,12 @@ from tests import loopback
 
 DAYS, PER_DAY = 100, 300
 REASON = 'the "mix" of payments moved: Köln → 東京, 5 % {{ of }} \\ rows'
+FORMS = {
+    "approve": {"problem", "decision", "name", "note"},
+    "roll-back": {"problem", "name", "reason"},
+    "pause": {"problem", "action", "name", "reason", "days"},
+    "replay": {"problem", "days", "name"},
+}
 QUICK = {  # seconds between looks, instead of ten and thirty
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
@@ -149,10 +158,14 @@ def test_a_problem_whose_table_is_missing_waits_with_its_schedule_off(server):
 def test_entrypoints_are_dotted_and_a_problem_takes_one_turn_at_a_time(server):
     found = server.deployments()
     by_problem = {f"{flow}/{name}" for flow in ("lifecycle", "retention", "improve") for name in known_problems()}
-    assert set(found) == by_problem | {"retrain/retrain", "drills/drills"}
+    assert set(found) == by_problem | {f"{one}/{one}" for one in (*FORMS, "retrain", "drills")}
     assert {row["entrypoint"] for row in found.values()} == {
         "flows.lifecycle.lifecycle",
         "flows.operations.retrain",
+        "flows.operations.approve_stage",
+        "flows.operations.roll_back",
+        "flows.operations.pause_loop",
+        "flows.replaying.replay_history",
         "flows.retention.retention",
         "flows.drills.drills",
         "flows.improvement.improve",
@@ -172,6 +185,48 @@ def test_the_form_of_retrain_offers_the_problems_and_keeps_limits(server):
     days = schema["definitions"]["TrainingWindow"]["properties"]["days"]
     number = next(kind for kind in days["anyOf"] if kind["type"] == "number")
     assert (number["exclusiveMinimum"], number["maximum"]) == (0, 3650)
+
+
+def test_every_field_of_every_form_says_what_it_is_for(server):
+    found = server.deployments()
+    for name, one in found.items():
+        for field, said in one["parameter_openapi_schema"]["properties"].items():
+            assert "$ref" in said or len(said.get("description", "")) > 10, f"{field} of {name}"
+    for name, fields in FORMS.items():
+        schema = found[f"{name}/{name}"]["parameter_openapi_schema"]
+        assert set(schema["properties"]) == fields
+        assert schema["properties"]["problem"]["enum"] == known_problems()
+    approve = found["approve/approve"]["parameter_openapi_schema"]
+    assert approve["properties"]["decision"]["enum"] == ["approve", "reject"]
+    assert set(approve["required"]) == {"problem", "decision", "name", "note"}
+    assert found["pause/pause"]["parameter_openapi_schema"]["properties"]["action"]["enum"] == ["pause", "resume"]
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong"),
+    [
+        ("approve/approve", {"problem": "fraud", "decision": "perhaps", "name": "ana", "note": "x"}),
+        ("approve/approve", {"problem": "fraud", "decision": "approve", "name": "ana"}),
+        ("pause/pause", {"problem": "fraud", "action": "pause", "name": "ana", "reason": "x", "days": -1}),
+        ("roll-back/roll-back", {"problem": "nothing_of_ours", "name": "ana", "reason": "x"}),
+        ("replay/replay", {"problem": "fraud", "days": 0}),
+    ],
+)
+def test_the_server_refuses_an_answer_that_a_form_would_not_take(server, form, wrong):
+    answer = server.start(form, **wrong)
+    assert answer.status_code in (409, 422), answer.text
+    assert not server.runs_of(form)
+
+
+def test_an_event_that_asks_somebody_says_where_they_answer(server):
+    with temporary_settings({PREFECT_API_URL: server.api}):
+        said = with_form(Event(EVENTS["approval-waiting"], "fraud", "1/a"))
+        plain = with_form(Event(EVENTS["promotion"], "fraud", "1/a"))
+    form = server.deployments()["approve/approve"]["id"]
+    address, _, filled = said.payload["form"].partition("?parameters=")
+    assert address.endswith(f"/deployments/deployment/{form}/run")
+    assert json.loads(unquote(unquote(filled))) == {"problem": "fraud"}
+    assert "form" not in plain.payload
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,16 @@
 """Does a turn rest on what a gateway logged, act on what its breaker tripped, and wait for the person that the plan wants?"""
 
-import sqlite3
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows import operations
-from flows.__main__ import main
-from flows.operations import ask, revert_now
+from flows.operations import revert_now
 from flows.replay import plain_turn
 from schemas.errors import PerennialError
-from schemas.problems import fraud
 from schemas.rows import ANSWER, State
-from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome
-from tasks import ledger, predictions, registry
+from tasks import predictions, registry
 from tasks.journal import Group, Journal, Trip
 from tests.flows.test_turns import DAY, PROBLEM, newest, state, verdicts
 
@@ -139,80 +133,6 @@ def test_rows_that_nobody_was_assigned_are_no_evidence_about_arms(at, journal, m
     assert "no entity was assigned to an arm yet" in newest().notes["reason"]
 
 
-# A person's approval.
-
-
-@pytest.fixture
-def wants_approval(monkeypatch):
-    plan = PROBLEM.rollout.model_copy(update={"approval": ("CANARY",), "approval_at_most": 3 * DAY})
-    monkeypatch.setattr(fraud, "PROBLEM", replace(PROBLEM, rollout=plan))
-
-
-def test_a_stage_that_wants_approval_waits_until_somebody_else_gave_it(at, wants_approval, monkeypatch, capsys):
-    now = at("SHADOW")
-    verdicts(monkeypatch, SHADOW=PASS)
-    with pytest.raises(PerennialError, match="nothing of 'fraud' waits for approval"):
-        operations.approve("fraud", note="too early", actor="ana", now=now)
-    plain_turn("fraud", now)
-    assert (state().stage, newest().facts["arrow"], state().awaits) == (Stage.SHADOW, "WAIT", now)
-    assert newest().notes["reason"].startswith("CANARY waits for a person's approval (make approve PROBLEM=fraud)")
-    plain_turn("fraud", now + DAY)
-    assert state().awaits == now, "it waits since the first time it was asked for"
-    with pytest.raises(PerennialError, match="started this retrain"):
-        operations.approve("fraud", note="mine", actor="first model", now=now + DAY)
-    operations.approve("fraud", note="looks right", actor="ana", now=now + DAY)
-    assert [row.facts["kind"] for row in ledger.rows("fraud")][-1] == "approval"
-    plain_turn("fraud", now + DAY)
-    assert (state().stage, state().approval, state().awaits) == (Stage.CANARY, None, None)
-    assert newest().notes["reason"] == "the test says so; ana approved: looks right"
-    assert ledger.verify("fraud") == state().sequence
-
-
-def test_who_started_a_retrain_by_hand_cannot_approve_it(at, wants_approval, monkeypatch):
-    now = at("SHADOW")
-    plain_turn("fraud", now)
-    order = ask("fraud", kind="retrain", note="mine", actor="ben", now=now).request
-    asked = replace(state(), order=order, awaits=now)
-    monkeypatch.setattr(ledger, "state_of", lambda name: asked)
-    with pytest.raises(PerennialError, match="ben started this retrain"):
-        operations.approve("fraud", note="mine", actor="ben", now=now)
-
-
-def test_rollback_stays_armed_while_a_stage_waits_for_approval(at, wants_approval, monkeypatch):
-    now = at("SHADOW")
-    with monkeypatch.context() as quick:
-        verdicts(quick, SHADOW=PASS)
-        plain_turn("fraud", now)
-    operations.approve("fraud", note="looks right", actor="ana", now=now)
-    with monkeypatch.context() as quick:
-        verdicts(quick, SHADOW=FAIL)
-        plain_turn("fraud", now + DAY)
-    assert (state().stage, state().approval, state().awaits) == (Stage.HEALTHY, None, None)
-
-
-def test_a_challenger_that_nobody_approves_goes_at_the_deadline(at, wants_approval, monkeypatch):
-    now = at("SHADOW")
-    verdicts(monkeypatch, SHADOW=PASS)
-    plain_turn("fraud", now)
-    plain_turn("fraud", now + 2 * DAY)
-    assert state().stage is Stage.SHADOW
-    plain_turn("fraud", now + 3 * DAY)
-    assert (state().stage, state().challenger) == (Stage.HEALTHY, None)
-    assert newest().notes["reason"].startswith("nobody approved CANARY within 3 days")
-
-
-def test_an_approval_does_not_carry_over_to_the_next_stage(at, monkeypatch):
-    now = at("SHADOW")
-    plan = PROBLEM.rollout.model_copy(update={"approval": ("CANARY", "PROBATION")})
-    monkeypatch.setattr(fraud, "PROBLEM", replace(PROBLEM, rollout=plan))
-    verdicts(monkeypatch, SHADOW=PASS, CANARY=PASS, AB=PASS)
-    plain_turn("fraud", now)
-    operations.approve("fraud", note="yes", actor="ana", now=now)
-    for days in range(4):
-        plain_turn("fraud", now + days * DAY)
-    assert (state().stage, newest().facts["arrow"]) == (Stage.AB, "WAIT")
-
-
 # One command back.
 
 
@@ -235,20 +155,3 @@ def test_one_command_ends_a_rollout_under_way(at):
     now = at("SHADOW")
     after = revert_now("fraud", note="stop", actor="ana", now=now)
     assert (after.stage, after.challenger, after.request) == (Stage.HEALTHY, None, None)
-
-
-def test_approving_from_a_shell_says_what_it_needs(at, wants_approval, monkeypatch, capsys):
-    now = at("SHADOW")
-    assert main(["approve", "fraud"]) == 1
-    assert "nothing of 'fraud' waits for approval" in capsys.readouterr().err
-    verdicts(monkeypatch, SHADOW=PASS)
-    plain_turn("fraud", now)
-    assert main(["approve", "fraud", "--actor", "ana", "--reason", "fine"]) == 0
-    assert state().approval.note == "fine"
-
-
-def test_ledgers_from_before_there_were_approvals_are_read(at):
-    at("SHADOW")
-    with sqlite3.connect(Settings().root / "ledger.db") as connection:
-        connection.execute("update ledger set facts = json_remove(facts, '$.awaits', '$.approval')")
-    assert (state().awaits, state().approval) == (None, None)

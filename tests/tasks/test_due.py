@@ -165,6 +165,7 @@ def test_the_payload_says_what_people_need_to_act():
         "action": "retrain",
         "worth": "",
         "report": "file:///reports/one%20page.html",
+        "form": "",
         "mlflow": "http://mlflow/runs/1",
         "sequence": 5,
         "severity": "warning",
