@@ -17,11 +17,12 @@ from flows.lab import Lab
 from flows.levels import known_levels
 from flows.lock import only_one
 from flows.night import best_of, first_view, spend_night
-from flows.night_told import written
+from flows.night_told import made_again, written
 from flows.operations import ProblemName
 from flows.recipes import incumbent
 from flows.standing import Setting, View
 from flows.workers import workers
+from schemas.errors import PerennialError
 from schemas.night import Night
 from schemas.plans import ImprovementPlan, Reason
 from schemas.problem import Problem, load_problem
@@ -54,6 +55,7 @@ def improve(
     budget: Budget = Budget(),  # noqa: B008  (frozen default that the form shows)
     wishes: Wishes = Wishes(),  # noqa: B008
     hand_over: bool | None = None,
+    anew: bool = False,
     now: datetime | None = None,
 ) -> str:
     """Diagnose, choose one change, run it, learn from it, until the budget or the criteria end it. A night that was cut off
@@ -64,6 +66,7 @@ def improve(
         budget: What the night may spend; empty fields are as the problem's plan says.
         wishes: They join those of the problem's backlog file.
         hand_over: Whether the winner is asked for as a retrain, by default as the plan says: the gates decide what serves.
+        anew: Drop a night that was cut off, and begin another.
         now: The moment that the night stands for; empty is the present, or the end of the table.
     """
     bar = story.begin_progress(problem)
@@ -72,6 +75,7 @@ def improve(
         budget=budget,
         wishes=wishes,
         hand_over=hand_over,
+        anew=anew,
         now=now,
         show=lambda night: story.show_progress(bar, night),
     )
@@ -87,13 +91,15 @@ def spent_night(
     budget: Budget = Budget(),  # noqa: B008
     wishes: Wishes = Wishes(),  # noqa: B008
     hand_over: bool | None = None,
+    anew: bool = False,
     now: datetime | None = None,
     show: Show = lambda night: None,
 ) -> Night:
     """The flow without Prefect: the night from where it stands to its end, its winner handed over, its report written."""
     known = load_problem(problem)
     with only_one(problem), workers(Settings()) as place:
-        row = experiments.unfinished(problem) or _begun(known, budget.within(known.improvement), moment_of(known, now))
+        row = _cut_off(known, budget, now, anew=anew)
+        row = row or _begun(known, budget.within(known.improvement), moment_of(known, now))
         setting, lab = _setting(known, row), Lab(known, place, known_levels(known, now=row.began))
         night = spend_night(
             setting,
@@ -104,7 +110,8 @@ def spent_night(
         )
         wanted = known.improvement.hands_over if hand_over is None else hand_over
         handed = _handed(setting, night, now) if wanted else "not handed over, as it was asked"
-        night = replace(night, ended=datetime.now(UTC), handed=handed)
+        again = made_again(known, night.winner)
+        night = replace(night, ended=datetime.now(UTC), handed=handed, again=again)
         night = replace(night, links=written(known, night))
         experiments.close(row, night.to_json(), at=night.ended or night.began)
     return night
@@ -119,6 +126,28 @@ def advised(problem: str, *, now: datetime | None = None) -> tuple[View, Path]:
         setting = _setting(known, row)
         view = first_view(setting, Lab(known, place, known_levels(known, now=moment)), backlog.read(problem))
     return view, page_file(setting.job(view.recipe, setting.last))
+
+
+def _cut_off(problem: Problem, budget: Budget, now: datetime | None, *, anew: bool) -> experiments.Row | None:
+    """The night to go on with. One without a step has done nothing that another would not find again, and goes: what keeps it
+    from its first may have been mended meanwhile."""
+    row = experiments.unfinished(problem.name)
+    if row is None:
+        return None
+    done = len(experiments.steps(problem.name, row.night))
+    if anew or not done:
+        experiments.drop(row)
+        return None
+    plan = ImprovementPlan.model_validate(row.body["plan"])
+    other = [] if budget.within(plan) == plan else ["another budget"]
+    other += ["another moment"] if now is not None and now.isoformat() != row.body.get("now") else []
+    if other:
+        raise PerennialError(
+            f"a night of {problem.name!r} that began at {row.began:%Y-%m-%d %H:%M} UTC was cut off after {done} of "
+            f"{plan.runs} ideas, and this one asks for {' and '.join(other)}. Go on with it as it was begun (leave them "
+            "out), or drop it and begin another: --anew."
+        )
+    return row
 
 
 def _begun(problem: Problem, plan: ImprovementPlan, now: datetime) -> experiments.Row:
@@ -136,10 +165,23 @@ def _body(problem: Problem, plan: ImprovementPlan, now: datetime) -> dict[str, A
         "n_rows": rows.rows,
         "start": start.model_copy(update={"start": "anew"}).model_dump(mode="json"),
         "seed": Settings().seed,
+        "now": now.isoformat(),
     }
 
 
 def _setting(problem: Problem, row: experiments.Row) -> Setting:
+    """What the night sets out with. Where an earlier one on the same rows, from the same start, is shown to have gained, it
+    sets out from there: that gain is known, and would not be found again."""
+    setting = _as_begun(problem, row)
+    start = setting.job(setting.start, setting.last).id
+    for body, night in experiments.ended(problem.name, before=row.began):
+        known = Night.from_json(body)
+        if known.start == start and known.winner and known.gain is not None and known.gain.shown:
+            return replace(setting, base=best_of(replace(setting, night=night)))
+    return setting
+
+
+def _as_begun(problem: Problem, row: experiments.Row) -> Setting:
     body: dict[str, Any] = row.body
     return Setting(
         problem=problem,
@@ -161,7 +203,10 @@ def _handed(setting: Setting, night: Night, now: datetime | None) -> str:
     if not night.gain.shown:
         return f"not handed over: together the changes gain {night.gain} a row, which is not told apart from nothing"
     if ledger.state_of(name).champion is None:
-        return f"not handed over: nothing serves {name} yet. Put the recipe into schemas/problems/{name}.py, or take its first turn"
+        return (
+            f"not handed over: nothing serves {name} yet. Put what won into schemas/problems/{name}.py "
+            f"({difference(setting.start, recipe)}), or take its first turn"
+        )
     note = f"night {setting.night} gains {night.gain} a row: {difference(setting.start, recipe)}"[:1000]
     asked = any(row.facts["kind"] == "request" and row.facts["request"]["note"] == note for row in ledger.rows(name))
     if not asked:

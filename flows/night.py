@@ -12,7 +12,7 @@ from flows.standing import Setting, Taken, View
 from schemas.course import Course, Judgement, Left
 from schemas.idea import Choice, Tried
 from schemas.night import Night
-from schemas.recipe import Recipe
+from schemas.recipe import Recipe, difference
 from schemas.wishes import Wishes
 from tasks import experiments
 from tasks.criteria import judge
@@ -32,7 +32,7 @@ def spend_night(
     choice depends on the steps before it alone, and an experiment that has a result is not run again."""
     problem, before = setting.problem.name, _history(setting)
     taken = [Taken.from_json(body) for body in experiments.steps(problem, setting.night)]
-    decisions: list[str] = []
+    decisions = _setting_out(setting)
     used, began = sum(one.step.seconds for one in taken), clock()
     while True:
         said = wishes()
@@ -51,6 +51,13 @@ def spend_night(
             taken.append(one)
 
 
+def _setting_out(setting: Setting) -> list[str]:
+    if setting.base is None:
+        return []
+    change = difference(setting.start, setting.base)
+    return [f"sets out from what an earlier night on the same rows won by, over what is in place: {change}"]
+
+
 def first_view(setting: Setting, lab: Lab, wishes: Wishes) -> View:
     """Where a night would begin: what binds, and what could be tried."""
     return _view(setting, lab, [], _history(setting), wishes)
@@ -63,7 +70,7 @@ def _history(setting: Setting) -> list[Tried]:
 
 def _view(setting: Setting, lab: Lab, taken: Sequence[Taken], before: Sequence[Tried], wishes: Wishes) -> View:
     adopted = [one.tried.recipe for one in taken if one.adopted]
-    recipe = adopted[-1] if adopted else setting.start
+    recipe = adopted[-1] if adopted else setting.origin
     looked = lab.look(setting.job(recipe, setting.tiers[-1]))
     ideas = ideas_for(setting.problem, recipe, looked.diagnosis, facts=looked.facts)
     history = [*before, *(one.tried for one in taken)]
@@ -122,9 +129,9 @@ def _judged(setting: Setting, view: View, taken: Sequence[Taken], left: Left) ->
 
 
 def best_of(setting: Setting) -> Recipe:
-    """The recipe that won so far; the one that all began with where none did."""
+    """The recipe that won so far; the one that the night set out from where none did."""
     steps = [Taken.from_json(body) for body in experiments.steps(setting.problem.name, setting.night)]
-    return next((one.tried.recipe for one in reversed(steps) if one.adopted), setting.start)
+    return next((one.tried.recipe for one in reversed(steps) if one.adopted), setting.origin)
 
 
 def _left(setting: Setting, taken: Sequence[Taken], used: timedelta) -> Left:

@@ -12,7 +12,7 @@ from schemas.settings import Settings
 from tasks import backlog, experiments, runs
 from tasks.figures import whole
 
-__all__ = ["advice", "backlog_lines", "report_file", "said_of", "summary", "written"]
+__all__ = ["advice", "backlog_lines", "made_again", "report_file", "said_of", "summary", "written"]
 
 
 def report_file(night: Night) -> Path:
@@ -33,6 +33,12 @@ def written(problem: Problem, night: Night) -> dict[str, str]:
         tags = {"stopped": night.stopped[:4000], "handed": night.handed[:4000]}
         runs.describe({}, counts | gain, tags, [file], folder="night")
     return links
+
+
+def made_again(problem: Problem, winner: str) -> str:
+    """The command that fits the winner anew and holds it against what was logged; empty without one."""
+    run = runs.found(problem, key=winner, among=AMONG) if winner else ""
+    return f"make reproduce RUN={run}" if run else ""
 
 
 def advice(view: View, page: Path) -> Iterator[str]:
@@ -69,6 +75,8 @@ def summary(night: Night) -> Iterator[str]:
     yield f"won: {won}, {night.gain} of loss a row over the start" if won else "won: nothing; what was there stays"
     yield f"stopped: {night.stopped}"
     yield f"handed: {night.handed}" if night.handed else "it still runs"
+    if night.again:
+        yield f"the winner again: {night.again}"
     for title, ideas in (("next", night.next), ("asked of people", night.requests)):
         yield from (f"{title}: {idea.name}: {idea.about}" for idea in ideas[:5])
     yield from (f"{name}: {where}" for name, where in night.links.items())

@@ -62,8 +62,8 @@ def _challenger(run: runs.Recorded) -> Reproduction:
     for tag, why in (("refit", "no training of the loop"), ("model", f"refused: {run.tags.get('reason', 'unjudged')}")):
         if tag not in run.tags:
             raise PerennialError(
-                f"run {run.id} has no tag {tag!r}, and so no model to be made again: {why}. "
-                "Name the run of a challenger that was accepted, as `make history` and MLflow list them."
+                f"run {run.id} has no tag {tag!r}, and so no model to be made again: {why}. Name the run of a challenger that "
+                "was accepted, or of an experiment: `make history`, the report of a night and MLflow list them."
             )
     problem = load_problem(run.tags["problem"])
     rebuilt = _rebuilt(run, problem)

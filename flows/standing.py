@@ -32,6 +32,14 @@ class Setting:
     n_rows: int
     start: Recipe
     seed: int
+    base: Recipe | None = (
+        None  # by which an earlier night won over this start on these rows; None: it begins at the start
+    )
+
+    @property
+    def origin(self) -> Recipe:
+        """The recipe whose neighbours are tried first."""
+        return self.base or self.start
 
     def job(self, recipe: Recipe, tier: Tier, search: dict[str, Any] | None = None) -> Job:
         wanted = None if search is None else Search.model_validate(search)

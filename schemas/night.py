@@ -110,6 +110,7 @@ class Night:
     winner: str = ""  # id of the job that won; empty: what was there stays
     gain: Gain | None = None  # of the winner over the start
     handed: str = ""  # one sentence: whether and how the winner was handed to the gate
+    again: str = ""  # the command that makes the winner again
     links: dict[str, str] = field(default_factory=dict)  # pages that belong to it, by what they are called
 
     @property

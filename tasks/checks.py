@@ -67,6 +67,11 @@ def opportunity(found: Evidence, baselines: Sequence[Baseline]) -> str:
     known = [*((one.name, one.loss[1]) for one in baselines if one.loss is not None), ("this model", found.loss[1])]
     name, best = min(known, key=lambda one: one[1])
     gap = (best_simple.loss[1] if best_simple.loss else best) - best
+    if name == best_simple.name:
+        return (
+            f"the best that is known is a simple model, {name} with {best:.4f} a row; this model, with {found.loss[1]:.4f}, "
+            "earns its complexity only by reading more than that one does"
+        )
     says = f"the best simple model, {best_simple.name}, is {gap:.4f} a row behind the best that is known, {name} with {best:.4f}"
     if gap < _SMALL * found.floor:
         return (

@@ -175,7 +175,7 @@ def _labels(found: Evidence, gain: Span) -> Room:
         gain,
         gain[0] > found.floor,
         says,
-        "have the most suspected rows labelled again, and mend how labels are made; no model goes below this",
+        "have the most suspected rows labelled again, and mend how labels are made; no model that reads only these columns goes below this",
     )
 
 

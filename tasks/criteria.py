@@ -80,7 +80,7 @@ def _goal(loss: float, target: float | None) -> Judgement | None:
     return Judgement(
         Course.STOP,
         "goal",
-        f"the target is reached: loss {loss:.4f}, target {target:.4f}",
+        f"the goal is reached: the recipe loses {loss:.4f} a row, and {target:.4f} is enough. To go on, set a higher goal in the framing",
         {"loss": loss, "target": target},
     )
 
@@ -148,5 +148,7 @@ def _improvement(history: Sequence[Tried], plan: ImprovementPlan) -> Judgement:
         return Judgement(Course.STOP, "improvement", f"no gain in {since} experiments", numbers)
     if since >= max(plan.patience // 2, 1):
         return Judgement(Course.PIVOT, "improvement", f"a plateau: no gain in {since} experiments", numbers)
-    says = f"the last gain is {since} experiments ago" if rate else f"{len(history)} experiments so far"
-    return Judgement(Course.PERSIST, "improvement", f"{says}, and {plan.patience} without one would end it", numbers)
+    says = f"the last gain is {since} experiments ago" if rate else f"no gain in {len(history)} experiments so far"
+    return Judgement(
+        Course.PERSIST, "improvement", f"{says}, and {plan.patience} in a row without one would end it", numbers
+    )

@@ -18,6 +18,8 @@ __all__ = [
     "Row",
     "begin",
     "close",
+    "drop",
+    "ended",
     "jobs",
     "keep",
     "newest",
@@ -28,6 +30,7 @@ __all__ = [
     "unfinished",
 ]
 
+_NIGHTS_READ = 50  # a night that far back began on other rows
 _NIGHTS = sa.table("nights", *(sa.column(name) for name in ("problem", "night", "began", "ended", "body")))
 _STEPS = sa.table("steps", *(sa.column(name) for name in ("problem", "night", "number", "body")))
 _EXPERIMENTS = sa.table("experiments", *(sa.column(name) for name in ("id", "problem", "at", "job", "result")))
@@ -87,6 +90,28 @@ def close(row: Row, body: dict[str, Any], *, at: datetime) -> None:
     which = sa.and_(_NIGHTS.c.problem == row.problem, _NIGHTS.c.night == row.night)
     with _engine().begin() as connection:
         connection.execute(sa.update(_NIGHTS).where(which).values(ended=at.isoformat(), body=json.dumps(body)))
+
+
+def drop(row: Row) -> None:
+    """Forget a night that has not ended, with its steps; the experiments themselves and their results stay."""
+    both = [
+        sa.delete(table).where(table.c.problem == row.problem, table.c.night == row.night)
+        for table in (_STEPS, _NIGHTS)
+    ]
+    with _engine().begin() as connection:
+        for one in both:
+            connection.execute(one)
+
+
+def ended(problem: str, *, before: datetime) -> Iterator[tuple[dict[str, Any], str]]:
+    """What came of each night that ended and began before that moment, and its name; the newest first."""
+    query = sa.select(_NIGHTS.c.body, _NIGHTS.c.night).where(
+        _NIGHTS.c.problem == problem, _NIGHTS.c.ended.is_not(None), _NIGHTS.c.began < before.isoformat()
+    )
+    with _engine().connect() as connection:
+        found = connection.execute(query.order_by(_NIGHTS.c.began.desc()).limit(_NIGHTS_READ)).all()
+    for body, night in found:
+        yield json.loads(body), night
 
 
 def take(problem: str, night: str, number: int, body: dict[str, Any]) -> None:

@@ -54,13 +54,20 @@ def training_run(problem: Problem, *, key: str, among: str = "") -> Iterator[str
     """An MLflow run for one try at training; the same `key` (after a crash) takes up the same run. `among` names a shelf
     beside the problem's own, so that a night's many runs do not bury its retrains."""
     mlflow, own = vendor(), experiment(f"{problem.name} {among}".strip())
-    found = mlflow.search_runs([own], f"tags.`perennial.key` = '{key}'", max_results=1, output_format="list")
     tags = {"perennial.key": key, "git_commit": commit(), "problem": problem.name}
-    resumed = found[0].info.run_id if found else None
-    with mlflow.start_run(run_id=resumed, experiment_id=own, run_name=key, tags=tags) as run:
+    with mlflow.start_run(
+        run_id=found(problem, key=key, among=among) or None, experiment_id=own, run_name=key, tags=tags
+    ) as run:
         # As tags: a run that is taken up after a library was updated may say so, and a parameter may never change.
         mlflow.set_tags({f"version.{name}": version for name, version in libraries().items()})
         yield run.info.run_id
+
+
+def found(problem: Problem, *, key: str, among: str = "") -> str:
+    """The id of the run of that `key`; empty where there is none."""
+    mlflow, own = vendor(), experiment(f"{problem.name} {among}".strip())
+    there = mlflow.search_runs([own], f"tags.`perennial.key` = '{key}'", max_results=1, output_format="list")
+    return str(there[0].info.run_id) if there else ""
 
 
 def describe(

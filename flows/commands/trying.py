@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,17 @@ def _improve(args: Args) -> None:
 
     problem = with_data(args)
     budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
-    seen = 0
+    seen, began = 0, datetime.now(UTC)
 
     def show(night: Any) -> None:
         nonlocal seen
+        if not seen and night.steps and night.began < began:
+            print(f"goes on with the night that began at {night.began:%Y-%m-%d %H:%M} UTC, on the rows it began with")
         say(said_of(step) for step in night.steps[seen:])
         seen = len(night.steps)
         sys.stdout.flush()
 
-    night = spent_night(problem.name, budget=budget, hand_over=args.hand_over, now=args.now, show=show)
+    night = spent_night(problem.name, budget=budget, hand_over=args.hand_over, anew=args.anew, now=args.now, show=show)
     say(summary(night))
     kept("improve", problem.name, night.to_json())
 
@@ -79,6 +81,7 @@ def add(command: AddCommand) -> None:
     improve.add_argument("--experiments", type=int, help="try at most so many ideas")
     improve.add_argument("--hours", type=float, help="run at most so long, pauses left out")
     improve.add_argument("--money", type=float, help="spend at most so much, in the problem's currency")
+    improve.add_argument("--anew", action="store_true", help="drop a night that was cut off, and begin another")
     improve.add_argument(
         "--hand-over", action=argparse.BooleanOptionalAction, default=None, help="ask for the winner as a retrain"
     )

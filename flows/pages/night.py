@@ -57,6 +57,7 @@ def _headline(night: Night) -> str:
         said = f"Nothing was shown to be better than what was there, in {len(night.steps)} experiments."
     stopped = f"<p><b>Why it stopped:</b> {escape(night.stopped)}</p>" if night.stopped else "<p>It still runs.</p>"
     handed = f"<p>{escape(night.handed)}</p>" if night.handed else ""
+    handed += f"<p>To make the winner again: <code>{escape(night.again)}</code></p>" if night.again else ""
     return f'<div class="head{" free" if night.winner else ""}"><p class="says">{said}</p>{handed}{stopped}</div>\n'
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flows.experiment import run
@@ -24,7 +25,7 @@ from schemas.night import Called, Night
 from schemas.plans import ImprovementPlan, Reason, Tier
 from schemas.recipe import Recipe
 from schemas.wishes import Wish, Wishes
-from tasks import backlog, database, experiments, ledger, runs
+from tasks import backlog, database, experiments, ledger, runs, windows
 from tests.flows import made
 from tests.flows.made import DAY
 
@@ -104,8 +105,8 @@ def test_the_same_experiment_shows_the_same(whole):
 
 
 def test_an_experiment_is_made_again_from_its_run(whole):
-    with runs.training_run(PROBLEM, key=whole.winner, among="experiments") as run_id:
-        pass
+    command, _, run_id = whole.again.partition(" RUN=")
+    assert command == "make reproduce"
     found = reproduce(run_id)
     assert (found.equal, found.same_content, found.largest) == (True, True, 0.0)
     assert found.rows == whole.gain.rows
@@ -193,6 +194,59 @@ def test_people_come_first_and_a_veto_holds(whole, folder, monkeypatch):
     assert night.steps[0].idea.name == "my own"
     assert first not in [step.idea.name for step in night.steps]
     assert "nothing serves" in night.handed or "nothing to hand over" in night.handed
+    database.close_databases()
+
+
+def test_what_an_earlier_night_won_by_is_known_to_the_next(whole, folder, monkeypatch):
+    home = folder / "second"
+    settled(home)
+    monkeypatch.setenv("PERENNIAL_HOME", str(home))
+    first = spent_night(NAME, now=NOW)
+    assert first.gain.shown
+    second = spent_night(NAME, now=NOW, budget=Budget(experiments=2))
+    assert second.start == first.start
+    assert any(said.startswith("sets out from what an earlier night") for said in second.decisions)
+    assert all(step.parent not in (first.start, "") for step in second.steps), "the known gain was left behind"
+    if second.winner:
+        assert second.gain.estimate > first.gain.estimate
+    database.close_databases()
+
+
+def test_a_night_that_could_not_take_its_first_step_stands_in_nobodys_way(folder, monkeypatch):
+    home = folder / "mended"
+    settled(home)
+    monkeypatch.setenv("PERENNIAL_HOME", str(home))
+    table = windows.locate(PROBLEM)
+    rows = pd.read_parquet(table)
+    rows.assign(**{PROBLEM.framing.target: 0}).to_parquet(table)
+    with pytest.raises(PerennialError):
+        spent_night(NAME, now=NOW)
+    rows.to_parquet(table)
+    night = spent_night(NAME, now=NOW, budget=Budget(experiments=1))
+    assert len(night.steps) == 1
+    database.close_databases()
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_night_that_was_cut_off_is_gone_on_with_as_it_was_begun_or_dropped(folder, monkeypatch, anew):
+    home = folder / f"cut-{anew}"
+    settled(home)
+    monkeypatch.setenv("PERENNIAL_HOME", str(home))
+
+    def cut(night):
+        if night.steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        spent_night(NAME, now=NOW, budget=Budget(experiments=2), show=cut)
+    began = experiments.unfinished(NAME).began
+    for other, what in (({"budget": Budget(experiments=1)}, "another budget"), ({"now": NOW + DAY}, "another moment")):
+        with pytest.raises(PerennialError, match=f"cut off after 1 of 2 ideas, and this one asks for {what}.*--anew"):
+            spent_night(NAME, **other)
+    night = spent_night(NAME, now=NOW, anew=anew)
+    assert (night.began == began) is not anew
+    assert night.steps
+    assert experiments.unfinished(NAME) is None
     database.close_databases()
 
 
