@@ -123,6 +123,13 @@ def choosing() -> dict[str, Any]:
     return prove()
 
 
+def faults() -> dict[str, Any]:
+    """A life from training to promotion, killed at every border and at a hundred random moments, on SQLite and PostgreSQL."""
+    from tests.proofs.faults import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -136,6 +143,7 @@ PROOFS = {
     "selective": selective,
     "causes": causes,
     "choosing": choosing,
+    "faults": faults,
 }
 
 
