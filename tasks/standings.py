@@ -1,0 +1,76 @@
+"""Where does every problem stand? One row each for a table that people read, those that wait for somebody first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemas.figure import Figure
+from schemas.rows import Entry, State
+from schemas.stage import Stage
+from tasks.drawing.words import span
+
+__all__ = ["Standing", "standings"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of one problem. `last` is its newest turn, and None before the first."""
+
+    problem: str
+    state: State
+    last: Entry | None = None
+    quality: Figure | None = None  # the newest realised loss of the champion
+    next_turn: datetime | None = None
+
+
+def standings(known: Iterable[Standing], *, now: datetime) -> list[dict[str, str]]:
+    """The table's rows. Equal standings at one moment give equal rows."""
+    return [_row(one, now) for one in sorted(known, key=_urgency)]
+
+
+def _urgency(one: Standing) -> tuple[int, str]:
+    """A person first, then what is under way, then what is well, then what has not begun."""
+    waits, stage = bool(_waits_for(one.state)), one.state.stage
+    return (0 if waits else 3 if stage is Stage.COLD else 2 if stage is Stage.HEALTHY else 1), one.problem
+
+
+def _row(one: Standing, now: datetime) -> dict[str, str]:
+    state = one.state
+    share = f" {state.share:.0%}" if state.stage is Stage.CANARY else ""
+    return {
+        "problem": one.problem,
+        "stage": f"{state.stage}{share}",
+        "since": _ago(state.since, now),
+        "waits for": _waits_for(state) or "–",
+        "last verdict": f"{one.last.arrow}: {one.last.verdict.reason}" if one.last else "no turn yet",
+        "champion": _champion(state, now),
+        "challenger": str(state.challenger) if state.challenger else "–",
+        "loss, and when accepted": _quality(one),
+        "next turn": f"{one.next_turn:%Y-%m-%d %H:%M}" if one.next_turn else "none is scheduled",
+    }
+
+
+def _waits_for(state: State) -> str:
+    waits = [f"approval, since {state.awaits:%Y-%m-%d}"] if state.awaits else []
+    if state.request:
+        waits.append(f"its next turn: {state.request.actor} asks for a {state.request.kind}")
+    return "; ".join(waits)
+
+
+def _champion(state: State, now: datetime) -> str:
+    model = state.champion
+    if model is None:
+        return "–"
+    return f"{model}, knows rows up to {_ago(model.trained_until, now)}" if model.trained_until else str(model)
+
+
+def _quality(one: Standing) -> str:
+    champion = one.state.champion
+    accepted = champion.held_out.get("loss") if champion else None
+    parts = [one.quality.interval] if one.quality else []
+    parts += [f"{accepted:.4g} when accepted"] if accepted is not None else []
+    return ", ".join(parts) or "–"
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return f"{moment:%Y-%m-%d} ({span(max((now - moment) / timedelta(seconds=1), 0.0))})" if moment else "–"
