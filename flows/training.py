@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from flows.incident import ACTOR
+from flows.progress import bar, reached
 from flows.reach import chosen, offered
 from flows.recipes import by_experiments, incumbent
 from flows.selective import Chosen, labels_chosen
@@ -89,6 +90,13 @@ class Given:
 
 def make_challenger(turn: Turn) -> Decision:
     """RETRAIN: data, training, gates on held-out rows; then the recipe refitted on everything labelled is the challenger."""
+    with bar("training", turn.name, f"{turn.name}: reading and checking the rows to learn from"):
+        decision = _made(turn)
+        reached(1.0, f"{decision.verdict.outcome}: {decision.verdict.reason}")
+    return decision
+
+
+def _made(turn: Turn) -> Decision:
     problem, state = turn.problem, turn.state
     given = rows_for(turn)
     if isinstance(given, Decision):
