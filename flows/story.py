@@ -12,11 +12,10 @@ from prefect.runtime import flow_run
 from flows import overview
 from flows.events import announce
 from flows.life import life_file, of_a_year, page
-from flows.turn_page import headline, markdown
+from flows.turn_page import described, headline, markdown, moved_from
 from schemas.errors import told
 from schemas.problem import load_problem
 from schemas.rows import Entry, State
-from schemas.stage import Stage
 from tasks import ledger
 from tasks.drawing.life import draw_life
 from tasks.figures import whole
@@ -39,8 +38,8 @@ def run_name() -> str:
 
 def name_before(problem: str, state: State | None, *, moment: str = "") -> str:
     """
-    >>> name_before("fraud", State("fraud", stage=Stage.SHADOW)), name_before("fraud", None, moment="2025-07-09 00:00")
-    ('fraud, SHADOW', 'fraud 2025-07-09 00:00')
+    >>> name_before("fraud", State("fraud")), name_before("fraud", None, moment="2025-07-09 00:00")
+    ('fraud, COLD', 'fraud 2025-07-09 00:00')
     """
     named = " ".join(part for part in (problem, moment) if part)
     return f"{named}, {state.stage}" if state else named
@@ -51,10 +50,8 @@ def name_after(entry: Entry, *, live: bool) -> str:
     state = entry.state
     assert state.at is not None
     named = state.problem if live else f"{state.problem} {state.at:%Y-%m-%d %H:%M}"
-    arrow = f"{entry.before} → {state.stage}" if entry.before is not state.stage else str(state.stage)
-    share = f" {state.share:.0%}" if state.stage is Stage.CANARY else ""
     waits = ", waits for approval" if state.awaits else ""
-    return f"{named}, {arrow}{share}: {entry.arrow}{waits}"
+    return f"{named}, {moved_from(entry)}: {entry.arrow}{waits}"
 
 
 def tell(entry: Entry, *, live: bool) -> None:
@@ -64,7 +61,7 @@ def tell(entry: Entry, *, live: bool) -> None:
     name = entry.state.problem
     with unharmed(f"the turn of {name} could not be shown"):
         create_markdown_artifact(
-            key=f"turn-{_dashed(name)}", markdown=markdown(entry, picture=_picture(entry)), description=headline(entry)
+            key=f"turn-{_dashed(name)}", markdown=markdown(entry, picture=_picture(entry)), description=described(entry)
         )
         _link_report(entry)
     with unharmed(f"the run of {name} keeps the name that it began with"):

@@ -15,23 +15,36 @@ from schemas.stage import Stage
 from tasks.drawing.margins import draw_margins
 from tasks.margins import margins_of
 
-__all__ = ["headline", "markdown", "now_holds"]
+__all__ = ["described", "headline", "markdown", "moved_from", "now_holds"]
 
 
 def headline(entry: Entry) -> str:
     """One line: when, from where to where, why."""
     state = entry.state
     assert state.at is not None
+    return f"{state.at:%Y-%m-%d}  {moved_from(entry):<22} {entry.verdict.outcome:<4}  {entry.verdict.reason}"
+
+
+def described(entry: Entry) -> str:
+    """What stands over the page: which turn it is."""
+    state = entry.state
+    assert state.at is not None
+    why = f", because of: {state.why}" if state.why else ""
+    return f"Turn {state.sequence} of {state.problem} at {state.at:%Y-%m-%d %H:%M} UTC, rollout {state.rollout}{why}"
+
+
+def moved_from(entry: Entry) -> str:
+    """From where to where, with the share of a canary."""
+    state = entry.state
     arrow = f"{entry.before} → {state.stage}" if entry.before is not state.stage else str(state.stage)
-    share = f" {state.share:.0%}" if state.stage is Stage.CANARY else ""
-    return f"{state.at:%Y-%m-%d}  {arrow + share:<22} {entry.verdict.outcome:<4}  {entry.verdict.reason}"
+    return f"{arrow} {state.share:.0%}" if state.stage is Stage.CANARY else arrow
 
 
 def markdown(entry: Entry, *, picture: str = "") -> str:
     """The turn, the most important first; `picture` is the life of its problem so far, as SVG."""
     state, notes, problem = entry.state, entry.notes, load_problem(entry.state.problem)
     parts = [
-        f"## {state.problem}: {entry.before} → {state.stage}, {entry.verdict.outcome}",
+        f"## {state.problem}: {moved_from(entry)}, {entry.verdict.outcome}",
         f"**{_sentence(entry.verdict.reason)}**",
         " ".join(now_holds(state)),
         *_alarms(notes),
@@ -110,17 +123,13 @@ def _links(state: State, notes: dict[str, Any]) -> Iterator[str]:
 
 
 def _about(entry: Entry, problem: Problem) -> Iterator[str]:
-    state, notes = entry.state, entry.notes
-    assert state.at is not None
+    notes = entry.notes
     yield f"{notes.get('answered', 0):,} requests answered and logged, {notes.get('labelled', 0):,} labels came in."
     if notes.get("noted"):
         yield f"Noted, and imputed where a model needs a value: {notes['noted']}."
     if notes.get("goal"):
         yield _sentence(notes["goal"])
     yield from (f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items())
-    yield f"Turn {state.sequence} at {state.at:%Y-%m-%d %H:%M} UTC, rollout {state.rollout}" + (
-        f", because of: {state.why}." if state.why else "."
-    )
     yield f"*{problem.statement}*"
 
 

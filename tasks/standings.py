@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from schemas.figure import Figure
-from schemas.rows import Entry, State
+from schemas.rows import Entry, Model, State
 from schemas.stage import Stage
 from tasks.drawing.words import span
 
@@ -35,18 +35,22 @@ def _urgency(one: Standing) -> tuple[int, str]:
 
 
 def _row(one: Standing, now: datetime) -> dict[str, str]:
-    state = one.state
-    share = f" {state.share:.0%}" if state.stage is Stage.CANARY else ""
+    """Short cells, and the long sentence last: the UI breaks no line in a table."""
+    state, champion, loss = one.state, one.state.champion, one.quality
+    accepted = champion.held_out.get("loss") if champion else None
     return {
         "problem": one.problem,
-        "stage": f"{state.stage}{share}",
-        "since": _ago(state.since, now),
+        "stage": f"{state.stage} {state.share:.0%}" if state.stage is Stage.CANARY else str(state.stage),
+        "for": _age(state.since, now),
         "waits for": _waits_for(state) or "–",
-        "last verdict": f"{one.last.arrow}: {one.last.verdict.reason}" if one.last else "no turn yet",
-        "champion": _champion(state, now),
-        "challenger": str(state.challenger) if state.challenger else "–",
-        "loss, and when accepted": _quality(one),
-        "next turn": f"{one.next_turn:%Y-%m-%d %H:%M}" if one.next_turn else "none is scheduled",
+        "verdict": one.last.arrow if one.last else "–",
+        "champion": _named(champion),
+        "knows until": _age(champion.trained_until if champion else None, now),
+        "challenger": _named(state.challenger),
+        "loss": f"{loss.value:.4g}" if loss else "–",
+        "when accepted": "–" if accepted is None else f"{accepted:.4g}",
+        "next turn": f"{one.next_turn:%Y-%m-%d %H:%M}" if one.next_turn else "–",
+        "why": one.last.verdict.reason if one.last else "no turn yet",
     }
 
 
@@ -57,20 +61,9 @@ def _waits_for(state: State) -> str:
     return "; ".join(waits)
 
 
-def _champion(state: State, now: datetime) -> str:
-    model = state.champion
-    if model is None:
-        return "–"
-    return f"{model}, knows rows up to {_ago(model.trained_until, now)}" if model.trained_until else str(model)
+def _named(model: Model | None) -> str:
+    return f"v{model.version} {model.name}" if model else "–"
 
 
-def _quality(one: Standing) -> str:
-    champion = one.state.champion
-    accepted = champion.held_out.get("loss") if champion else None
-    parts = [one.quality.interval] if one.quality else []
-    parts += [f"{accepted:.4g} when accepted"] if accepted is not None else []
-    return ", ".join(parts) or "–"
-
-
-def _ago(moment: datetime | None, now: datetime) -> str:
-    return f"{moment:%Y-%m-%d} ({span(max((now - moment) / timedelta(seconds=1), 0.0))})" if moment else "–"
+def _age(moment: datetime | None, now: datetime) -> str:
+    return span(max((now - moment) / timedelta(seconds=1), 0.0)) if moment else "–"

@@ -25,14 +25,14 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 
-from flows import improvement_story, operations, overview, story
+from flows import improvement_story, operations, overview, replay_story, story
 from flows import lifecycle as module
 from flows.improvement import Budget, improve
 from flows.life import life_file
 from flows.lifecycle import STEP, lifecycle
 from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
-from schemas.problem import known_problems
+from schemas.problem import known_problems, load_problem
 from schemas.stage import Stage
 from tasks import database, ledger, splits, tracking
 from tests.flows import made
@@ -106,7 +106,15 @@ def test_the_artifact_says_stage_verdict_and_reason(first_turns):
     assert newest.data.startswith(f"## fraud: RETRAIN → SHADOW, PASS\n\n**{reason[0].upper()}{reason[1:]}.**\n\n")
     assert "| champion | [version 1 (heuristic)](" in newest.data
     assert "[MLflow run](" in newest.data
-    assert newest.description.endswith(f"RETRAIN → SHADOW       PASS  {reason}")
+    assert newest.description.startswith("Turn 4 of fraud at ")
+    assert newest.description.endswith("rollout 1, because of: first model")
+
+
+def test_training_moves_a_bar_of_its_run_to_the_end_and_says_the_verdict(first_turns):
+    (bar,) = artifacts("training-fraud")
+    assert bar.data == 100
+    assert bar.description.startswith("PASS: the challenger is better than the champion")
+    assert bar.flow_run_id == runs()[0].id
 
 
 def test_a_turn_before_the_newest_row_is_refused_and_writes_nothing(first_turns, stages, monkeypatch):
@@ -153,7 +161,23 @@ def test_the_table_of_problems_has_a_row_for_each_and_is_written_anew(first_turn
     rows = json.loads(table.data)
     assert {row["problem"] for row in rows} == set(known_problems())
     assert (rows[0]["problem"], rows[0]["stage"]) == ("fraud", "SHADOW")
-    assert rows[0]["last verdict"].startswith("PASS: ")
+    assert rows[0]["verdict"] == "PASS"
+
+
+def test_a_replay_shows_how_far_it_is_and_what_came_of_it(first_turns):
+    problem, rows = load_problem("fraud"), list(ledger.rows("fraud"))
+    end = rows[-1].state.at
+    assert list(replay_story.watched(problem, rows, start=end - 30 * DAY, end=end)) == rows
+    replay_story.tell(problem, lines=["served  0.004"], happened={"a heuristic serves": True, "it | rains": False})
+    (bar,), (told,) = artifacts("replay-progress-fraud"), artifacts("replay-fraud")
+    assert (bar.data, bar.description) == (
+        100,
+        f"Done: 3 turns of fraud, to {end:%Y-%m-%d} of {end:%Y-%m-%d}; it is SHADOW.",
+    )
+    assert told.description == "fraud: a replay of 3 turns, 0 promotions, 0 rolled back"
+    assert "| a heuristic serves | yes |\n| it / rains | **no** |" in told.data
+    assert "```text\nserved  0.004\n```" in told.data
+    assert "| retrain: first model |" in told.data
 
 
 def test_the_flow_and_plain_python_write_the_same_ledger(first_turns, stages, monkeypatch):

@@ -48,7 +48,7 @@ def test_the_page_begins_with_the_decision_its_reason_and_what_holds_and_ends_wi
         replace(ENTRY, notes={"link": "http://mlflow/run", "gates": [["live", "PASS", "fine"]]}), picture="<svg/>"
     )
     wanted = [
-        "## fraud: SHADOW → CANARY, PASS",
+        "## fraud: SHADOW → CANARY 5%, PASS",
         "**The challenger is better.**",
         "Version 2 (boosting) answers 5% of the requests, version 1 (heuristic) the others.",
         "[MLflow run](http://mlflow/run)",

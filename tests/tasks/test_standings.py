@@ -24,13 +24,16 @@ def test_a_row_says_stage_champion_with_its_age_quality_and_what_comes_next():
     assert row == {
         "problem": "canary",
         "stage": "CANARY 5%",
-        "since": "2026-11-17 (5 days)",
+        "for": "5 days",
         "waits for": "–",
-        "last verdict": "WAIT: too few requests",
-        "champion": "version 3 (boosting), knows rows up to 2026-08-24 (90 days)",
-        "challenger": "version 4 (linear)",
-        "loss, and when accepted": "0.0029 [0.0021, 0.0038], 0.00407 when accepted",
+        "verdict": "WAIT",
+        "champion": "v3 boosting",
+        "knows until": "90 days",
+        "challenger": "v4 linear",
+        "loss": "0.0029",
+        "when accepted": "0.00407",
         "next turn": "2026-11-23 12:00",
+        "why": "too few requests",
     }
 
 
@@ -42,8 +45,5 @@ def test_what_waits_for_a_person_comes_first_and_what_has_not_begun_last():
     assert [row["problem"] for row in rows] == ["asked", "waits", "canary", "calm", "cold"]
     assert rows[0]["waits for"] == "its next turn: ana asks for a retrain"
     assert rows[1]["waits for"] == "approval, since 2026-11-21"
-    assert (rows[4]["last verdict"], rows[4]["champion"], rows[4]["next turn"]) == (
-        "no turn yet",
-        "–",
-        "none is scheduled",
-    )
+    assert (rows[4]["verdict"], rows[4]["champion"], rows[4]["next turn"]) == ("–", "–", "–")
+    assert rows[4]["why"] == "no turn yet"
