@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from flows import overview
 from flows.events import announce
 from flows.life import life_file, of_a_year, page
-from flows.turn_page import described, headline, markdown, moved_from
+from flows.turn_page import described, markdown, moved_from
 from schemas.errors import told
 from schemas.problem import load_problem
 from schemas.rows import Entry, State
@@ -20,7 +20,7 @@ from tasks import ledger
 from tasks.drawing.life import draw_life
 from tasks.figures import whole
 
-__all__ = ["headline", "markdown", "name_after", "name_before", "run_name", "tell", "unharmed"]
+__all__ = ["markdown", "name_after", "name_before", "run_name", "tell", "unharmed"]
 
 log = logging.getLogger("perennial")
 

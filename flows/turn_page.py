@@ -15,14 +15,7 @@ from schemas.stage import Stage
 from tasks.drawing.margins import draw_margins
 from tasks.margins import margins_of
 
-__all__ = ["described", "headline", "markdown", "moved_from", "now_holds"]
-
-
-def headline(entry: Entry) -> str:
-    """One line: when, from where to where, why."""
-    state = entry.state
-    assert state.at is not None
-    return f"{state.at:%Y-%m-%d}  {moved_from(entry):<22} {entry.verdict.outcome:<4}  {entry.verdict.reason}"
+__all__ = ["described", "markdown", "moved_from", "now_holds"]
 
 
 def described(entry: Entry) -> str:

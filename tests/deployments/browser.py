@@ -37,7 +37,12 @@ class Browser:
 
     def wait_for(self, text: str | re.Pattern[str], *, seconds: float = _PATIENCE / 1000) -> None:
         """Until the page shows the text somewhere."""
-        self.page.get_by_text(text).first.wait_for(timeout=1000 * seconds)
+        try:
+            self.page.get_by_text(text).first.wait_for(timeout=1000 * seconds)
+        except Exception as error:
+            raise AssertionError(
+                f"{self.page.url} did not say {text!r} in {seconds:.0f} s; it says:\n{self.text}"
+            ) from error
 
     def shows(self, text: str) -> bool:
         return bool(self.page.get_by_text(text).count())
@@ -68,6 +73,7 @@ class Browser:
     def choose(self, field: str, option: str) -> None:
         """An option of a field that offers some."""
         self._offered(field).get_by_text(option, exact=True).click()
+        self._field(field).get_by_text(option, exact=True).wait_for()
 
     def options(self, field: str) -> list[str]:
         """What a field offers."""

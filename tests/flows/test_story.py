@@ -2,17 +2,18 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from flows.life import write_life
+from flows.__main__ import main as flows
 from flows.story import name_after, name_before
 from flows.turn_page import markdown
-from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.rows import Entry, Model, Request, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
+from tasks import ledger
 
 AT = datetime(2026, 11, 22, 6, tzinfo=UTC)
 CHAMPION, CHALLENGER = Model("a" * 64, "1", "heuristic"), Model("b" * 64, "2", "boosting", held_out={"loss": 0.0045})
@@ -91,6 +92,21 @@ def test_every_table_begins_after_an_empty_line(home):
     assert "| live | PASS | a / b |" in lines
 
 
-def test_a_timeline_of_nothing_or_under_another_name_is_refused_with_what_to_do(home, tmp_path):
-    with pytest.raises(PerennialError, match="take its first turn"):
-        write_life("fraud")
+def test_a_timeline_of_what_has_not_begun_is_refused_with_what_to_do(home, capsys):
+    assert flows(["timeline", "fraud"]) == 1
+    assert "has not begun" in (said := capsys.readouterr().err)
+    assert "python -m flows turn fraud" in said
+
+
+def test_a_timeline_is_written_as_a_page_or_as_a_picture_and_as_nothing_else(home, tmp_path, capsys):
+    first = replace(STATE, sequence=1, stage=Stage.HEALTHY, challenger=None, share=0.0)
+    served = Verdict("first champion", Outcome.PASS, "the heuristic serves")
+    ledger.append(State("fraud"), Entry(first, "turn", Stage.COLD, "PASS", served))
+    assert flows(["timeline", "fraud"]) == 0
+    page = Path(capsys.readouterr().out.strip())
+    assert page == home / "timelines" / "fraud.html"
+    assert "<h1>fraud</h1>" in page.read_text()
+    assert flows(["timeline", "fraud", "--out", str(tmp_path / "life.svg")]) == 0
+    assert (tmp_path / "life.svg").read_text().startswith("<svg xmlns=")
+    assert flows(["timeline", "fraud", "--out", str(tmp_path / "life.png")]) == 1
+    assert "--out fraud.svg" in capsys.readouterr().err
