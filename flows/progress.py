@@ -12,8 +12,9 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.runtime import flow_run, task_run
 
 from schemas.errors import told
+from tasks.transitions import Decision
 
-__all__ = ["Bar", "bar", "reached"]
+__all__ = ["Bar", "bar", "ended", "reached"]
 
 log = logging.getLogger("perennial")
 
@@ -78,3 +79,9 @@ def reached(share: float, said: str) -> None:
     """The work is so far; nothing where nobody opened a bar."""
     if (open_one := _OPEN.get()) is not None:
         open_one.move(share, said)
+
+
+def ended(decision: Decision) -> Decision:
+    """The work is done, with this verdict."""
+    reached(1.0, f"{decision.verdict.outcome}: {decision.verdict.reason}")
+    return decision

@@ -21,8 +21,9 @@ _STYLE = (
 )
 
 
-def draw_margins(margins: Sequence[Margin], *, at_most: int = 12) -> str:
-    """The picture as SVG, as wide as a life's: those that are beyond their limits first, then the doubtful, then the rest."""
+def draw_margins(margins: Sequence[Margin], *, at_most: int = 12, reach: float | None = None) -> str:
+    """The picture as SVG, as wide as a life's: those that are beyond their limits first, then the doubtful, then the rest.
+    What is of one unit may share one scale, which goes to `reach` on either side of the limit."""
     order = ("beyond", "unclear", "clear")
     rows = sorted(margins, key=lambda one: order.index(one.side))[:at_most]
     bottom = 14 + _ROW * len(rows)
@@ -38,16 +39,14 @@ def draw_margins(margins: Sequence[Margin], *, at_most: int = 12) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(said)}"><style>{_STYLE}</style><rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>'
-        + "".join(_row(one, 14 + _ROW * (place + 0.5)) for place, one in enumerate(rows))
+        + "".join(_row(one, 14 + _ROW * (place + 0.5), reach or _reach(one)) for place, one in enumerate(rows))
         + f'<line class="z" x1="{middle}" x2="{middle}" y1="10" y2="{bottom + 2}"/>{key}'
         f'<text class="q" x="{middle}" y="{height - 10}" text-anchor="middle">← worse · limit · better →</text></svg>'
     )
 
 
-def _row(margin: Margin, y: float) -> str:
+def _row(margin: Margin, y: float, reach: float) -> str:
     low, value, high = margin.ends
-    # A figure without an interval is as far as it is beside its limit: 0.102 of at most 0.1 lies at the line.
-    reach = max(abs(low), abs(high), abs(value), abs(margin.limit)) * 1.12 or 1.0
     half = (_RIGHT - _LEFT) / 2
     x = [(_LEFT + _RIGHT) / 2 + half * end / reach for end in (low, value, high)]
     colour = _COLOURS[margin.side]
@@ -58,6 +57,11 @@ def _row(margin: Margin, y: float) -> str:
         f'stroke-linecap="round"/><circle cx="{x[1]:.1f}" cy="{y}" r="5" fill="{colour}"/>'
         f'<text x="{_RIGHT + 14}" y="{y + 4}">{escape(_told(margin))}</text>'
     )
+
+
+def _reach(margin: Margin) -> float:
+    # A figure without an interval is as far as it is beside its limit: 0.102 of at most 0.1 lies at the line.
+    return max(*map(abs, margin.ends), abs(margin.limit)) * 1.12 or 1.0
 
 
 def _told(margin: Margin) -> str:
