@@ -34,8 +34,8 @@ def tell() -> None:
     rows = standings(known(next_turns(now), now=now), now=now)
     waiting = sum(row["waits for"] != "–" for row in rows)
     said = (
-        f"{len(rows)} problems at {now:%Y-%m-%d %H:%M} UTC, {waiting} of them with something that waits. A champion knows rows "
-        "that are as old as said; its loss is the newest that labels realised, beside the one that it was accepted with."
+        f"{len(rows)} problems at {now:%Y-%m-%d %H:%M} UTC, {waiting} of them with something that waits. The loss is the newest "
+        "that labels realised."
     )
     create_table_artifact(key=KEY, table=rows, description=said)
 

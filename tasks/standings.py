@@ -36,20 +36,18 @@ def _urgency(one: Standing) -> tuple[int, str]:
 
 def _row(one: Standing, now: datetime) -> dict[str, str]:
     """Short cells, and the long sentence last: the UI breaks no line in a table."""
-    state, champion, loss = one.state, one.state.champion, one.quality
-    accepted = champion.held_out.get("loss") if champion else None
+    state, champion = one.state, one.state.champion
     return {
         "problem": one.problem,
         "stage": f"{state.stage} {state.share:.0%}" if state.stage is Stage.CANARY else str(state.stage),
-        "for": _age(state.since, now),
+        "for": _age(state.since, now) or "–",
         "waits for": _waits_for(state) or "–",
         "verdict": one.last.arrow if one.last else "–",
-        "champion": _named(champion),
-        "knows until": _age(champion.trained_until if champion else None, now),
-        "challenger": _named(state.challenger),
-        "loss": f"{loss.value:.4g}" if loss else "–",
-        "when accepted": "–" if accepted is None else f"{accepted:.4g}",
         "next turn": f"{one.next_turn:%Y-%m-%d %H:%M}" if one.next_turn else "–",
+        "champion": _named(champion),
+        "learned until": f"{known} ago" if (known := _age(champion.trained_until if champion else None, now)) else "–",
+        "loss (when accepted)": _loss(one),
+        "challenger": _named(state.challenger),
         "why": one.last.verdict.reason if one.last else "no turn yet",
     }
 
@@ -61,9 +59,16 @@ def _waits_for(state: State) -> str:
     return "; ".join(waits)
 
 
+def _loss(one: Standing) -> str:
+    champion = one.state.champion
+    accepted = champion.held_out.get("loss") if champion else None
+    now = f"{one.quality.value:.4g}" if one.quality else "–"
+    return now if accepted is None else f"{now} ({accepted:.4g})"
+
+
 def _named(model: Model | None) -> str:
     return f"v{model.version} {model.name}" if model else "–"
 
 
 def _age(moment: datetime | None, now: datetime) -> str:
-    return span(max((now - moment) / timedelta(seconds=1), 0.0)) if moment else "–"
+    return span(max((now - moment) / timedelta(seconds=1), 0.0)) if moment else ""

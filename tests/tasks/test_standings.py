@@ -27,12 +27,11 @@ def test_a_row_says_stage_champion_with_its_age_quality_and_what_comes_next():
         "for": "5 days",
         "waits for": "–",
         "verdict": "WAIT",
-        "champion": "v3 boosting",
-        "knows until": "90 days",
-        "challenger": "v4 linear",
-        "loss": "0.0029",
-        "when accepted": "0.00407",
         "next turn": "2026-11-23 12:00",
+        "champion": "v3 boosting",
+        "learned until": "90 days ago",
+        "loss (when accepted)": "0.0029 (0.00407)",
+        "challenger": "v4 linear",
         "why": "too few requests",
     }
 
