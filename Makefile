@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -120,6 +120,9 @@ adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/mode
 history: $(SETUP) ## what served when, and why: PROBLEM=fraud
 	@$(BIN)/python -m flows history $(PROBLEM) $(ARGS)
 
+timeline: $(SETUP) ## its life as a picture, as a page or OUT=file.svg: PROBLEM=fraud
+	@$(BIN)/python -m flows timeline $(PROBLEM) $(if $(OUT),--out "$(OUT)") $(ARGS)
+
 quality: $(SETUP) ## what each cohort of rows showed, with every revision by late labels: PROBLEM=fraud
 	@$(BIN)/python -m flows quality $(PROBLEM) $(ARGS)
 
@@ -153,6 +156,9 @@ evidence: $(SETUP) ## false-positive rates and power of every sequential test, a
 
 prove: $(SETUP) ## the full judging of one part: NAME=evidence
 	@$(BIN)/python -m tests.proofs $(NAME) $(ARGS)
+
+screenshots: $(SETUP) ## the README's pictures of the Prefect UI, anew (wants the extra `browser` and a Chromium)
+	@$(BIN)/python -m tests.screenshots $(ARGS)
 
 bench: $(SETUP) ## what a turn costs, against a bare script
 	@$(BIN)/python -m tests.benchmarks.turn_cost $(ARGS)

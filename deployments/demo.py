@@ -47,7 +47,10 @@ def run() -> int:
         servers.use(stack.enter_context(servers.prefect_server()))
         turns = _replay(problem, stack)
         verified = ledger.verify(problem.name)
-    expected = _expected(problem)
+        expected = _expected(problem)
+        from flows import replay_story
+
+        replay_story.tell(problem, happened=expected)
     seconds = time.monotonic() - began
     print(f"\n{turns} turns in this run, {seconds:.0f} s; the ledger's {verified} rows verify.")
     for what, happened in expected.items():
@@ -75,6 +78,7 @@ def _replay(problem: Problem, stack: ExitStack) -> int:
     # Prefect reads its settings when it is first imported, so only now.
     from flows.lifecycle import lifecycle
     from flows.replay import quick_flows, replay, span
+    from flows.replay_story import watched
 
     stack.enter_context(quick_flows())
     if not windows.available(problem):
@@ -96,7 +100,8 @@ def _replay(problem: Problem, stack: ExitStack) -> int:
         pace.rest()
         lifecycle(name, now=now)
 
-    for row in replay(problem, start=start, end=end, crank=crank, planned=_planned(problem), at_most=_AT_MOST):
+    rows = replay(problem, start=start, end=end, crank=crank, planned=_planned(problem), at_most=_AT_MOST)
+    for row in watched(problem, rows, start=start, end=end):
         timeline.row(row)
     timeline.close()
     return timeline.turns
@@ -205,6 +210,7 @@ def _where_to_look() -> None:
     print(
         f"\nWhere to look\n"
         f"  make history PROBLEM=fraud   what served when, and why\n"
+        f"  make timeline PROBLEM=fraud  the year as a picture\n"
         f"  make verify                  the hash chain, checked anew\n"
         f"  make up                      these runs in Prefect's and MLflow's own pages\n"
         f"  {root / 'reports' / 'fraud'}   the Evidently reports the verdicts cite"

@@ -33,10 +33,15 @@ def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
             from deployments.offline import judge_once
 
             return judge_once(problem, crank)
-        start, end = _replay(problem, crank)
-    figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
+        start, end = _replay(problem, crank, plain=plain)
+        figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
+        lines = list(shown(problem, figures))
+        if not plain:
+            from flows import replay_story
+
+            replay_story.tell(problem, lines=lines)
     print()
-    for line in shown(problem, figures):
+    for line in lines:
         print(line)
     _say_why_none(problem)
     print(f"\nthe same figures: {keep(f'loop-{name}', figures)}\nwhat served when and why: make history PROBLEM={name}")
@@ -60,14 +65,16 @@ def _crank(stack: ExitStack, *, plain: bool) -> Callable[[str, datetime], Any]:
     return plain_turn if plain else flow_turn
 
 
-def _replay(problem: Problem, crank: Callable[[str, datetime], Any]) -> tuple[datetime, datetime]:
+def _replay(problem: Problem, crank: Callable[[str, datetime], Any], *, plain: bool) -> tuple[datetime, datetime]:
     from flows.replay import replay, span
+    from flows.replay_story import watched
 
     first, last = windows.bounds(problem)
     start, end = span(problem, first, last)
     end = max(end, start) - timedelta(days=1) if end > last else end
     timeline = Timeline(first, (end - first).days)
-    for row in replay(problem, start=start, end=end, crank=crank):
+    rows = replay(problem, start=start, end=end, crank=crank)
+    for row in rows if plain else watched(problem, rows, start=start, end=end):
         timeline.row(row)
     timeline.close()
     return start, end

@@ -1,5 +1,6 @@
 """How does one machine run all of it? Prefect, MLflow, the deployments, and a gateway a problem that wants one, until Ctrl-C."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -21,13 +22,15 @@ def run(*, prefect_port: int, mlflow_port: int, gateway_port: int) -> int:
         api = stack.enter_context(servers.prefect_server(prefect_port))
         tracking = stack.enter_context(servers.mlflow_server(mlflow_port))
         env = servers.environment(api_url=api) | {"PERENNIAL_UI_URL": tracking, "MLFLOW_TRACKING_URI": tracking}
+        gateways = {
+            name: f"http://127.0.0.1:{port}" for port, name in enumerate(_served_by_gateway(), start=gateway_port)
+        }
+        env = {"PERENNIAL_GATEWAYS": json.dumps(gateways)} | env  # turns link the status pages
         server = subprocess.Popen([sys.executable, "-m", "deployments.serve"], env=env, start_new_session=True)
         stack.callback(servers.end, server)
-        gateways = {}
-        for port, name in enumerate(_served_by_gateway(), start=gateway_port):
+        for port, name in enumerate(gateways, start=gateway_port):
             command = [sys.executable, "-m", "deployments.gateway", name, "--port", str(port)]
             stack.callback(servers.end, subprocess.Popen(command, env=env, start_new_session=True))
-            gateways[name] = f"http://127.0.0.1:{port}"
         print(
             f"\n  Prefect      {api.removesuffix('/api')}\n"
             f"  MLflow       {tracking}\n"

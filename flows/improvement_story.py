@@ -11,8 +11,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.life import as_image
 from schemas.night import Called, Night, Step
+from tasks.drawing.margins import draw_margins
 from tasks.drawing.words import is_page, percent, shown
+from tasks.margins import Margin
 
 __all__ = ["begin_progress", "link_page", "markdown", "progress", "show_progress", "table", "tell"]
 
@@ -81,6 +84,7 @@ def markdown(night: Night) -> str:
     """The night on one screen: the winner, why it ended, the steps, what to do next and what not to bother with."""
     lines = [f"## {night.problem}: a night of {len(night.steps)} experiments", "", _won(night)]
     lines += [_text(night.handed)] if night.handed else []
+    lines += ["", drawn] if (drawn := _gains(night)) else []
     lines += ["", f"**Why it stopped:** {_text(night.stopped)}." if night.stopped else "It still runs.", ""]
     spent = [f"{shown(one.used)} {_text(one.what)}" + (f" of {shown(one.of)}" if one.of else "") for one in night.spent]
     lines += [f"Spent: {', '.join(spent)}."] if spent else []
@@ -96,6 +100,17 @@ def markdown(night: Night) -> str:
     links = [f"[{_text(name)}]({where})" for name, where in night.links.items() if is_page(where)]
     lines += ["", " · ".join(links)] if links else []
     return "\n".join(lines) + "\n"
+
+
+def _gains(night: Night) -> str:
+    """What each experiment gained over its parent, with its interval, against no gain at all."""
+    found = [
+        Margin(step.idea.name, step.gain.estimate, 0.0, True, step.gain.low, step.gain.high)
+        for step in night.steps
+        if step.gain
+    ]
+    reach = 1.12 * max((abs(end) for one in found for end in one.ends), default=0.0)
+    return as_image(draw_margins(found, at_most=20, reach=reach), "what each experiment gained") if found else ""
 
 
 def _won(night: Night) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from flows import slicing
 from flows.case import Case, Checks
+from flows.progress import reached
 from schemas.framing import Requirement
 from schemas.plans import Gate, Promotion
 from schemas.verdict import Outcome, Verdict, combine
@@ -23,7 +24,9 @@ log = logging.getLogger("perennial")
 def judge(case: Case) -> dict[str, Verdict]:
     """Every verdict of the gates that the plan asks, by its gate; one that raises is a FAIL that says so."""
     said: dict[str, Verdict] = {}
-    for gate in case.problem.retraining.gates:
+    asked = case.problem.retraining.gates
+    for place, gate in enumerate(asked):
+        reached(0.6 + 0.25 * place / len(asked), f"gate {place + 1} of {len(asked)}: {gate}")
         for name, check in _ASKED[gate](case).items():
             said[name] = gates.closed(name, check)
             log.info("%s: %s %s", case.problem.name, said[name].outcome, said[name].reason)

@@ -1,136 +1,116 @@
-"""What do people see of a turn? One line for the timeline, one artifact for the Prefect UI, and the events it calls for."""
+"""What do people see of a turn? Its name among the runs, one artifact for the Prefect UI, and the events it calls for."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from flows import overview
 from flows.events import announce
-from flows.quality_screen import table
+from flows.life import life_file, of_a_year, page
+from flows.turn_page import described, markdown, moved_from
+from schemas.errors import told
 from schemas.problem import load_problem
-from schemas.risks import open_risks
-from schemas.rows import Entry
-from schemas.stage import Stage
+from schemas.rows import Entry, State
+from tasks import ledger
+from tasks.drawing.life import draw_life
+from tasks.figures import whole
 
-__all__ = ["headline", "markdown", "run_name", "tell"]
+__all__ = ["markdown", "name_after", "name_before", "run_name", "tell", "unharmed"]
 
-
-def headline(entry: Entry) -> str:
-    """One line: when, from where to where, why."""
-    state = entry.state
-    assert state.at is not None
-    arrow = f"{entry.before} → {state.stage}" if entry.before is not state.stage else str(state.stage)
-    share = f" {state.share:.0%}" if state.stage is Stage.CANARY else ""
-    return f"{state.at:%Y-%m-%d}  {arrow + share:<22} {entry.verdict.outcome:<4}  {entry.verdict.reason}"
-
-
-def markdown(entry: Entry) -> str:
-    """The turn on one screen: stage, verdict, reason, who holds which role, the evidence, links."""
-    state, notes, problem = entry.state, entry.notes, load_problem(entry.state.problem)
-    assert state.at is not None
-    lines = [
-        f"## {state.problem}: {entry.before} → {state.stage}, {entry.verdict.outcome}",
-        f"{entry.verdict.reason}.",
-        "",
-        f"*{problem.statement}* Turn {state.sequence} at {state.at:%Y-%m-%d %H:%M} UTC, rollout {state.rollout}"
-        + (f", because of: {state.why}" if state.why else ""),
-        "",
-        "| role | model |",
-        "|---|---|",
-        *(f"| {role} | {getattr(state, role) or '–'} |" for role in ("champion", "challenger", "previous")),
-        "",
-        f"{notes.get('answered', 0):,} requests answered and logged, {notes.get('labelled', 0):,} labels came in.",
-    ]
-    if notes.get("unanswered"):
-        lines += [f"**{notes['unanswered']:,} requests got no answer:** the model raised."]
-    if notes.get("quarantined"):
-        lines += [f"{notes['quarantined']:,} requests broke the contract and are in quarantine."]
-    lines += [f"Noted, and imputed where a model needs a value: {notes['noted']}."] if notes.get("noted") else []
-    lines += [f"**Foreign edit:** {sentence}." for sentence in notes.get("foreign", [])]
-    lines += [f"{notes['goal'][0].upper()}{notes['goal'][1:]}."] if notes.get("goal") else []
-    lines += [f"**Open risk:** {risk}: {why}." for risk, why in open_risks(problem).items()]
-    lines += ["", " · ".join(_links(notes))]
-    lines += ["", _judged_on(notes["held_out"])] if notes.get("held_out") else []
-    lines += ["", f"What keeps it back: {notes['binding']}"] if notes.get("binding") else []
-    lines += _moved(notes["moved"]) if notes.get("moved") else []
-    lines += table(notes["quality"]) if notes.get("quality") else []
-    if notes.get("gates"):
-        lines += ["", "| gate | verdict | why |", "|---|---|---|"]
-        lines += [f"| {gate} | {outcome} | {_cell(reason)} |" for gate, outcome, reason in notes["gates"]]
-    measured = {**entry.verdict.evidence, **entry.verdict.beside}
-    if measured:
-        lines += ["", "| evidence | value |", "|---|---:|"]
-        lines += [f"| {name} | {_shown(value)} |" for name, value in measured.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _judged_on(held_out: dict[str, Any]) -> str:
-    """Which rows judged, why they are others than before, and how like live requests they are."""
-    span = f"{held_out['from'][:10]} to {held_out['until'][:10]}"
-    folds = f" in {held_out['folds']} folds" if held_out["folds"] > 1 else ""
-    like = f" {held_out['likeness'][0].upper()}{held_out['likeness'][1:]}." if "likeness" in held_out else ""
-    return f"Judged on {held_out['rows']:,} held-out rows{folds}, {span}; {held_out['reason']}.{like}"
-
-
-def _moved(rows: list[list[Any]]) -> list[str]:
-    """What lies beyond its limit, furthest first, and how far as people measure it."""
-    head = [
-        "",
-        "| moved | distance | limit | PSI | Kolmogorov-Smirnov | Wasserstein | Jensen-Shannon |",
-        "|---|" + "---:|" * 6,
-    ]
-    return head + [
-        f"| {_cell(name)} | " + " | ".join("" if v is None else f"{v:.3f}" for v in said) + " |" for name, *said in rows
-    ]
-
-
-def _links(notes: dict[str, Any]) -> list[str]:
-    links = [f"[MLflow run]({notes['link']})"] if "link" in notes else []
-    links += [f"[diagnosis]({Path(notes['diagnosis']).as_uri()})"] if "diagnosis" in notes else []
-    if "report" in notes:
-        links += [
-            f"[Evidently report]({Path(notes['report']).as_uri()})",
-            f"[its copy in MLflow]({notes['report_run']})",
-        ]
-    if "report_fault" in notes:
-        links += [notes["report_fault"]]
-    return links
+log = logging.getLogger("perennial")
 
 
 def run_name() -> str:
-    """What a turn is called in the UI: the problem, and the moment it stands for."""
+    """What a turn is called while it runs: the problem, the moment it stands for where it is no live one, and the stage."""
     given = flow_run.parameters
-    now = given.get("now")
-    return f"{given['problem']} {str(now)[:16]}" if now else str(given["problem"])
+    name, now = str(given["problem"]), given.get("now")
+    try:
+        state = ledger.state_of(name)
+    except Exception:  # the turn itself says what is wrong with the ledger, and has to begin for that
+        state = None
+    return name_before(name, state, moment=str(now)[:16] if now else "")
+
+
+def name_before(problem: str, state: State | None, *, moment: str = "") -> str:
+    """
+    >>> name_before("fraud", State("fraud")), name_before("fraud", None, moment="2025-07-09 00:00")
+    ('fraud, COLD', 'fraud 2025-07-09 00:00')
+    """
+    named = " ".join(part for part in (problem, moment) if part)
+    return f"{named}, {state.stage}" if state else named
+
+
+def name_after(entry: Entry, *, live: bool) -> str:
+    """What it is called for good: where it stood or went, and its verdict."""
+    state = entry.state
+    assert state.at is not None
+    named = state.problem if live else f"{state.problem} {state.at:%Y-%m-%d %H:%M}"
+    waits = ", waits for approval" if state.awaits else ""
+    return f"{named}, {moved_from(entry)}: {entry.arrow}{waits}"
 
 
 def tell(entry: Entry, *, live: bool) -> None:
-    """Emit what happened, so that automations can act on it, and leave the artifact."""
+    """Emit what happened, so that automations can act on it, and show it. The turn is over and its row is written: whatever
+    cannot be shown is said in the log, and undoes nothing."""
     announce(entry, live=live)
     name = entry.state.problem
-    create_markdown_artifact(
-        key=f"turn-{name.replace('_', '-').lower()}", markdown=markdown(entry), description=headline(entry)
-    )
-    _link_report(entry)
+    with unharmed(f"the turn of {name} could not be shown"):
+        create_markdown_artifact(
+            key=f"turn-{_dashed(name)}", markdown=markdown(entry, picture=_picture(entry)), description=described(entry)
+        )
+        _link_report(entry)
+    with unharmed(f"the run of {name} keeps the name that it began with"):
+        _rename(name_after(entry, live=live))
+    if live:
+        with unharmed("the table of problems could not be written"):
+            overview.tell()
+
+
+@contextmanager
+def unharmed(what: str) -> Iterator[None]:
+    """Nothing that is only for the eye may fail what it shows: it is logged."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("%s: %s", what, told(error))
+
+
+def _picture(entry: Entry) -> str:
+    """The life so far as SVG, which is also written as a page; empty where it cannot be drawn."""
+    problem = load_problem(entry.state.problem)
+    assert entry.state.at is not None
+    with unharmed(f"the life of {problem.name} could not be drawn"):
+        life = of_a_year(problem, entry.state.at)
+        if life is not None:
+            whole(life_file(problem.name), page(life, problem))
+            return draw_life(life)
+    return ""
+
+
+def _rename(name: str) -> None:
+    if flow_run.id is None:  # called as plain Python
+        return
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, name=name)
 
 
 def _link_report(entry: Entry) -> None:
     """The newest window's report, one click from the Prefect UI; only a turn that closed a window made one."""
-    name, page = entry.state.problem, entry.notes.get("report_page") or entry.notes.get("report_run")
-    if page:
+    name, report = entry.state.problem, entry.notes.get("report_page") or entry.notes.get("report_run")
+    if report:
         create_link_artifact(
-            key=f"report-{name.replace('_', '-').lower()}",
-            link=page,
+            key=f"report-{_dashed(name)}",
+            link=report,
             link_text=f"{name}: {Path(entry.notes['report']).stem}",
             description=f"{entry.verdict.outcome}: {entry.verdict.reason}. On this machine: {entry.notes['report']}",
         )
 
 
-def _cell(text: str) -> str:
-    """One line, and no bar that would end the cell."""
-    return " ".join(text.split()).replace("|", "/")
-
-
-def _shown(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+def _dashed(name: str) -> str:
+    """Keys of artifacts are lower case and dashes."""
+    return name.replace("_", "-").lower()

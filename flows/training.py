@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from flows.incident import ACTOR
+from flows.progress import bar, ended
 from flows.reach import chosen, offered
 from flows.recipes import by_experiments, incumbent
 from flows.selective import Chosen, labels_chosen
@@ -89,12 +90,16 @@ class Given:
 
 def make_challenger(turn: Turn) -> Decision:
     """RETRAIN: data, training, gates on held-out rows; then the recipe refitted on everything labelled is the challenger."""
+    with bar("training", turn.name, f"{turn.name}: reading and checking the rows to learn from"):
+        return ended(_made(turn))
+
+
+def _made(turn: Turn) -> Decision:
     problem, state = turn.problem, turn.state
     given = rows_for(turn)
     if isinstance(given, Decision):
         return given
-    short = _too_few(problem, given.recipe, splits.pooled(problem.framing, given.folds))
-    if short:
+    if short := _too_few(problem, given.recipe, splits.pooled(problem.framing, given.folds)):
         return Decision(
             gates.at_deadline(short, now=turn.now, deadline=(state.since or turn.now) + problem.retraining.patience)
         )

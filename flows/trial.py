@@ -15,6 +15,7 @@ from flows.case import Case
 from flows.challenger import describe, logged
 from flows.held_out import described
 from flows.judging import judge, verdict_of
+from flows.progress import reached
 from flows.selective import Chosen
 from flows.trained import diagnosed
 from flows.turn import Turn, seed_of
@@ -141,8 +142,11 @@ def tried(trial: Trial) -> Decision:
     problem = trial.problem
     notes: dict[str, Any] = {"run": trial.run, "link": runs.run_link(problem, trial.run)}
     try:
+        reached(0.15, f"fitting {_called(trial.recipe)} on {len(trial.parts.train):,} rows")
         model = trial.fitted(trial.recipe)
+        reached(0.45, f"measuring it on {len(trial.parts.test):,} held-out rows")
         measured = _measured(trial, model)
+        reached(0.5, f"refitting {_called(trial.recipe)} on everything labelled, {len(trial.everything):,} rows")
         refitted = trial.refitted(model)
     except (
         Exception
@@ -159,11 +163,13 @@ def tried(trial: Trial) -> Decision:
     snapshot, challenger = trial.frozen, None
     if verdict_of(verdicts).outcome is Outcome.PASS:
         measured["test"] |= goal_measured(case)
+        reached(0.85, "every gate passed: registering it, and scoring with it in a fresh process")
         challenger, served = logged(trial, refitted, measured["test"])
         if challenger is not None:
             reference.keep(trial.turn, challenger, refitted)
         verdicts |= {Gate.SERVEABILITY: served} if served is not None else {}
     verdict = verdict_of(verdicts)
+    reached(0.95, f"{verdict.outcome}: writing down what was found")
     describe(trial, training.frozen_threshold(model), measured, verdict, challenger)
     notes |= {"snapshot": str(snapshot.path), "metrics": measured}
     notes |= diagnosed(trial, model, measured)
@@ -172,6 +178,10 @@ def tried(trial: Trial) -> Decision:
     if verdict.outcome is not Outcome.PASS:
         return Decision(verdict, notes=notes)
     return Decision(verdict, model=challenger, snapshot=snapshot.sha256, notes=notes)
+
+
+def _called(recipe: Recipe) -> str:
+    return recipe.estimator.rpartition(":")[2] if recipe.estimator else recipe.family
 
 
 def _simpler(trial: Trial, verdicts: Mapping[str, Verdict]) -> Recipe | None:

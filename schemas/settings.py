@@ -59,6 +59,10 @@ class Settings(BaseSettings, metaclass=_Remembered):
     serving: Literal["turns", "gateway"] | None = Field(
         default=None, description="Overrides who answers requests, for every problem; a plan says it for one."
     )
+    gateways: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where people open the gateway of a problem, by name, as JSON; used for links only. `make up` says it.",
+    )
     gateway_token: SecretStr | None = Field(
         default=None,
         description="Bearer token of the gateway; without one its operator routes answer on loopback only.",

@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "append",
     "decisions_on",
+    "newest",
     "problems",
     "rows",
     "state_of",
@@ -104,6 +105,17 @@ def state_of(problem: str) -> State:
     with _engine().connect() as connection:
         found = connection.execute(newest).mappings().first()
     return _row(found).state if found else State(problem)
+
+
+def newest(*, kind: str | None = None) -> dict[str, Row]:
+    """Every problem's newest row, or its newest of this kind, in one query."""
+    mine = sa.true() if kind is None else _TABLE.c.kind == kind
+    last = sa.select(_TABLE.c.problem, sa.func.max(_TABLE.c.sequence).label("last")).where(mine)
+    ends = last.group_by(_TABLE.c.problem).subquery()
+    same = (_TABLE.c.problem == ends.c.problem) & (_TABLE.c.sequence == ends.c.last)
+    with _engine().connect() as connection:
+        found = connection.execute(sa.select(_TABLE).join(ends, same)).mappings().all()
+    return {row["problem"]: _row(row) for row in found}
 
 
 def append(prior: State, entry: Entry) -> State:

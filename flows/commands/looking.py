@@ -26,6 +26,12 @@ def _history(args: Args) -> None:
     say(history(args.problem))
 
 
+def _timeline(args: Args) -> None:
+    from flows.life import write_life
+
+    print(write_life(args.problem, args.out))
+
+
 def _verify(args: Args) -> None:
     from flows.history import verify
 
@@ -120,6 +126,10 @@ def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
     command("doctor", _doctor, "what to fix before the first turn")
     command("history", _history, "what served when, and why")
+    drawn = command(
+        "timeline", _timeline, "its life as a picture: stages, champions, drift, retrains, rollbacks, quality"
+    )
+    drawn.add_argument("--out", type=Path, help="a file that ends in .svg or .html; timelines/PROBLEM.html by default")
     command("verify", _verify, "prove that the ledger is whole", nargs="?").add_argument("--json", action="store_true")
     command("quality", _quality, "what each cohort showed, and how late labels revised it")
     command("worth", _worth, "what each retrain promised, and what came")

@@ -18,7 +18,9 @@ def test_verify_says_when_there_is_no_ledger_yet(home, capsys):
     assert json.loads((home / "figures" / "verify.json").read_text()) == {"rows": {}}
 
 
-@pytest.mark.parametrize("command", [["history", "nope"], ["retrain", "nope"], ["turn", "nope"], ["data", "nope"]])
+@pytest.mark.parametrize(
+    "command", [["history", "nope"], ["retrain", "nope"], ["turn", "nope"], ["data", "nope"], ["timeline", "nope"]]
+)
 def test_an_unknown_problem_is_one_sentence_that_says_what_to_do(home, capsys, command):
     assert flows(command) == 1
     said = capsys.readouterr().err

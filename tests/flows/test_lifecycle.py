@@ -1,5 +1,6 @@
 """Does the flow that production schedules take the steps, and does Prefect show them to people?"""
 
+import base64
 import inspect
 import json
 import shutil
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,12 +25,14 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 
-from flows import improvement_story, operations
+from flows import improvement_story, operations, overview, replay_story, story
 from flows import lifecycle as module
 from flows.improvement import Budget, improve
+from flows.life import life_file
 from flows.lifecycle import STEP, lifecycle
 from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
+from schemas.problem import known_problems, load_problem
 from schemas.stage import Stage
 from tasks import database, ledger, splits, tracking
 from tests.flows import made
@@ -82,8 +86,13 @@ def test_from_nothing_a_rule_serves_then_a_challenger_is_wanted_then_it_scores_i
     assert ledger.verify("fraud") == state.sequence
 
 
-def test_prefect_names_the_run_after_the_problem_and_the_step_after_the_stage(first_turns):
+def test_prefect_names_the_run_after_problem_stage_and_verdict_and_the_step_after_the_stage(first_turns):
     newest = runs()[:3]
+    assert [run.name.partition(", ")[2] for run in reversed(newest)] == [
+        "COLD → HEALTHY: PASS",
+        "HEALTHY → RETRAIN: FAIL",
+        "RETRAIN → SHADOW: PASS",
+    ]
     assert all(run.name.startswith("fraud 20") for run in newest)
     assert [tasks_of(run) for run in reversed(newest)] == [
         ["open turn", stage, "close turn"] for stage in ("cold", "healthy", "retrain")
@@ -94,10 +103,18 @@ def test_the_artifact_says_stage_verdict_and_reason(first_turns):
     newest = artifacts()[0]
     reason = list(ledger.rows("fraud"))[-1].notes["reason"]
     assert "is better than the champion" in reason
-    assert newest.data.startswith(f"## fraud: RETRAIN → SHADOW, PASS\n{reason}.")
-    assert "| champion | version 1 (heuristic) |" in newest.data
+    assert newest.data.startswith(f"## fraud: RETRAIN → SHADOW, PASS\n\n**{reason[0].upper()}{reason[1:]}.**\n\n")
+    assert "| champion | [version 1 (heuristic)](" in newest.data
     assert "[MLflow run](" in newest.data
-    assert newest.description.endswith(f"RETRAIN → SHADOW       PASS  {reason}")
+    assert newest.description.startswith("Turn 4 of fraud at ")
+    assert newest.description.endswith("rollout 1, because of: first model")
+
+
+def test_training_moves_a_bar_of_its_run_to_the_end_and_says_the_verdict(first_turns):
+    (bar,) = artifacts("training-fraud")
+    assert bar.data == 100
+    assert bar.description.startswith("PASS: the challenger is better than the champion")
+    assert bar.flow_run_id == runs()[0].id
 
 
 def test_a_turn_before_the_newest_row_is_refused_and_writes_nothing(first_turns, stages, monkeypatch):
@@ -107,6 +124,60 @@ def test_a_turn_before_the_newest_row_is_refused_and_writes_nothing(first_turns,
     with pytest.raises(ClockError, match="Turns only go forward"):
         lifecycle("fraud", now=stages["COLD"][1])
     assert ledger.state_of("fraud") == before
+
+
+def test_a_turn_draws_the_life_so_far_in_its_artifact_and_as_a_page(first_turns):
+    drawn = artifacts()[0].data.partition("its life so far](data:image/svg+xml;base64,")[2].partition(")")[0]
+    assert "3 turns" in base64.b64decode(drawn).decode()
+    assert "retrain: first model" in life_file("fraud").read_text()
+
+
+def test_a_ledger_that_cannot_be_read_still_has_a_name(first_turns, monkeypatch):
+    def away(_name: str) -> None:
+        raise OSError("no such database")
+
+    monkeypatch.setattr(story.ledger, "state_of", away)
+    monkeypatch.setattr(story, "flow_run", SimpleNamespace(parameters={"problem": "fraud"}))
+    assert story.run_name() == "fraud"
+
+
+def test_a_run_that_cannot_be_renamed_or_shown_is_said_in_the_log_and_changes_nothing(first_turns, monkeypatch, caplog):
+    def refused(*_args: Any, **_given: Any) -> None:
+        raise ConnectionError("the server is away")
+
+    monkeypatch.setattr(story, "get_client", refused)
+    monkeypatch.setattr(story, "create_markdown_artifact", refused)
+    story.tell(list(ledger.rows("fraud"))[-1].entry, live=False)
+    assert "could not be shown: ConnectionError" in caplog.text
+
+
+def test_the_table_of_problems_has_a_row_for_each_and_is_written_anew(first_turns):
+    @flow(name="overview")
+    def told() -> None:
+        overview.tell()
+
+    told()
+    (table,) = artifacts("problems")
+    rows = json.loads(table.data)
+    assert {row["problem"] for row in rows} == set(known_problems())
+    assert (rows[0]["problem"], rows[0]["stage"]) == ("fraud", "SHADOW")
+    assert rows[0]["verdict"] == "PASS"
+
+
+def test_a_replay_shows_how_far_it_is_and_what_came_of_it(first_turns):
+    problem, rows = load_problem("fraud"), list(ledger.rows("fraud"))
+    end = rows[-1].state.at
+    assert list(replay_story.watched(problem, rows, start=end - 30 * DAY, end=end)) == rows
+    replay_story.tell(problem, lines=["served  0.004"], happened={"a heuristic serves": True, "it | rains": False})
+    (bar,), (told,) = artifacts("replay-progress-fraud"), artifacts("replay-fraud")
+    assert (bar.data, bar.description) == (
+        100,
+        f"Done: 3 turns of fraud, to {end:%Y-%m-%d} of {end:%Y-%m-%d}; it is SHADOW.",
+    )
+    assert told.description == "fraud: a replay of 3 turns, 0 promotions, 0 rolled back"
+    assert "| a heuristic serves | yes |\n| it / rains | **no** |" in told.data
+    assert "```text\nserved  0.004\n```" in told.data
+    assert "| retrain: first model |" in told.data
 
 
 def test_the_flow_and_plain_python_write_the_same_ledger(first_turns, stages, monkeypatch):

@@ -1,5 +1,6 @@
 """What do people open after an experiment? Pages that are whole, fetch nothing, say what the data say, and escape what it holds."""
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -278,6 +279,14 @@ def test_nothing_of_a_night_is_markup() -> None:
     assert len(rows) == 5
     assert all(line.count("|") == 8 for line in rows)
     assert "](javascript" not in said
+
+
+def test_a_night_draws_the_gain_of_every_experiment_that_has_one() -> None:
+    drawn = markdown(night()).partition("what each experiment gained](data:image/svg+xml;base64,")[2].partition(")")[0]
+    picture = base64.b64decode(drawn).decode()
+    measured = [step for step in night().steps if step.gain]
+    assert all(f">{step.idea.name}<" in picture for step in measured)
+    assert picture.count('r="5"') == len(measured)
 
 
 def test_the_steps_are_a_table_that_json_carries() -> None:

@@ -67,6 +67,17 @@ def test_problems_do_not_mix(home):
     assert (ledger.verify("one"), ledger.verify("other")) == (3, 2)
 
 
+def test_the_newest_row_of_every_problem_and_the_newest_turn_where_somebody_asked_since(home):
+    assert ledger.newest() == {}
+    _write(3, "one")
+    state = _write(2, "other")
+    request = Request("retrain", Reason.PERSON, "new cards", "ana")
+    ledger.append(state, asked(state, request, now=START + timedelta(days=9)))
+    assert {name: row.facts["sequence"] for name, row in ledger.newest().items()} == {"one": 3, "other": 3}
+    assert {name: row.facts["sequence"] for name, row in ledger.newest(kind="turn").items()} == {"one": 3, "other": 2}
+    assert ledger.newest()["other"].state.request == request
+
+
 def test_of_two_rows_with_one_number_the_first_wins_and_nothing_else_changes(home):
     state = _write(2)
     won = ledger.append(state, _turn(state, statistic=1.0))
