@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.ready
 
-# Telemetry of every library is off in what we start.
+# Telemetry of every library is off in what we start, unless PERENNIAL_TELEMETRY=true.
+ifneq ($(PERENNIAL_TELEMETRY),true)
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+endif
 # Threads that wait for each other cost more than they save on the small batches of a turn, and one thread sums alike everywhere.
 export OMP_NUM_THREADS ?= 1
 # Five thousand modules are compiled once, and not by every process anew, which costs each of them eight seconds.

@@ -37,6 +37,11 @@ def _run(args: argparse.Namespace) -> int:
             from deployments import up
 
             return up.run(prefect_port=args.prefect_port, mlflow_port=args.mlflow_port, gateway_port=args.gateway_port)
+        case "prefect" | "mlflow":
+            from deployments import servers
+
+            start = servers.prefect_start if args.command == "prefect" else servers.mlflow_start
+            return servers.run(start(args.host, args.port))
         case "rollback":
             from deployments import rollback
 
@@ -77,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--prefect-port", type=int, default=int(os.environ.get("PREFECT_PORT", "4200")))
     up.add_argument("--mlflow-port", type=int, default=int(os.environ.get("MLFLOW_PORT", "5000")))
     up.add_argument("--gateway-port", type=int, default=int(os.environ.get("GATEWAY_PORT", "8000")))
+    for name, port in (("prefect", 4200), ("mlflow", 5000)):
+        server = commands.add_parser(name, help=f"the {name} server alone, over our database, as a container runs it")
+        server.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
+        server.add_argument("--port", type=int, default=port)
     traffic = commands.add_parser("traffic", help="send a problem's rows to its gateway, labels late, time compressed")
     traffic.add_argument("problem")
     traffic.add_argument("--rate", type=float, default=200.0, help="requests a second")

@@ -1,13 +1,16 @@
 """How is MLflow reached? Where it is, without its telemetry, and each problem's experiment."""
 
+import fcntl
 import os
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from schemas.settings import Settings
+from tasks import database
 
-__all__ = ["api", "experiment", "vendor"]
+__all__ = ["api", "experiment", "made_ready", "vendor"]
 
 
 def vendor() -> Any:
@@ -15,15 +18,43 @@ def vendor() -> Any:
     uri = Settings().mlflow
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
+    for name, value in Settings().silence.items():
+        os.environ.setdefault(name, value)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    made_ready(uri)
     import mlflow
 
     if mlflow.get_tracking_uri() != uri:
+        ours = "MLFLOW_TRACKING_URI" not in os.environ
         mlflow.set_tracking_uri(uri)
+        if ours:
+            # It writes the address, which may hold a password, where every process that we start would find it.
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
     return mlflow
+
+
+@cache
+def made_ready(uri: str) -> None:
+    """Once a process: MLflow's database at `uri` is there, and at the version of the MLflow that opens it, its rows kept."""
+    if uri.startswith("http"):
+        return
+    database.ensure(uri)
+    library = find_spec("mlflow")
+    assert library is not None
+    assert library.origin is not None
+    migrations = Path(library.origin).parent / "store" / "db_migrations"
+    if not database.behind(uri, migrations):
+        return
+    Settings().root.mkdir(parents=True, exist_ok=True)
+    with (Settings().root / "mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if database.behind(uri, migrations):
+            from mlflow import db
+
+            # What `mlflow db upgrade` does; its command line would show the password to whoever lists processes.
+            upgrade: Any = db.upgrade.callback
+            upgrade(uri)
 
 
 def api() -> Any:
@@ -43,5 +74,5 @@ def _experiment_at(name: str, uri: str) -> str:
     if found:
         return str(found.experiment_id)
     # An MLflow server keeps artifacts where it was told to; beside our own database, they go under our folder.
-    location = (Settings().artifacts / name).as_uri() if uri.startswith("sqlite") else None
+    location = None if uri.startswith("http") else (Settings().artifacts / name).as_uri()
     return str(mlflow.create_experiment(name, artifact_location=location))
