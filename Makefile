@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean backup restore
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -137,6 +137,12 @@ archive: $(SETUP) ## keep requests only as long as the plan says: PROBLEM=fraud
 # Without ENTITY it is read from standard input: a command line stands in the list of processes, and in a history.
 erase: $(SETUP) ## remove one entity from the prediction log: PROBLEM=fraud ENTITY=123 REASON="..."
 	@$(BIN)/python -m flows erase $(PROBLEM) --entity="$(or $(ENTITY),-)" --reason "$(REASON)" $(ARGS)
+
+backup: $(SETUP) ## all state as one file, while turns run: TO=folder-or-file
+	@$(BIN)/python -m deployments backup $(if $(TO),"$(TO)") $(ARGS)
+
+restore: $(SETUP) ## bring a backup's state back, verified first: FROM=file (FORCE=1 replaces what is there)
+	@$(BIN)/python -m deployments restore $(if $(FROM),"$(FROM)") $(if $(FORCE),--force) $(ARGS)
 
 drills: $(SETUP) ## plant faults and require the right verdicts: PROBLEM=fraud
 	@$(BIN)/python -m flows drills $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
