@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.errors import PerennialError
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from flows.backup import Restored
@@ -17,6 +18,8 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage."""
     args = _parser().parse_args(arguments)
+    for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
+        os.environ.setdefault(name, value)
     try:
         return _run(args)
     except PerennialError as error:
