@@ -21,7 +21,7 @@ _HOME, _DATABASES = "home", "databases"
 _STAGING = ".restoring"
 # What is made anew: copies of registered models, and what servers said.
 _NOT_STATE = ("cache", "logs")
-_SERVERS = ("http://", "https://")
+_COPIED = ("sqlite:", "postgresql")
 
 
 @dataclass(frozen=True)
@@ -124,18 +124,20 @@ def _target(to: Path) -> Path:
 def _urls() -> dict[str, str]:
     """Where each database is. The ledger comes first: it is what refers to all others."""
     settings = Settings()
-    return {
+    every = {
         "ledger": settings.ledger,
         "log": settings.log,
         "mlflow": settings.mlflow_database,
         "prefect": settings.prefect_database,
     }
+    return {name: url for name, url in every.items() if url.startswith(_COPIED)}
 
 
 def _absent() -> Iterator[str]:
     """What somebody else keeps."""
     settings = Settings()
-    if settings.mlflow.startswith(_SERVERS) and dumps.is_empty(settings.mlflow_database):
+    own = settings.mlflow_database
+    if not own.startswith(_COPIED) or (settings.mlflow != own and dumps.is_empty(own)):
         yield f"MLflow's runs and models: they are kept at {settings.mlflow.split('@')[-1]}"
     if dumps.is_empty(settings.prefect_database):
         yield "Prefect's runs: no server of ours keeps them here"
@@ -272,14 +274,18 @@ def _take_place(root: Path, staging: Path, staged: dict[str, str]) -> None:
             dumps.adopt(waits, urls[name])
         done.add(waits)
     files = {Path(url.removeprefix("sqlite:///")) for url in urls.values() if url.startswith("sqlite:///")}
+    come = [path for path in sorted((staging / _HOME).rglob("*")) if path.is_file()]
+    inside = [path.relative_to(staging / _HOME) for path in come]
+    taken = {root / above for path in inside for above in (path, *path.parents)}
+    # A link to a table elsewhere is in no backup, and stays, unless a file of the backup belongs there.
+    links = {path for path in root.rglob("*") if path.is_symlink() and path not in taken}
     for path in root.iterdir():
-        if path != staging and path not in files:
-            _remove(path, keep=files)
-    for path in sorted((staging / _HOME).rglob("*")) if (staging / _HOME).is_dir() else ():
-        if path.is_file():
-            target = root / path.relative_to(staging / _HOME)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        if path != staging:
+            _remove(path, keep=files | links)
+    for path, relative in zip(come, inside, strict=True):
+        target = root / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
 
 
 def _remove(path: Path, *, keep: set[Path]) -> None:

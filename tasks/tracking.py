@@ -37,7 +37,7 @@ def vendor() -> Any:
 @cache
 def made_ready(uri: str) -> None:
     """Once a process: MLflow's database at `uri` is there, and at the version of the MLflow that opens it, its rows kept."""
-    if uri.startswith("http"):
+    if not _is_database(uri):
         return
     database.ensure(uri)
     library = find_spec("mlflow")
@@ -57,6 +57,11 @@ def made_ready(uri: str) -> None:
             upgrade(uri)
 
 
+def _is_database(uri: str) -> bool:
+    """And not the address of a server."""
+    return uri.startswith(("sqlite:", "postgresql", "mysql", "mssql"))
+
+
 def api() -> Any:
     """A client of that address."""
     return vendor().MlflowClient()
@@ -74,5 +79,5 @@ def _experiment_at(name: str, uri: str) -> str:
     if found:
         return str(found.experiment_id)
     # An MLflow server keeps artifacts where it was told to; beside our own database, they go under our folder.
-    location = None if uri.startswith("http") else (Settings().artifacts / name).as_uri()
+    location = (Settings().artifacts / name).as_uri() if _is_database(uri) else None
     return str(mlflow.create_experiment(name, artifact_location=location))

@@ -277,12 +277,19 @@ def test_a_ledger_that_was_written_anew_does_not_take_the_place_of_the_true_one(
 def test_a_home_that_holds_something_is_replaced_only_when_asked(small, tmp_path, capsys):
     file = backup(tmp_path / "kept.tar.gz")
     (small / "snapshots" / "toy" / "later.parquet").write_bytes(b"later")
+    (tmp_path / "tables").mkdir()
+    (small / "data").mkdir()
+    (small / "data" / "linked").symlink_to(tmp_path / "tables")
+    (small / "gateway" / "toy" / "spill").rename(tmp_path / "moved")
+    (small / "gateway" / "toy" / "spill").symlink_to(tmp_path / "moved")
     assert main(["restore", str(file)]) == 1
     assert "FORCE=1" in capsys.readouterr().err
     assert (small / "snapshots" / "toy" / "later.parquet").exists()
     assert main(["restore", str(file), "--force"]) == 0
     assert not (small / "snapshots" / "toy" / "later.parquet").exists()
     assert (small / "gateway" / "toy" / "spill" / "1-2.jsonl").exists()
+    assert not (small / "gateway" / "toy" / "spill").is_symlink(), "nothing is written through a link"
+    assert (small / "data" / "linked").readlink() == tmp_path / "tables"
     with closing(sqlite3.connect(small / "own.db")) as own:
         assert own.execute("SELECT x FROM kept").fetchall() == [(7,)]
 
@@ -293,6 +300,12 @@ def test_it_is_written_neither_over_another_nor_into_what_it_keeps(small, tmp_pa
         backup(file)
     with pytest.raises(PerennialError, match="lies in PERENNIAL_HOME"):
         backup(small / "backups")
+
+
+def test_what_somebody_else_keeps_is_said(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
+    manifest = json.loads(_members(backup(tmp_path / "kept.tar.gz"))[bundles.MANIFEST])
+    assert "MLflow's runs and models: they are kept at mlflow.example" in manifest["absent"]
 
 
 def test_nothing_is_no_backup(home, tmp_path):
