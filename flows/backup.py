@@ -147,7 +147,10 @@ def _heads() -> dict[str, dict[str, Any]]:
     """Each problem's newest row, whose hash covers all before it. A ledger that does not verify is not worth keeping."""
     if dumps.is_empty(Settings().ledger):
         return {}
-    return {name: {"rows": ledger.verify(name), "head": ledger.state_of(name).hash} for name in ledger.problems()}
+    newest = {name: ledger.state_of(name) for name in ledger.problems()}
+    for name in newest:
+        ledger.verify(name)
+    return {name: {"rows": state.sequence, "head": state.hash} for name, state in newest.items()}
 
 
 def _add_databases(bundle: bundles.Writer, folder: Path) -> dict[str, dict[str, str]]:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import sqlite3
+from contextlib import closing
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,9 +54,19 @@ def made_ready(uri: str) -> None:
         if database.behind(uri, migrations):
             from mlflow import db
 
+            _keep_before(uri)
             # What `mlflow db upgrade` does; its command line would show the password to whoever lists processes.
             upgrade: Any = db.upgrade.callback
             upgrade(uri)
+
+
+def _keep_before(uri: str) -> None:
+    """A copy of the SQLite file as it is, beside it: its migrations are not undone where one fails. PostgreSQL's are."""
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(path)) as now, closing(sqlite3.connect(f"{path}.before-upgrade")) as kept:
+        now.backup(kept)
 
 
 def _is_database(uri: str) -> bool:

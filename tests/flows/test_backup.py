@@ -129,6 +129,24 @@ def test_a_turn_in_the_middle_of_it_leaves_no_ledger_that_names_what_is_not_ther
     assert len(_all_that_the_ledger_names()) == 2
 
 
+def test_a_turn_between_looking_at_the_ledger_and_copying_it_only_adds_a_row(at, elsewhere, tmp_path, monkeypatch):
+    now = at("HEALTHY")
+    seen: list[int] = []
+    verify = ledger.verify
+
+    def then_a_turn(problem: str) -> int:
+        seen.append(verify(problem))
+        if len(seen) == 1:
+            plain_turn("fraud", now)
+        return seen[-1]
+
+    monkeypatch.setattr(ledger, "verify", then_a_turn)
+    file = backup(tmp_path / "kept.tar.gz")
+    elsewhere()
+    restored = restore(file).rows["fraud"]
+    assert restored > seen[0]
+
+
 @pytest.fixture
 def small(home: Path) -> Path:
     """A home with a ledger of one row and a few files, made in a moment."""

@@ -1,6 +1,7 @@
 """Is a database of any earlier version brought to this one when it is opened, with every row kept: ours and MLflow's?"""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -119,6 +120,10 @@ def test_mlflows_own_tables_are_brought_to_its_version_before_it_opens_them(old_
     assert found.artifact_location == "file:///somewhere"
     with old_mlflow.connect() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == _revisions()[0]
+    if old_mlflow.dialect.name == "sqlite":
+        with sqlite3.connect(f"{old_mlflow.url.database}.before-upgrade") as kept:
+            assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [(_revisions()[11],)]
+        kept.close()
 
 
 def test_tables_of_a_later_mlflow_are_left_to_it(home):
