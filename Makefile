@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.ready
 
-# Telemetry of every library is off in what we start.
+# Telemetry of every library is off in what we start, unless PERENNIAL_TELEMETRY=true.
+ifneq ($(PERENNIAL_TELEMETRY),true)
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+endif
 # Threads that wait for each other cost more than they save on the small batches of a turn, and one thread sums alike everywhere.
 export OMP_NUM_THREADS ?= 1
 # Five thousand modules are compiled once, and not by every process anew, which costs each of them eight seconds.
@@ -16,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -147,6 +149,12 @@ archive: $(SETUP) ## keep requests only as long as the plan says: PROBLEM=fraud
 # Without ENTITY it is read from standard input: a command line stands in the list of processes, and in a history.
 erase: $(SETUP) ## remove one entity from the prediction log: PROBLEM=fraud ENTITY=123 REASON="..."
 	@$(BIN)/python -m flows erase $(PROBLEM) --entity="$(or $(ENTITY),-)" --reason "$(REASON)" $(ARGS)
+
+backup: $(SETUP) ## all state as one file, while turns run: TO=folder-or-file
+	@$(BIN)/python -m deployments backup $(if $(TO),"$(TO)") $(ARGS)
+
+restore: $(SETUP) ## bring a backup's state back, verified first: FROM=file (FORCE=1 replaces what is there)
+	@$(BIN)/python -m deployments restore $(if $(FROM),"$(FROM)") $(if $(FORCE),--force) $(ARGS)
 
 drills: $(SETUP) ## plant faults and require the right verdicts: PROBLEM=fraud
 	@$(BIN)/python -m flows drills $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)

@@ -4,8 +4,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schemas.errors import PerennialError
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.backup import Restored
 
 __all__ = ["main"]
 
@@ -13,6 +18,8 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage."""
     args = _parser().parse_args(arguments)
+    for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
+        os.environ.setdefault(name, value)
     try:
         return _run(args)
     except PerennialError as error:
@@ -37,6 +44,21 @@ def _run(args: argparse.Namespace) -> int:
             from deployments import up
 
             return up.run(prefect_port=args.prefect_port, mlflow_port=args.mlflow_port, gateway_port=args.gateway_port)
+        case "prefect" | "mlflow":
+            from deployments import servers
+
+            start = servers.prefect_start if args.command == "prefect" else servers.mlflow_start
+            return servers.run(start(args.host, args.port))
+        case "backup":
+            from flows.backup import backup
+
+            made = backup(args.to)
+            print(f"{made}  {made.stat().st_size / 2**20:,.1f} MB")
+            return 0
+        case "restore":
+            from flows.backup import restore
+
+            return _restored(restore(args.source, force=args.force))
         case "rollback":
             from deployments import rollback
 
@@ -65,6 +87,15 @@ def _run(args: argparse.Namespace) -> int:
             return 0
 
 
+def _restored(found: "Restored") -> int:
+    for name, rows in found.rows.items():
+        print(f"{name}: {rows} rows of the ledger, each follows from the one before")
+    for what in found.missing:
+        print(f"not in the backup: {what}")
+    print(f"restored as it was at {found.taken}; erasures since then are to be made again")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deployments", description="Perennial: where and when it runs.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -77,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--prefect-port", type=int, default=int(os.environ.get("PREFECT_PORT", "4200")))
     up.add_argument("--mlflow-port", type=int, default=int(os.environ.get("MLFLOW_PORT", "5000")))
     up.add_argument("--gateway-port", type=int, default=int(os.environ.get("GATEWAY_PORT", "8000")))
+    for name, port in (("prefect", 4200), ("mlflow", 5000)):
+        server = commands.add_parser(name, help=f"the {name} server alone, over our database, as a container runs it")
+        server.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
+        server.add_argument("--port", type=int, default=port)
+    backup = commands.add_parser("backup", help="all state as one file, taken while turns run")
+    backup.add_argument("to", type=Path, help="a folder, or the file NAME.tar.gz")
+    restore = commands.add_parser("restore", help="bring a backup's state back, verified first")
+    restore.add_argument("source", type=Path)
+    restore.add_argument("--force", action="store_true", help="replace what is there")
     traffic = commands.add_parser("traffic", help="send a problem's rows to its gateway, labels late, time compressed")
     traffic.add_argument("problem")
     traffic.add_argument("--rate", type=float, default=200.0, help="requests a second")

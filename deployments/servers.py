@@ -12,23 +12,26 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["environment", "free_port", "mlflow_server", "prefect_server", "use"]
+__all__ = ["environment", "free_port", "mlflow_server", "mlflow_start", "prefect_server", "prefect_start", "run", "use"]
+
+Start = tuple[list[str], dict[str, str]]  # a command, and the environment that it runs in
+_LOOPBACK = "127.0.0.1"
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG: a server whose starter was killed ends by itself
 
 
 def environment(*, api_url: str | None = None) -> dict[str, str]:
     """What our processes are started with. What the user has set stays."""
-    root = Settings().root
+    settings = Settings()
+    root = settings.root
     defaults = {
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **settings.silence,
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_HOME": str(root / "prefect"),
         # Leases in memory would leave a slot taken for ever when the server restarts.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
@@ -55,25 +58,60 @@ def prefect_server(port: int | None = None) -> Iterator[str]:
         yield own
         return
     port = port or free_port()
-    api = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with _running("prefect", command, environment(api_url=api), f"{api}/health"):
+    command, env = prefect_start(_LOOPBACK, port)
+    api = f"http://{_LOOPBACK}:{port}/api"
+    with _running("prefect", command, env, f"{api}/health"):
         yield api
 
 
 @contextmanager
 def mlflow_server(port: int | None = None) -> Iterator[str]:
-    """The address of an MLflow server over our own database and artifacts."""
-    settings = Settings()
+    """The address of an MLflow server over our own database and artifacts: the user's own (MLFLOW_TRACKING_URI), or one that
+    is started and ended here."""
+    own = Settings().mlflow
+    if own.startswith(("http://", "https://")):
+        yield own
+        return
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
-    settings.artifacts.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", settings.mlflow, "--artifacts-destination", settings.artifacts.as_uri()]
-    # Job execution alone would start a dozen more processes and take 1.5 GB.
-    env = environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    url = f"http://{_LOOPBACK}:{port}"
+    command, env = mlflow_start(_LOOPBACK, port)
     with _running("mlflow", command, env, f"{url}/health"):
         yield url
+
+
+def prefect_start(host: str, port: int) -> Start:
+    """How Prefect's server is started over our database, which is made where it is not there yet. It migrates it itself."""
+    settings = Settings()
+    env = environment(api_url=f"http://{_LOOPBACK}:{port}/api")
+    if settings.database is not None:
+        from tasks import database
+
+        database.ensure(settings.prefect_database)
+        # asyncpg names what libpq calls sslmode.
+        url = settings.prefect_database.replace("+psycopg2", "+asyncpg", 1).replace("?sslmode=", "?ssl=")
+        env.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", url)
+    return [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)], env
+
+
+def mlflow_start(host: str, port: int) -> Start:
+    """How MLflow's server is started over our database, which is made, or brought to this MLflow's version, first."""
+    from tasks import tracking
+
+    settings = Settings()
+    tracking.made_ready(settings.mlflow_database)
+    settings.artifacts.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--artifacts-destination", settings.artifacts.as_uri()]
+    # The address may hold a password, which a command line would show to whoever lists processes. Job execution alone would
+    # start a dozen more processes and take 1.5 GB.
+    own = {"MLFLOW_BACKEND_STORE_URI": settings.mlflow_database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return command, environment() | own
+
+
+def run(start: Start) -> NoReturn:
+    """Become that server, as a container wants it: its signals and its end are ours."""
+    command, env = start
+    os.execve(command[0], command, env)  # noqa: S606  (our own fixed commands)
 
 
 def free_port() -> int:

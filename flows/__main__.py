@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.commands import GROUPS
 from schemas.errors import PerennialError
+from schemas.settings import Settings
 
 __all__ = ["main"]
 
@@ -18,6 +19,8 @@ Command = Callable[[argparse.Namespace], int | None]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused with one clear sentence, 2 wrong usage."""
     args = _parser().parse_args(arguments)
+    for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
+        os.environ.setdefault(name, value)
     try:
         return args.run(args) or 0
     except PerennialError as error:

@@ -118,13 +118,15 @@ class _Looks:
 
 def _databases() -> tuple[Database, ...]:
     settings = Settings()
-    found = [
-        Database("ledger", "PERENNIAL_LEDGER_URL", unreachable(settings.ledger)),
-        Database("prediction log", "PERENNIAL_LOG_URL", unreachable(settings.log)),
-    ]
+    one = "PERENNIAL_DATABASE" if settings.database else ""
     remote = settings.mlflow.startswith(("http://", "https://"))
     says = environment.answers(settings.mlflow) if remote else unreachable(settings.mlflow)
-    return (*found, Database("MLflow store", "MLFLOW_TRACKING_URI", says))
+    return (
+        Database("ledger", (not settings.ledger_url and one) or "PERENNIAL_LEDGER_URL", unreachable(settings.ledger)),
+        Database("prediction log", (not settings.log_url and one) or "PERENNIAL_LOG_URL", unreachable(settings.log)),
+        Database("MLflow store", (not settings.tracking_uri and one) or "MLFLOW_TRACKING_URI", says),
+        Database("database of Prefect's server", one, unreachable(settings.prefect_database) if one else ""),
+    )
 
 
 @dataclass(frozen=True)

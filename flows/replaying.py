@@ -7,15 +7,13 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from pydantic import Field
 
+from flows import replay_story
 from flows.operations import ProblemName
 from flows.replay import plain_turn, promotions, replay, retrains, span
-from flows.story import headline
 from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
@@ -50,24 +48,17 @@ def replay_history(
         )
     if not windows.available(known):
         raise windows.MissingDataError(known, windows.locate(known))
-    bar = create_progress_artifact(0.0, key=_key(problem), description=f"replay {name} of {problem}")
-    assert isinstance(bar, UUID)  # of a synchronous call
     with _a_home_of_its_own(Settings().root / "replays" / problem / name):
         start, end = _span(known, days)
-        shown = []
-        for row in replay(known, start=start, end=end, crank=plain_turn):
-            if row.facts["kind"] == "turn" and row.facts["before"] != row.facts["stage"]:
-                shown.append(f"- {headline(row.entry)}")
-            at = datetime.fromisoformat(row.facts["at"])
-            update_progress_artifact(bar, progress=100 * min(max((at - start) / (end - start), 0.0), 1.0))
+        for _ in replay_story.watched(
+            known, replay(known, start=start, end=end, crank=plain_turn), start=start, end=end
+        ):
+            pass
         said = (
             f"{len(retrains(known))} retrains and {len(promotions(known))} promotions of {problem} from {start:%Y-%m-%d} to "
             f"{end:%Y-%m-%d}; {ledger.state_of(problem).champion or 'nothing'} served last"
         )
-        home = Settings().root
-    update_progress_artifact(bar, progress=100.0)
-    lines = [f"## replay {name} of {problem}", f"{said}.", "", *shown, "", f"All of it lies in `{home}`."]
-    create_markdown_artifact(key=f"{_key(problem)}-result", markdown="\n".join(lines), description=said)
+        replay_story.tell(known, lines=[f"{said}.", f"All of it lies in {Settings().root}."])
     return said
 
 
@@ -103,7 +94,3 @@ def _a_home_of_its_own(folder: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _key(problem: str) -> str:
-    return f"replay-{problem.replace('_', '-').lower()}"

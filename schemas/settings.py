@@ -1,11 +1,15 @@
 """What does the environment say: where is everything kept, and which servers are used?"""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl, quote, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import PerennialError
 
 __all__ = ["Settings"]
 
@@ -25,6 +29,9 @@ class _Remembered(type(BaseSettings)):  # type: ignore[misc]  # pydantic names i
         return made
 
 
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,49}")  # PostgreSQL cuts names at 63, and two of ours end in _mlflow and _prefect
+# mlflow ignores DO_NOT_TRACK=1, and it does not stop Prefect's server.
+_TELLING = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")
 _READ = ("PERENNIAL_", "MLFLOW_TRACKING_URI")
 _MADE: dict[tuple[tuple[str, str], ...], Any] = {}
 
@@ -35,14 +42,25 @@ class Settings(BaseSettings, metaclass=_Remembered):
     MLFLOW_TRACKING_URI and PREFECT_API_URL keep their own names: their vendors read them too.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Path(".perennial")
-    ledger_url: str | None = Field(
-        default=None, description="SQLAlchemy URL of the ledger; SQLite under home by default."
+    database: SecretStr | None = Field(
+        default=None,
+        description="A PostgreSQL for everything, as postgresql://user@host/perennial: ledger and prediction log are kept in "
+        "that database, MLflow's and Prefect's own tables in two beside it. SQLite under home by default.",
     )
-    log_url: str | None = Field(default=None, description="SQLAlchemy URL of the prediction log and labels.")
-    tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    database_password_file: Path | None = Field(
+        default=None, description="A file that holds its password, where neither the URL nor PGPASSWORD does."
+    )
+    # These may hold a password, and are not printed either.
+    ledger_url: str | None = Field(
+        default=None, repr=False, description="SQLAlchemy URL of the ledger; SQLite under home by default."
+    )
+    log_url: str | None = Field(
+        default=None, repr=False, description="SQLAlchemy URL of the prediction log and labels."
+    )
+    tracking_uri: str | None = Field(default=None, repr=False, validation_alias="MLFLOW_TRACKING_URI")
     ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow; used for links only.")
     seed: int = Field(default=7, description="Every random choice derives from it.")
     threads: int = Field(default=1, ge=1, description="Threads of a fit. One makes it the same on every machine.")
@@ -90,6 +108,10 @@ class Settings(BaseSettings, metaclass=_Remembered):
         description="Which closed windows get a report: all, or alarms alone, as a simulation of thousands wants it.",
     )
 
+    telemetry: bool = Field(
+        default=False, description="Whether the libraries that we start may tell their makers of their use."
+    )
+
     notify_webhook: SecretStr | None = Field(
         default=None,
         description="Who is told of events: the URL of a webhook, or TYPE/NAME of a block on the Prefect server that can notify.",
@@ -104,9 +126,37 @@ class Settings(BaseSettings, metaclass=_Remembered):
         default="", description="Where people read RUNBOOK.md; by default the file of this checkout."
     )
 
+    @field_validator("database")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        """One form that psycopg2, asyncpg and PostgreSQL's own programs all read; what is wrong is said without the URL."""
+        if value is None or not value.get_secret_value():
+            return None
+        url = urlsplit(value.get_secret_value())
+        name = url.path.removeprefix("/")
+        if (
+            url.scheme not in ("postgresql", "postgres")
+            or not url.username
+            or not url.hostname
+            or not _NAME.fullmatch(name)
+        ):
+            raise ValueError(
+                "it is not postgresql://user@host:port/name, whose name is of lower-case letters, digits and _ and at most 50 long"
+            )
+        if other := {key for key, _ in parse_qsl(url.query, keep_blank_values=True)} - {"sslmode"}:
+            raise ValueError(
+                f"?{min(other)}= is not read by all that use it; sslmode is. Set PGSSLROOTCERT and the like in the environment"
+            )
+        return value
+
     @property
     def runbook(self) -> str:
         return self.runbook_url or (Path(__file__).parents[1] / "RUNBOOK.md").as_uri()
+
+    @property
+    def silence(self) -> dict[str, str]:
+        """The variables that keep every library from telling its maker of its use: none where PERENNIAL_TELEMETRY says true."""
+        return {} if self.telemetry else dict.fromkeys(_TELLING, "true") | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
     @property
     def processes(self) -> int:
@@ -119,15 +169,51 @@ class Settings(BaseSettings, metaclass=_Remembered):
 
     @property
     def ledger(self) -> str:
-        return self.ledger_url or f"sqlite:///{self.root / 'ledger.db'}"
+        return self.ledger_url or self._kept_in("ledger.db", "")
 
     @property
     def log(self) -> str:
-        return self.log_url or f"sqlite:///{self.root / 'predictions.db'}"
+        return self.log_url or self._kept_in("predictions.db", "")
 
     @property
     def mlflow(self) -> str:
-        return self.tracking_uri or f"sqlite:///{self.root / 'mlflow.db'}"
+        """Where this process finds MLflow: a server's address, or the database itself."""
+        return self.tracking_uri or self.mlflow_database
+
+    @property
+    def mlflow_database(self) -> str:
+        """What an MLflow server of ours keeps its rows in. A database of its own: MLflow has a table `experiments` too, and
+        its migrations, like Prefect's, count in one table `alembic_version`."""
+        own = self.tracking_uri or ""
+        if own and not own.startswith(("http://", "https://")):
+            return own
+        return self._kept_in("mlflow.db", "_mlflow")
+
+    @property
+    def prefect_database(self) -> str:
+        """What a Prefect server of ours keeps its rows in."""
+        return self._kept_in("prefect/prefect.db", "_prefect")
+
+    def _kept_in(self, file: str, beside: str) -> str:
+        """The URL of an SQLite file under home, or of the database whose name ends in `beside`. It may hold a password."""
+        if self.database is None:
+            return f"sqlite:///{self.root / file}"
+        url = urlsplit(self.database.get_secret_value())
+        login, _, host = url.netloc.rpartition("@")
+        if ":" not in login and self.database_password_file is not None:
+            login = f"{login}:{quote(self._password(self.database_password_file), safe='')}"
+        query = f"?{url.query}" if url.query else ""
+        return f"postgresql+psycopg2://{login}@{host}{url.path}{beside}{query}"
+
+    @staticmethod
+    def _password(file: Path) -> str:
+        try:
+            return file.read_text().rstrip("\r\n")
+        except OSError as error:
+            raise PerennialError(
+                f"PERENNIAL_DATABASE_PASSWORD_FILE names {file}, which cannot be read ({type(error).__name__}). Let this "
+                "user read it, or give the password as PGPASSWORD."
+            ) from None
 
     @property
     def artifacts(self) -> Path:

@@ -12,8 +12,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from schemas.errors import PerennialError
+from schemas.settings import Settings
 
-__all__ = ["close_databases", "open_database", "unreachable"]
+__all__ = ["behind", "close_databases", "ensure", "open_database", "unreachable"]
 
 Which = Literal["ledger", "log", "experiments"]
 _SETTING: dict[Which, str] = {"ledger": "LEDGER", "log": "LOG", "experiments": "LEDGER"}
@@ -39,14 +40,99 @@ def unreachable(url: str) -> str:
     if made.get_backend_name() == "sqlite" and not (made.database and Path(made.database).exists()):
         return ""
     try:
-        engine = sa.create_engine(made)
-        with engine.connect() as connection:
-            sa.inspect(connection).get_table_names()
-        engine.dispose()
+        _touch(made)
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+        if _may_be_made(made):
+            return ""
         kind = type(getattr(error, "orig", None) or error).__name__
         return f"{made.render_as_string(hide_password=True)} cannot be opened ({kind})"
     return ""
+
+
+def ensure(url: str) -> None:
+    """Make the database of PERENNIAL_DATABASE at `url` where its server has none of that name. Of two that come at once, one
+    makes it. What somebody else's setting names is theirs to make."""
+    made = sa.make_url(url)
+    if Settings().database is None or made.get_backend_name() != "postgresql":
+        return
+    try:
+        _touch(made)
+    except sa.exc.OperationalError:
+        if not _is_lacking(made):
+            return  # away, or closed to us: whoever opens it says so
+        _create(made)
+
+
+def behind(url: str, migrations: Path) -> bool:
+    """Do the tables of a vendor, whose own Alembic scripts lie in `migrations`, wait to be brought to its version? Not where
+    there are none yet, which it makes itself, or where they are of a version that it does not know."""
+    made = sa.make_url(url)
+    if made.get_backend_name() == "sqlite" and not (made.database and Path(made.database).exists()):
+        return False
+    engine = sa.create_engine(made)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except sa.exc.OperationalError:
+        return False  # whoever opens it says so
+    finally:
+        engine.dispose()
+    script = ScriptDirectory(str(migrations))
+    return current is not None and current != script.get_current_head() and current in _revisions(script)
+
+
+def _revisions(script: ScriptDirectory) -> set[str]:
+    return {one.revision for one in script.walk_revisions()}
+
+
+def _touch(made: sa.URL) -> None:
+    patience = {"connect_timeout": 5} if made.get_backend_name() == "postgresql" else {}
+    engine = sa.create_engine(made, connect_args=patience)
+    try:
+        with engine.connect() as connection:
+            sa.inspect(connection).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def _asked(made: sa.URL, question: str, **values: str) -> Any:
+    """One answer of the server's own database, beside ours."""
+    engine = sa.create_engine(
+        made.set(database="postgres"), isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5}
+    )
+    try:
+        with engine.connect() as connection:
+            answer = connection.execute(sa.text(question), values)
+            return answer.scalar() if answer.returns_rows else None
+    finally:
+        engine.dispose()
+
+
+def _is_lacking(made: sa.URL) -> bool:
+    """Does its server answer, and know no database of that name?"""
+    try:
+        return not _asked(made, "SELECT count(*) FROM pg_database WHERE datname = :name", name=str(made.database))
+    except (sa.exc.SQLAlchemyError, ImportError):
+        return False
+
+
+def _may_be_made(made: sa.URL) -> bool:
+    ours = Settings().database is not None and made.get_backend_name() == "postgresql"
+    asks = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+    return ours and _is_lacking(made) and bool(_asked(made, asks))
+
+
+def _create(made: sa.URL) -> None:
+    try:
+        _asked(made, f'CREATE DATABASE "{made.database}"')
+    except sa.exc.DBAPIError as error:
+        state = getattr(error.orig, "pgcode", None)
+        if state in ("42P04", "23505"):  # somebody else has just made it
+            return
+        raise PerennialError(
+            f"PERENNIAL_DATABASE needs a database {made.database!r}, and {made.username!r} may not make it "
+            f"({type(error.orig).__name__}). Let who may say: CREATE DATABASE {made.database} OWNER {made.username}"
+        ) from None
 
 
 def close_databases() -> None:
@@ -60,6 +146,7 @@ def _opened(url: str, which: Which) -> sa.Engine:
     made = sa.make_url(url)
     if made.get_backend_name() == "sqlite" and made.database:
         Path(made.database).parent.mkdir(parents=True, exist_ok=True)
+    ensure(url)
     engine = sa.create_engine(url, pool_pre_ping=True)  # a fit of minutes outlives an idle connection
     if made.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _durable)
@@ -68,9 +155,16 @@ def _opened(url: str, which: Which) -> sa.Engine:
     except sa.exc.OperationalError as error:
         raise PerennialError(
             f"the {which} database at {made.render_as_string(hide_password=True)} cannot be opened "
-            f"({type(error.orig).__name__}). Start it, or unset PERENNIAL_{_SETTING[which]}_URL for SQLite."
+            f"({type(error.orig).__name__}). Start it, or unset {_named(which)} for SQLite."
         ) from None
     return engine
+
+
+def _named(which: Which) -> str:
+    """The setting that its address came from."""
+    settings = Settings()
+    own = settings.log_url if which == "log" else settings.ledger_url
+    return "PERENNIAL_DATABASE" if own is None and settings.database else f"PERENNIAL_{_SETTING[which]}_URL"
 
 
 def _durable(connection: Any, _: Any) -> None:

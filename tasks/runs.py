@@ -101,7 +101,7 @@ def recorded(run_id: str) -> Recorded:
         found = api().get_run(run_id)
     except vendor().exceptions.MlflowException as error:
         raise PerennialError(
-            f"MLflow at {Settings().mlflow} has no run {run_id!r}: {error.error_code}. `make history` and the MLflow page name them."
+            f"MLflow has no run {run_id!r}: {error.error_code}. `make history` and the MLflow page name them."
         ) from None
     return Recorded(found.info.run_id, dict(found.data.tags))
 

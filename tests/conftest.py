@@ -23,7 +23,13 @@ os.environ.setdefault("PERENNIAL_REPORTS", "alarms")
 gc.set_threshold(50_000, 20, 20)
 
 _BEGAN = time.monotonic()
-_SERVERS = ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL", "MLFLOW_TRACKING_URI", "PANDERA_VALIDATION_ENABLED")
+_SERVERS = (
+    "PERENNIAL_DATABASE",
+    "PERENNIAL_LEDGER_URL",
+    "PERENNIAL_LOG_URL",
+    "MLFLOW_TRACKING_URI",
+    "PANDERA_VALIDATION_ENABLED",
+)
 
 
 def _settle(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

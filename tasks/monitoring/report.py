@@ -63,7 +63,8 @@ def make_report(
     registered test says what the verdict said of that name. `current` and `reference` may be samples of the `rows` that there
     are of each; `columns` are drawn, and a column that cannot be is named with its reason. What Evidently cannot draw at all costs its plots and never the report.
     """
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    for name, value in Settings().silence.items():
+        os.environ.setdefault(name, value)
     judged, hidden = window.judged(), set(personal)
     wanted = _furthest(judged, columns)
     drawn = drawable(current, reference, wanted, rows=_SAMPLE, seed=seed, personal=hidden)

@@ -50,8 +50,8 @@ def add(window: Window, snapshot: Any, *, description: str = "") -> None:
 
 def serve(*, host: str, port: int) -> None:
     """Evidently's own UI over the workspace, until it is stopped. It reads what a turn adds meanwhile."""
-    # Its service calls home unless told not to; any value turns it off.
-    os.environ["DO_NOT_TRACK"] = "1"
+    # Its service calls home unless told not to.
+    os.environ.update(Settings().silence)
     if not any(workspace_folder().glob("*/snapshots/*.json")):
         raise NoReportsError(workspace_folder())
     import warnings

@@ -105,4 +105,4 @@ def test_it_listens_on_this_machine_alone_unless_told(ui):
 def test_without_a_report_it_says_when_there_will_be_one(home, capsys):
     assert main(["evidently"]) == 1
     assert "the first is made by the turn that closes a monitoring window" in capsys.readouterr().err
-    assert os.environ["DO_NOT_TRACK"] == "1", "its service calls home unless told not to"
+    assert os.environ["DO_NOT_TRACK"] == "true", "its service calls home unless told not to"

@@ -1,14 +1,17 @@
 """Do settings say what the environment says at the moment they are asked for, and are they parsed once until it changes?"""
 
+import os
+
 import pytest
 from pydantic import ValidationError
 
+from schemas.errors import PerennialError
 from schemas.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch):
-    for name in ("PERENNIAL_HOME", "PERENNIAL_SEED", "MLFLOW_TRACKING_URI"):
+    for name in [n for n in os.environ if n.startswith("PERENNIAL_")] + ["MLFLOW_TRACKING_URI"]:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -48,3 +51,61 @@ def test_every_field_is_read_under_a_name_that_is_looked_at(monkeypatch):
     for name, field in Settings.model_fields.items():
         alias = str(field.validation_alias or f"PERENNIAL_{name}".upper())
         assert alias.startswith(("PERENNIAL_", "MLFLOW_TRACKING_URI"))
+
+
+ONE = "postgresql://me@db.example:5433/perennial"
+
+
+@pytest.mark.parametrize(
+    "asked, url",
+    [
+        ("ledger", "postgresql+psycopg2://me@db.example:5433/perennial"),
+        ("log", "postgresql+psycopg2://me@db.example:5433/perennial"),
+        ("mlflow", "postgresql+psycopg2://me@db.example:5433/perennial_mlflow"),
+        ("prefect_database", "postgresql+psycopg2://me@db.example:5433/perennial_prefect"),
+    ],
+)
+def test_one_setting_moves_everything_and_without_it_all_is_sqlite(monkeypatch, asked, url):
+    assert getattr(Settings(), asked).startswith("sqlite:///")
+    monkeypatch.setenv("PERENNIAL_DATABASE", ONE)
+    assert getattr(Settings(), asked) == url
+    monkeypatch.setenv("PERENNIAL_DATABASE", "")
+    assert getattr(Settings(), asked).startswith("sqlite:///")
+
+
+def test_its_password_may_lie_in_a_file_and_may_hold_any_sign(monkeypatch, tmp_path):
+    (tmp_path / "password").write_text("a/b@c:d\n")
+    monkeypatch.setenv("PERENNIAL_DATABASE", f"{ONE}?sslmode=require")
+    monkeypatch.setenv("PERENNIAL_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    assert Settings().ledger == "postgresql+psycopg2://me:a%2Fb%40c%3Ad@db.example:5433/perennial?sslmode=require"
+    monkeypatch.setenv("PERENNIAL_DATABASE_PASSWORD_FILE", str(tmp_path / "none"))
+    with pytest.raises(PerennialError, match=r"PERENNIAL_DATABASE_PASSWORD_FILE names .*none"):
+        _ = Settings().ledger
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        ("sqlite:///hidden.db", "is not postgresql://"),
+        ("mysql://me:hidden@db/perennial", "is not postgresql://"),
+        ("postgresql://db/perennial?password=hidden", "is not postgresql://"),
+        ("postgresql://me:hidden@db/", "is not postgresql://"),
+        ("postgresql://me:hidden@db/Perennial", "lower-case"),
+        ("postgresql://me:hidden@db/" + "p" * 51, "50 long"),
+        ("postgresql://me@db/perennial?password=hidden", r"\?password= is not read"),
+    ],
+)
+def test_a_database_that_is_none_is_refused_without_being_shown(monkeypatch, wrong, says):
+    monkeypatch.setenv("PERENNIAL_DATABASE", wrong)
+    with pytest.raises(ValidationError, match=says) as refused:
+        Settings()
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize("said, silent", [(None, True), ("false", True), ("true", False)])
+def test_telemetry_is_off_until_the_one_switch_says_otherwise(monkeypatch, said, silent):
+    if said is not None:
+        monkeypatch.setenv("PERENNIAL_TELEMETRY", said)
+    assert set(Settings().silence) == (
+        {"DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "PREFECT_SERVER_ANALYTICS_ENABLED"} if silent else set()
+    )

@@ -14,17 +14,22 @@ available = _NEWEST is not None and (os.getuid() != 0 or shutil.which("runuser")
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """The URL of an empty database; the server ends with the block."""
+def running(*, password: str = "") -> Iterator[str]:
+    """The URL of an empty database; the server ends with the block. With a password, it lets nobody in without."""
     folder = Path(mkdtemp(prefix="perennial-pg-"))
     if os.getuid() == 0:  # it does not run as root
         shutil.chown(folder, "postgres")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    _run("initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+    asks: tuple[object, ...] = ("-A", "trust")
+    if password:
+        (folder / "password").write_text(password)
+        asks = ("-A", "scram-sha-256", "--pwfile", folder / "password")
+    _run("initdb", "-D", folder / "data", "-U", "postgres", *asks, "--no-sync", "-E", "UTF8")
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    _run("pg_ctl", "-D", folder / "data", "-l", folder / "log", "-o", options, "-w", "start")
+    start = ("pg_ctl", "-D", folder / "data", "-l", folder / "log", "-o", options)
+    _run(*start, "-w", "start", PGPASSWORD=password)  # it waits until it may log in
     try:
         yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
     finally:
@@ -32,9 +37,10 @@ def running() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(program: str, *arguments: object) -> None:
+def _run(program: str, *arguments: object, **more: str) -> None:
     assert _NEWEST is not None
     command = [str(_NEWEST / program), *map(str, arguments)]
     if os.getuid() == 0:
         command = ["runuser", "-u", "postgres", "--", *command]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd="/")
+    env = {**os.environ, **{name: value for name, value in more.items() if value}}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd="/", env=env)
