@@ -10,6 +10,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.schedules import Cron
@@ -31,6 +32,7 @@ from tasks import windows
 __all__ = ["declared", "deploy", "register"]
 
 
+_PAGE = 200
 _ONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 # A dotted entrypoint: a path would load a second copy of the module, and register a broken one silently.
 _DOTTED: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
@@ -123,6 +125,7 @@ async def register(add: Callable[[RunnerDeployment], Awaitable[UUID]]) -> dict[s
     async with get_client() as client:
         ways = await channels(client)  # first: what is set wrongly is refused before anything has changed
         await _pool(client)
+        await _moved(client)
         ids = {}
         for deployment in await declared():
             # Left unsaid, a deployment that a person paused stays paused.
@@ -157,9 +160,23 @@ async def _pool(client: PrefectClient) -> None:
             ) from None
 
 
+async def _moved(client: PrefectClient) -> None:
+    """The server leaves a deployment in its pool when none is said: one that stands in another than wanted is made anew."""
+    for deployment in await _ours(client):
+        if deployment.work_pool_name != Settings().work_pool:
+            await client.delete_deployment(deployment.id)
+
+
 async def _prune(client: PrefectClient, keep: set[UUID]) -> None:
     """A deployment whose problem was removed would stay for ever: what carries our tag and is not declared goes."""
-    found = await client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])))
-    for deployment in found:
+    for deployment in await _ours(client):
         if deployment.id not in keep:
             await client.delete_deployment(deployment.id)
+
+
+async def _ours(client: PrefectClient) -> list[DeploymentResponse]:
+    """All that carry our tag, a page at a time."""
+    tagged, found = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])), list[DeploymentResponse]()
+    while page := await client.read_deployments(deployment_filter=tagged, limit=_PAGE, offset=len(found)):
+        found += page
+    return found

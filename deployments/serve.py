@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from deployments import servers
 from schemas.errors import PerennialError
+from schemas.settings import Settings
 
 __all__ = ["main", "serve"]
 
@@ -29,6 +30,11 @@ def serve() -> None:
     api = os.environ.get("PREFECT_API_URL")
     if not api:
         raise PerennialError("no Prefect server is named: set PREFECT_API_URL, or run `make up`, which starts one.")
+    if pool := Settings().work_pool:
+        raise PerennialError(
+            f"PERENNIAL_WORK_POOL is {pool!r}: runs are started by a worker of that pool. Register with `make deploy` and start one "
+            f"(prefect worker start --pool {pool}), or unset it to serve from this process."
+        )
     # Runs inherit this environment: our folder as an absolute path, telemetry off, heartbeats on.
     servers.use(api)
     asyncio.run(_serve())

@@ -23,7 +23,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import servers
 from deployments.gateway.__main__ import emit
-from flows.events import announce
+from deployments.serve import serve
+from flows.events import announce, with_form
 from schemas.errors import PerennialError
 from schemas.events import EVENTS, RUNS, Event
 from schemas.plans import Reason
@@ -329,3 +330,38 @@ def test_what_told_people_goes_with_its_setting(api, monkeypatch):
     assert "perennial-notify" not in {one["name"] for one in asked(api, "block_documents/filter")}
     assert "perennial: drift starts a retrain" in automations(api)
     assert mine["id"] in {one["id"] for one in automations(api).values()}, "a person's own automation stays"
+
+
+def test_who_is_asked_for_an_approval_is_told_where_to_give_it(api, receiver):
+    (asks,) = [with_form(one) for one in [event("approval-waiting", stage="SHADOW")]]
+    told(asks)
+    (got,) = eventually(lambda: receiver.of("perennial.approval-waiting"))
+    (line,) = [line for line in got["text"].splitlines() if line.startswith("Answer here: ")]
+    form = asked(api, "deployments/filter", {"deployments": {"name": {"any_": ["approve"]}}})[0]["id"]
+    assert f"/deployments/deployment/{form}/run?parameters=" in line
+
+
+def test_runs_are_started_in_the_work_pool_that_is_named_and_by_the_process_again_without_it(api, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_WORK_POOL", "team")
+    register()
+    placed = asked(api, "deployments/filter")
+    assert {one["work_pool_name"] for one in placed} == {"team"}
+    assert asked(api, "work_pools/filter")[0]["type"] == "process"
+    monkeypatch.setenv("PERENNIAL_WORK_POOL_TYPE", "docker")
+    with pytest.raises(PerennialError, match="set PERENNIAL_WORK_IMAGE"):
+        register()
+    monkeypatch.setenv("PERENNIAL_WORK_IMAGE", "perennial:0.1.0")
+    with pytest.raises(PerennialError, match="'team' is of type process"):
+        register()
+    monkeypatch.setenv("PERENNIAL_WORK_POOL", "containers")
+    register()
+    placed = asked(api, "deployments/filter")
+    assert {one["job_variables"].get("image") for one in placed} == {"perennial:0.1.0"}
+    monkeypatch.setenv("PREFECT_API_URL", api)
+    with pytest.raises(PerennialError, match="prefect worker start --pool containers"):
+        serve()
+    for name in ("PERENNIAL_WORK_POOL", "PERENNIAL_WORK_POOL_TYPE", "PERENNIAL_WORK_IMAGE"):
+        monkeypatch.delenv(name)
+    register()
+    placed = asked(api, "deployments/filter")
+    assert {one["work_pool_name"] for one in placed} == {None}
