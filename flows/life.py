@@ -18,9 +18,7 @@ from tasks.life import life_of
 
 __all__ = ["as_image", "life_file", "life_so_far", "of_a_year", "page", "write_life"]
 
-_STYLE = (
-    STYLE + "svg { width: 100%; height: auto; } figure { margin: 0 0 1.4rem; } td:first-child { white-space: nowrap; }"
-)
+_STYLE = STYLE + "svg { width: 100%; height: auto; } figure { margin: 0 0 1.4rem; } tbody th { white-space: nowrap; }"
 
 
 def life_so_far(problem: Problem, *, since: datetime | None = None) -> Life | None:

@@ -164,7 +164,7 @@ def _lines(said: Iterator[str]) -> str:
     lines = list(said)
     return "\n".join(
         f"{line}  " if line and not line.startswith("|") and after and not after.startswith("|") else line
-        for line, after in zip(lines, [*lines[1:], ""], strict=True)
+        for line, after in zip(lines, [*lines[1:], ""], strict=False)
     )
 
 

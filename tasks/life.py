@@ -104,7 +104,7 @@ def _mark(entry: Entry) -> Mark | None:
             return Mark("rolled back", at, f"{state.champion} is restored", why)
         case before, Stage.HEALTHY if before in ROLLOUT and entry.verdict.outcome is Outcome.FAIL:
             answered = before in (Stage.CANARY, Stage.AB)
-            return Mark("rolled back" if answered else "rejected", at, f"out in {before}", why)
+            return Mark("rolled back" if answered else "rejected", at, f"the challenger is out, in {before}", why)
         case _:
             return None
 

@@ -14,7 +14,7 @@ __all__ = ["draw_margins"]
 
 _LEFT, _RIGHT, _ROW = 330, 640, 24
 _COLOURS = {"clear": "#0072b2", "unclear": "#e69f00", "beyond": "#d55e00"}
-_WORDS = {"clear": "clear of its limit", "unclear": "not told apart from it", "beyond": "beyond it"}
+_WORDS = {"clear": "clear of its limit", "unclear": "not told apart from it", "beyond": "beyond its limit"}
 _STYLE = (
     "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#1c2126}"
     ".q{fill:#57606a;font-size:11px}.z{stroke:#1c2126;stroke-width:1.4}"

@@ -59,6 +59,18 @@ class Browser:
         found = self.page.get_by_role("button", **named).or_(self.page.get_by_role("link", **named))
         found.last.click()
 
+    def submit(self, name: str, *, says: str, times: int = 6) -> None:
+        """Click until the page says that it was taken. Over SQLite a busy server refuses at times, the UI says that something
+        went wrong, and a person clicks once more."""
+        for time in range(times):
+            self.click(name)
+            try:
+                return self.wait_for(says, seconds=10)
+            except AssertionError:
+                if time == times - 1:
+                    raise
+        return None
+
     def follow(self, name: str) -> None:
         """The first link that is called so: in lists it leads to the thing itself."""
         self.page.get_by_role("link", name=name).first.click()

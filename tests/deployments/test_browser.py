@@ -41,8 +41,7 @@ def retrained(server: Server, ui: Browser) -> str:
     ui.choose("problem", "fraud")
     ui.fill("reason", NOTE)
     ui.fill("actor", "ana")
-    ui.click("Submit")
-    ui.wait_for("Scheduled for")
+    ui.submit("Submit", says="Scheduled for")
     run = eventually(lambda: server.runs_of("retrain/retrain"), seconds=120)[0]["id"]
     eventually(lambda: server.get(f"flow_runs/{run}")["state_type"] in ("COMPLETED", "FAILED", "CRASHED"), seconds=600)
     return run

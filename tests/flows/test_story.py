@@ -63,6 +63,12 @@ def test_the_page_begins_with_the_decision_its_reason_and_what_holds_and_ends_wi
     assert places == sorted(places)
 
 
+def test_a_turn_that_rests_on_no_figure_has_no_empty_table(home):
+    page = markdown(replace(ENTRY, verdict=Verdict("request", Outcome.PASS, "ana asks for a retrain")))
+    assert "evidence" not in page
+    assert page.endswith("*Which card payments are fraud, so that an analyst reviews them before they are settled?*\n")
+
+
 def test_what_somebody_has_to_do_stands_above_the_pictures(home):
     request = Request("retrain", Reason.PERSON, "new cards", "ana")
     waiting = replace(ENTRY, state=replace(STATE, awaits=AT, request=request), notes={"quarantined": 12})
