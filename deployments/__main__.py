@@ -18,9 +18,9 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage."""
     args = _parser().parse_args(arguments)
-    for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
-        os.environ.setdefault(name, value)
     try:
+        for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
+            os.environ.setdefault(name, value)
         return _run(args)
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)

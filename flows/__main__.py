@@ -19,9 +19,9 @@ Command = Callable[[argparse.Namespace], int | None]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused with one clear sentence, 2 wrong usage."""
     args = _parser().parse_args(arguments)
-    for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
-        os.environ.setdefault(name, value)
     try:
+        for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
+            os.environ.setdefault(name, value)
         return args.run(args) or 0
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)

@@ -140,12 +140,14 @@ class Settings(BaseSettings, metaclass=_Remembered):
             or not url.hostname
             or not _NAME.fullmatch(name)
         ):
-            raise ValueError(
-                "it is not postgresql://user@host:port/name, whose name is of lower-case letters, digits and _ and at most 50 long"
+            raise PerennialError(
+                "PERENNIAL_DATABASE is not postgresql://user@host:port/name, whose name is of lower-case letters, digits and _ "
+                "and at most 50 long. Correct it, or unset it for SQLite under PERENNIAL_HOME."
             )
         if other := {key for key, _ in parse_qsl(url.query, keep_blank_values=True)} - {"sslmode"}:
-            raise ValueError(
-                f"?{min(other)}= is not read by all that use it; sslmode is. Set PGSSLROOTCERT and the like in the environment"
+            raise PerennialError(
+                f"PERENNIAL_DATABASE has ?{min(other)}=, which is not read by all that use it; sslmode is. Set PGSSLROOTCERT "
+                "and the like in the environment, and a password as PGPASSWORD."
             )
         return value
 

@@ -69,3 +69,11 @@ def test_a_server_of_mlflows_that_the_user_names_is_taken(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example")
     with servers.mlflow_server() as url:
         assert url == "http://mlflow.example"
+
+
+def test_prefects_driver_is_told_of_tls_in_its_own_word(monkeypatch):
+    monkeypatch.setenv("PERENNIAL_DATABASE", "postgresql://me@127.0.0.1:1/perennial?sslmode=require")
+    url = servers.prefect_start("127.0.0.1", 2)[1]["PREFECT_API_DATABASE_CONNECTION_URL"]
+    assert url == "postgresql+asyncpg://me@127.0.0.1:1/perennial_prefect?ssl=require"
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://somewhere/else")
+    assert servers.prefect_start("127.0.0.1", 2)[1]["PREFECT_API_DATABASE_CONNECTION_URL"].endswith("somewhere/else")

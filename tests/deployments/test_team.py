@@ -304,6 +304,7 @@ def _moved(folder: Path, postgres_port: int | None) -> dict[str, dict[str, Any]]
         .replace("0.0.0.0", "127.0.0.1")
     )
     text = text.replace("/run/secrets/postgres_password", str(folder / "secret"))
+    text = text.replace("/tmp/prefect-ui", str(folder / "ui"))
     for port in ("4200", "5000", "8000", "8080"):
         text = re.sub(rf"\b{port}\b", str(servers.free_port()), text)
     given = {"PROBLEM": "fraud", "PERENNIAL_GATEWAY_TOKEN": "a-token"}
@@ -331,6 +332,15 @@ def _first_turn(patch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_each_service_starts_by_its_command_and_answers_its_health_check(team, name):
     team.healthy(name)
+
+
+@pytest.mark.parametrize("name", ["prefect", "mlflow"])
+def test_its_pages_are_there_and_not_written_into_what_is_installed(team, name):
+    command = team.services[name]["command"]
+    page = loopback.get(f"http://127.0.0.1:{command[command.index('--port') + 1]}/", timeout=60, follow_redirects=True)
+    assert page.raise_for_status().headers["content-type"].startswith("text/html")
+    if name == "prefect":
+        assert list((team.folder / "ui").rglob("index.html"))
 
 
 def test_a_health_check_of_what_has_ended_fails(team):
