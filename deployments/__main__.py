@@ -5,22 +5,16 @@ import os
 import sys
 from pathlib import Path
 
+from flows.border import exit_code
 from schemas.errors import PerennialError
 
 __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage."""
+    """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage, 130 stopped by Ctrl-C."""
     args = _parser().parse_args(arguments)
-    try:
-        return _run(args)
-    except PerennialError as error:
-        print(f"perennial: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped; run it again and it goes on where it was", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _run(args), stopped="stopped; run it again and it goes on where it was")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -73,17 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     loop.add_argument("problem")
     loop.add_argument("--data", type=Path, help="the table; remembered by a link in the data folder")
     loop.add_argument("--plain", action="store_true", help="turn the crank in plain Python, without flow runs")
+    # A default that is text is read like what is typed, and refused like it.
     up = commands.add_parser("up", help="Prefect, MLflow and the deployments, until Ctrl-C")
-    up.add_argument("--prefect-port", type=int, default=int(os.environ.get("PREFECT_PORT", "4200")))
-    up.add_argument("--mlflow-port", type=int, default=int(os.environ.get("MLFLOW_PORT", "5000")))
-    up.add_argument("--gateway-port", type=int, default=int(os.environ.get("GATEWAY_PORT", "8000")))
+    up.add_argument("--prefect-port", type=int, default=os.environ.get("PREFECT_PORT", "4200"))
+    up.add_argument("--mlflow-port", type=int, default=os.environ.get("MLFLOW_PORT", "5000"))
+    up.add_argument("--gateway-port", type=int, default=os.environ.get("GATEWAY_PORT", "8000"))
     traffic = commands.add_parser("traffic", help="send a problem's rows to its gateway, labels late, time compressed")
     traffic.add_argument("problem")
     traffic.add_argument("--rate", type=float, default=200.0, help="requests a second")
     traffic.add_argument("--url", default="http://127.0.0.1:8000", help="where its gateway is")
     traffic.add_argument("--days", type=int, help="of the table's time; all there is by default")
     evidently = commands.add_parser("evidently", help="Evidently's own UI over the reports, until Ctrl-C")
-    evidently.add_argument("--port", type=int, default=int(os.environ.get("EVIDENTLY_PORT", "8085")))
+    evidently.add_argument("--port", type=int, default=os.environ.get("EVIDENTLY_PORT", "8085"))
     evidently.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
     rollback = commands.add_parser("rollback", help="back to the previous champion, now, and see that it serves")
     rollback.add_argument("problem")

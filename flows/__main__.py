@@ -1,13 +1,12 @@
 """Perennial from a shell: `python -m flows COMMAND`. What each command does is in flows.commands."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from flows.border import exit_code
 from flows.commands import GROUPS
-from schemas.errors import PerennialError
 
 __all__ = ["main"]
 
@@ -16,16 +15,9 @@ Command = Callable[[argparse.Namespace], int | None]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 done, 1 refused with one clear sentence, 2 wrong usage."""
+    """Run one command; 0 done, 1 refused with one clear sentence, 2 wrong usage, 130 stopped by Ctrl-C."""
     args = _parser().parse_args(arguments)
-    try:
-        return args.run(args) or 0
-    except PerennialError as error:
-        print(f"perennial: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # whoever read has read enough, as `make history | head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return exit_code(lambda: args.run(args), stopped=args.stopped)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Command, about: str, **problem: Any) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=about)
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, stopped="stopped")
         added.add_argument("problem", **problem)
         return added
 

@@ -1,6 +1,7 @@
 """What can be tried?"""
 
 import argparse
+import math
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from flows.commands.said import AddCommand, Args, kept, say, with_data
 from schemas.problem import load_problem
+from schemas.refused import refused
 
 __all__ = ["add"]
 
@@ -17,7 +19,10 @@ def _improve(args: Args) -> None:
     from flows.night_told import said_of, summary
 
     problem = with_data(args)
-    budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
+    with refused(
+        "what the night may spend", "Say another number, or leave it to the problem's plan.", name="--{}".format
+    ):
+        budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
     seen = 0
 
     def show(night: Any) -> None:
@@ -47,8 +52,11 @@ def _backlog(args: Args) -> None:
     from tasks import backlog
 
     name = load_problem(args.problem).name
-    added = tuple(Wish.model_validate_json(text) for text in args.add)
-    said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
+    then = 'Say it as {"name": "read it", "change": {"features": ["a", "b"]}}; nothing was written.'
+    with refused("what --add says", then, model=Wish):
+        added = tuple(Wish.model_validate_json(text) for text in args.add)
+    with refused("what was said of the backlog", "Say one of the two; nothing was written.", model=Wishes):
+        said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
     if said != Wishes():
         backlog.write(name, backlog.read(name).and_then(said))
     say(backlog_lines(name))
@@ -73,12 +81,22 @@ def _reproduce(args: Args) -> int:
     return 0 if found.equal else 1
 
 
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return number
+
+
 def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
     improve = command("improve", _improve, "a night of experiments: diagnose, choose one change, run it, learn from it")
     improve.add_argument("--experiments", type=int, help="try at most so many ideas")
-    improve.add_argument("--hours", type=float, help="run at most so long, pauses left out")
-    improve.add_argument("--money", type=float, help="spend at most so much, in the problem's currency")
+    improve.add_argument("--hours", type=_number, help="run at most so long, pauses left out")
+    improve.add_argument("--money", type=_number, help="spend at most so much, in the problem's currency")
     improve.add_argument(
         "--hand-over", action=argparse.BooleanOptionalAction, default=None, help="ask for the winner as a retrain"
     )

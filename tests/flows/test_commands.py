@@ -6,6 +6,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+import schemas.problems
 from deployments.__main__ import main as deployments
 from flows.__main__ import main as flows
 from schemas.problem import load_problem
@@ -67,3 +68,81 @@ def test_a_linked_table_is_read_where_it_lies(home, tmp_path):
     rows = windows.read_window(problem, start, end + timedelta(minutes=1), as_of=end + timedelta(days=2))
     assert rows["price_up_yesterday"].isna().sum() == 48
     assert (rows["price_up_yesterday"][48:].to_numpy() == rows["price_up"][:48].to_numpy()).all()
+
+
+def refusal(capsys, command, run=flows) -> str:
+    """What a command says that is refused: one sentence, and no traceback."""
+    try:
+        code = run(command)
+    except SystemExit as usage:
+        code = usage.code
+    assert code in (1, 2)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert ".." not in said.replace("...", "")
+    if code == 1:
+        assert said.startswith("perennial: ")
+        assert said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize(
+    "command, says",
+    [
+        (["improve", "spam", "--experiments", "0"], "--experiments is 0, and should be greater than or equal to 1"),
+        (["improve", "spam", "--experiments", "-3"], "--experiments is -3"),
+        (["improve", "spam", "--experiments", "many"], "argument --experiments: invalid int value: 'many'"),
+        (["improve", "spam", "--hours", "nan"], "argument --hours: 'nan' is no number"),
+        (["improve", "spam", "--hours", "-1"], "--hours is -1.0, and should be greater than 0"),
+        (["improve", "spam", "--hours", "999"], "--hours is 999.0, and should be less than or equal to 240"),
+        (["improve", "spam", "--money", "0"], "--money is 0.0, and should be greater than 0"),
+        (["improve", "spam", "--money", "inf"], "argument --money: 'inf' is no number"),
+        (["backlog", "spam", "--first", "read body", "--veto", "read body"], "asked for first, and vetoed: read body"),
+        (["backlog", "spam", "--add", '{"name":"x"}'], "change is missing"),
+        (["backlog", "spam", "--add", "{broken"], "it is '{broken', and invalid JSON: "),
+        (["backlog", "spam", "--add", '{"name":"x","change":{"colour":1}}'], "'x' changes colour; a recipe has family"),
+        (["backlog", "spam", "--add", '{"name":"x","change":{"family":"linear"},"kin":1}'], "kin is no field of it"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence_and_writes_nothing(home, capsys, command, says):
+    assert says in refusal(capsys, command)
+    assert not (home / "backlog").exists()
+
+
+@pytest.mark.parametrize(
+    "name, value, rule",
+    [
+        ("PERENNIAL_WORKERS", "0", "should be greater than or equal to 1"),
+        ("PERENNIAL_WORKERS", "two", "should be a valid integer"),
+        ("PERENNIAL_REPORTS", "none", "should be 'all' or 'alarms'"),
+    ],
+)
+@pytest.mark.parametrize("command", [["backlog", "spam"], ["history", "fraud"], ["verify"]])
+def test_a_setting_that_cannot_be_meant_is_one_sentence(home, capsys, monkeypatch, name, value, rule, command):
+    monkeypatch.setenv(name, value)
+    assert f"{name} is {value!r}, and {rule}" in refusal(capsys, command)
+
+
+def test_a_port_that_is_no_number_is_wrong_usage(home, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_PORT", "two")
+    assert "argument --mlflow-port: invalid int value: 'two'" in refusal(capsys, ["up"], deployments)
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("from schemas.plans import ImprovementPlan\n\nImprovementPlan(runs=0, tiers=())\n", "line 3 of"),
+        ("from schemas.plans import ImprovementPlan\n\nImprovementPlan(runs=0, tiers=())\n", "runs is 0, and should"),
+        ("from schemas.plans import ImprovementPlan\nImprovementPlan(colour=1)\n", "colour is no field of it"),
+        ("from schemas.problem import Problem\nPROBLEM = Problem(colour=1)\n", "unexpected keyword argument 'colour'"),
+        ("PROBLEM = Problm()\n", "line 1 of schemas/problems/broken.py says no problem: NameError: name 'Problm'"),
+        ("PROBLEM = (\n", "line 1 of schemas/problems/broken.py says no problem: SyntaxError: '(' was never closed"),
+    ],
+)
+@pytest.mark.parametrize("run, command", [(flows, ["history"]), (deployments, ["loop"])])
+def test_a_problem_file_that_is_being_written_says_what_is_wrong_in_which_line(
+    home, tmp_path, capsys, monkeypatch, text, says, run, command
+):
+    (tmp_path / "broken.py").write_text(text)
+    monkeypatch.setattr(schemas.problems, "__path__", [*schemas.problems.__path__, str(tmp_path)])
+    assert says in refusal(capsys, [*command, "broken"], run)

@@ -1,0 +1,37 @@
+"""What does a person at a shell see of an error, and of Ctrl-C? One sentence each and an exit code, whichever command it was."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from schemas.errors import PerennialError
+from schemas.refused import findings
+
+__all__ = ["exit_code"]
+
+
+def exit_code(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:
+    """What the command returned, None being 0; 1 where it was refused, and 130 where a person stopped it, with one sentence
+    each. `stopped` says what is left then."""
+    try:
+        return run() or 0
+    except PerennialError as error:
+        return _said(f"perennial: {error}")
+    except ValidationError as error:
+        # Nobody said what it was read for: what is stored by a version with other rules, for the most part.
+        return _said(
+            f"perennial: what is to be a {error.title} is none: {findings(error)}. Correct it where it is written; what an "
+            "older version stored is read by that version."
+        )
+    except KeyboardInterrupt:
+        return _said(f"\n{stopped}", code=130)
+    except BrokenPipeError:  # whoever read has read enough, as `make history | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _said(sentence: str, *, code: int = 1) -> int:
+    print(sentence, file=sys.stderr)
+    return code
