@@ -88,7 +88,19 @@ def run(job: Job) -> tuple[Result, list[Fit]]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever a recipe raises speaks against it, and not against the night
-        return Result(job.id, error=told(error), seconds=time.perf_counter() - began), []
+        return Result(job.id, error=_raised(job, error), seconds=time.perf_counter() - began), []
+
+
+def _raised(job: Job, error: Exception) -> str:
+    """What an experiment raised, with what it was told to do where a library's message is not ours to tell."""
+    if isinstance(error, PerennialError):
+        return told(error)
+    given = job.recipe.parameters
+    # scikit-learn's words about a parameter quote it, and no row.
+    if any(str(error).startswith(f"The {name!r} parameter of ") for name in given):
+        return f"{type(error).__name__}: {error}"[:300]
+    said = ", ".join(f"{name}={value!r}" for name, value in given.items())[:200]
+    return f"{told(error)}; its family is {job.recipe.family}, with {said or 'no parameters'}"
 
 
 def _searched(job: Job, rows: pd.DataFrame) -> tuning.Tuned:
@@ -118,6 +130,12 @@ def fits_of(job: Job, rows: pd.DataFrame) -> Iterator[Fit]:
     if job.recipe.start != "anew":
         raise PerennialError(
             f"an experiment trains anew, and the recipe starts {job.recipe.start!r}: there is no champion here"
+        )
+    lacking = [name for name in job.recipe.features if name not in rows]
+    if lacking:
+        raise PerennialError(
+            f"the recipe reads {', '.join(map(repr, lacking))}, which the development rows do not hold: take it out of the "
+            "recipe's features."
         )
     found: dict[int, Recipe] = {}
     for seed in range(job.seed, job.seed + job.tier.seeds):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands.said import AddCommand, Args, kept, say, with_data
+from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.refused import refused
 
@@ -48,18 +49,31 @@ def _diagnose(args: Args) -> None:
 
 def _backlog(args: Args) -> None:
     from flows.night_told import backlog_lines
+    from flows.present_ideas import present, refuse
     from schemas.wishes import Wish, Wishes
     from tasks import backlog
 
-    name = load_problem(args.problem).name
+    problem = load_problem(args.problem)
     then = 'Say it as {"name": "read it", "change": {"features": ["a", "b"]}}; nothing was written.'
     with refused("what --add says", then, model=Wish):
         added = tuple(Wish.model_validate_json(text) for text in args.add)
     with refused("what was said of the backlog", "Say one of the two; nothing was written.", model=Wishes):
         said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
-    if said != Wishes():
-        backlog.write(name, backlog.read(name).and_then(said))
-    say(backlog_lines(name))
+    if said != Wishes() or args.forget:
+        refuse(said, present(problem))
+        backlog.change(problem.name, lambda before: _forgotten(before, args.forget, problem.name).and_then(said))
+    say(backlog_lines(problem.name))
+
+
+def _forgotten(wishes: Any, names: list[str], problem: str) -> Any:
+    unknown = [name for name in names if name not in wishes.names]
+    if unknown:
+        known = ", ".join(map(repr, wishes.names)) or "nothing"
+        raise PerennialError(
+            f"nothing is said of {', '.join(map(repr, unknown))} in the backlog of {problem!r}, so that nothing of it can be "
+            f"forgotten: people's word is on {known}. Name one of these; nothing was written."
+        )
+    return wishes.without(*names)
 
 
 def _errors(args: Args) -> None:
@@ -110,4 +124,5 @@ def add(command: AddCommand) -> None:
     backlog.add_argument("--veto", action="append", default=[], metavar="NAME", help="never run this idea")
     backlog.add_argument("--first", action="append", default=[], metavar="NAME", help="run this idea next")
     backlog.add_argument("--add", action="append", default=[], metavar="JSON", help='{"name": ..., "change": {...}}')
+    backlog.add_argument("--forget", action="append", default=[], metavar="NAME", help="take back what was said of it")
     command("reproduce", _reproduce, "rebuild a run's model, and prove it equal", metavar="run", help="its MLflow id")
