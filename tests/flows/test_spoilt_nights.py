@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
-from flows.experiment import run
+from flows.experiment import judged_rows, kept_rows, run
 from flows.improvement import advised
+from flows.job import diagnosis_file
+from schemas.errors import PerennialError
 from schemas.framing import BrierLoss, Framing
 from schemas.plans import ImprovementPlan, Tier
 from schemas.recipe import Recipe
-from tasks import backlog, database, experiments
+from schemas.settings import Settings
+from tasks import backlog, database, experiments, runs, snapshots, tracking
 from tests.flows import made
 from tests.flows.made import DAY
 from tests.shared import copied_home
@@ -158,3 +161,100 @@ def test_an_experiment_that_failed_names_parameter_and_value_or_the_column(own, 
     result, fits = run(replace(job, recipe=job.recipe.model_copy(update=changed)))
     assert fits == []
     assert says in result.error
+
+
+def losses_file(home: Path) -> Path:
+    (path,) = (home / "experiments" / NAME).glob("*.parquet")
+    return path
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def run_of(job) -> str:
+    with runs.training_run(PROBLEM, key=job.id, among="experiments") as run_id:
+        return run_id
+
+
+def _snapshot(job) -> Path:
+    return snapshots.place(NAME, job.rows)
+
+
+def _losses(job) -> Path:
+    return losses_file(Settings().root)
+
+
+@pytest.mark.parametrize(
+    "file, spoil, says",
+    [
+        (_snapshot, Path.unlink, "are gone: there is no "),
+        (_snapshot, cut, "no longer hashes to its name: it was changed after it was frozen"),
+        (_losses, Path.unlink, "are gone: there is no "),
+        (_losses, cut, "are damaged: "),
+        (_losses, lambda path: path.write_text("x"), "has 1 bytes, and is no table of them"),
+    ],
+)
+def test_an_experiment_whose_files_are_spoilt_is_not_made_again_and_says_which(own, capsys, file, spoil, says):
+    (job,) = experiments.jobs(NAME)
+    path = file(job)
+    spoil(path)
+    said = refusal(capsys, "reproduce", run_of(job))
+    assert says in said
+    assert str(path) in said
+
+
+def _altered(said: dict) -> dict:
+    return said | {"recipe": said["recipe"] | {"vocabulary": 77}}
+
+
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda _: "{}", "has a tag 'job' that cannot be read: it says '{}', and it lacks 'recipe'"),
+        (lambda text: text[:40], "has a tag 'job' that cannot be read: it says '{"),
+        (lambda _: "[]", "has a tag 'job' that cannot be read"),
+        (
+            lambda text: json.dumps(json.loads(text) | {"recipe": {"colour": 1}}),
+            "features is missing; colour is no field",
+        ),
+        (lambda text: json.dumps(_altered(json.loads(text))), "one of the two was altered after the run"),
+    ],
+)
+def test_a_tag_that_was_altered_is_told(own, capsys, make, says):
+    (job,) = experiments.jobs(NAME)
+    run_id = run_of(job)
+    tracking.api().set_tag(run_id, "job", make(tracking.api().get_run(run_id).data.tags["job"]))
+    said = refusal(capsys, "reproduce", run_id)
+    assert says in said
+    assert run_id in said
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, cut, lambda path: path.write_text("{}")])
+def test_a_diagnosis_that_was_lost_is_made_again(own, capsys, spoil):
+    (job,) = experiments.jobs(NAME)
+    before = json.loads(diagnosis_file(job).read_text())
+    spoil(diagnosis_file(job))
+    advised(NAME, now=NOW)
+    assert (
+        json.loads(diagnosis_file(job).read_text())["diagnosis"]["loss"].items() >= before["diagnosis"]["loss"].items()
+    )
+    assert main(["backlog", NAME, "--first", "read z"]) == 0
+    assert "first   read z\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, cut])
+def test_row_losses_that_were_lost_are_the_same_when_they_are_fitted_again(own, spoil):
+    (job,) = experiments.jobs(NAME)
+    before = kept_rows(job)
+    spoil(losses_file(own))
+    assert (judged_rows(job).loss == before.loss).all()
+    assert (kept_rows(job).loss == before.loss).all()
+
+
+def test_rows_that_are_gone_are_nobodys_result(own):
+    (job,) = experiments.jobs(NAME)
+    for spoil in (cut, Path.unlink):
+        spoil(_snapshot(job))
+        with pytest.raises(PerennialError):
+            run(job)
