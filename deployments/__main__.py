@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from flows.border import exit_code
+from flows.border import GOES_ON, exit_code
 from schemas.errors import PerennialError
 
 __all__ = ["main"]
@@ -14,7 +14,7 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage, 130 stopped by Ctrl-C."""
     args = _parser().parse_args(arguments)
-    return exit_code(lambda: _run(args), stopped="stopped; run it again and it goes on where it was")
+    return exit_code(lambda: _run(args), stopped=lambda: GOES_ON if args.command in ("demo", "loop") else "stopped")
 
 
 def _run(args: argparse.Namespace) -> int:

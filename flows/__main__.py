@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from flows.border import exit_code
-from flows.commands import GROUPS
 
 __all__ = ["main"]
 
@@ -16,11 +15,19 @@ Command = Callable[[argparse.Namespace], int | None]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 refused with one clear sentence, 2 wrong usage, 130 stopped by Ctrl-C."""
-    args = _parser().parse_args(arguments)
-    return exit_code(lambda: args.run(args), stopped=args.stopped)
+    args = argparse.Namespace(stopped="stopped")
+
+    def run() -> int | None:
+        _parser().parse_args(arguments, args)
+        code: int | None = args.run(args)
+        return code
+
+    return exit_code(run, stopped=lambda: args.stopped)
 
 
 def _parser() -> argparse.ArgumentParser:
+    from flows.commands import GROUPS  # it takes a second, in which a person may think better of it
+
     parser = argparse.ArgumentParser(prog="python -m flows", description="Perennial, by hand.")
     commands = parser.add_subparsers(dest="command", required=True)
 

@@ -9,12 +9,14 @@ from pydantic import ValidationError
 from schemas.errors import PerennialError
 from schemas.refused import findings
 
-__all__ = ["exit_code"]
+__all__ = ["GOES_ON", "exit_code"]
+
+GOES_ON = "stopped; run it again and it goes on where it was"
 
 
-def exit_code(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:
+def exit_code(run: Callable[[], int | None], *, stopped: Callable[[], str]) -> int:
     """What the command returned, None being 0; 1 where it was refused, and 130 where a person stopped it, with one sentence
-    each. `stopped` says what is left then."""
+    each. `stopped` says, then, what is left."""
     try:
         return run() or 0
     except PerennialError as error:
@@ -26,10 +28,14 @@ def exit_code(run: Callable[[], int | None], *, stopped: str = "stopped") -> int
             "older version stored is read by that version."
         )
     except KeyboardInterrupt:
-        return _said(f"\n{stopped}", code=130)
+        return _said(f"\n{stopped()}", code=130)
     except BrokenPipeError:  # whoever read has read enough, as `make history | head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nothing_read_on()
         return 0
+
+
+def _nothing_read_on() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _said(sentence: str, *, code: int = 1) -> int:

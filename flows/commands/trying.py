@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows.border import GOES_ON
 from flows.commands.said import AddCommand, Args, kept, say, with_data
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
@@ -116,6 +117,7 @@ def add(command: AddCommand) -> None:
     )
     diagnose = command("diagnose", _diagnose, "what keeps the recipe in place from being better, and what to try next")
     for looking in (improve, diagnose):
+        looking.set_defaults(stopped=GOES_ON)
         looking.add_argument("--data", type=Path, help="your copy of the problem's table")
         looking.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
     mistakes = command("errors", _errors, "which rows the newest experiment got wrong, by tag and slice")

@@ -1,6 +1,7 @@
 """The command lines: one clear sentence and an exit code."""
 
 import json
+import signal
 from datetime import timedelta
 
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 import schemas.problems
 from deployments.__main__ import main as deployments
 from flows.__main__ import main as flows
+from flows.border import GOES_ON, exit_code
+from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from tasks import windows
 
@@ -146,3 +149,37 @@ def test_a_problem_file_that_is_being_written_says_what_is_wrong_in_which_line(
     (tmp_path / "broken.py").write_text(text)
     monkeypatch.setattr(schemas.problems, "__path__", [*schemas.problems.__path__, str(tmp_path)])
     assert says in refusal(capsys, [*command, "broken"], run)
+
+
+@pytest.mark.parametrize(
+    "error, code, says",
+    [
+        (PerennialError("no such thing"), 1, "perennial: no such thing\n"),
+        (KeyboardInterrupt(), 130, "\nstopped here\n"),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_what_ends_a_command_is_one_line_and_a_code(monkeypatch, capsys, error, code, says):
+    monkeypatch.setattr("flows.border._nothing_read_on", lambda: None)  # pytest reads on
+
+    def ends() -> None:
+        raise error
+
+    assert exit_code(ends, stopped=lambda: "stopped here") == code
+    assert capsys.readouterr().err == says
+
+
+@pytest.mark.parametrize(
+    "command, says",
+    [
+        (["improve", "spam"], GOES_ON),
+        (["diagnose", "spam"], GOES_ON),
+        (["turn", "spam"], GOES_ON),
+        (["doctor", "spam"], ""),
+    ],
+)
+def test_ctrl_c_says_whether_it_goes_on_where_it_was(home, capsys, monkeypatch, command, says):
+    """A person's Ctrl-C comes whenever it comes: here, while the problem is looked up."""
+    monkeypatch.setattr("schemas.problem.importlib.import_module", lambda _: signal.raise_signal(signal.SIGINT))
+    assert flows(command) == 130
+    assert capsys.readouterr().err == f"\n{says or 'stopped'}\n"
