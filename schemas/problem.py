@@ -116,6 +116,16 @@ class Problem:
 
         self._check_features()
         self._check_exploration()
+        self._check_improvement()
+
+    def _check_improvement(self) -> None:
+        wanted, largest = self.improvement.worthwhile, self.framing.largest_loss
+        if wanted is not None and wanted > largest:
+            raise ValueError(
+                f"a gain of {wanted:g} a row is worthwhile to {self.name!r}, and no row of it loses more than {largest:g}, by its "
+                f"{self.framing.loss.kind} loss: no experiment could ever gain so much. Lower ImprovementPlan.worthwhile, or "
+                "leave it out"
+            )
 
     def _check_exploration(self) -> None:
         plan, framing = self.serving, self.framing
