@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows.border import GOES_ON, exit_code
 from schemas.errors import PerennialError
+from tasks.home import makeable
 
 __all__ = ["main"]
 
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    makeable()
     match args.command:
         case "demo":
             from deployments import demo

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flows.border import exit_code
+from tasks.home import makeable
 
 __all__ = ["main"]
 
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def run() -> int | None:
         _parser().parse_args(arguments, args)
+        makeable()
         code: int | None = args.run(args)
         return code
 

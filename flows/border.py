@@ -1,6 +1,7 @@
 """What does a person at a shell see of an error, and of Ctrl-C? One sentence each and an exit code, whichever command it was."""
 
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from schemas.errors import PerennialError
 from schemas.refused import findings
+from tasks import home
 
 __all__ = ["GOES_ON", "exit_code"]
 
@@ -32,6 +34,19 @@ def exit_code(run: Callable[[], int | None], *, stopped: Callable[[], str]) -> i
     except BrokenPipeError:  # whoever read has read enough, as `make history | head` does
         _nothing_read_on()
         return 0
+    except Exception as error:
+        if _of_the_disk(error) and (why := home.why_not()):
+            return _said(f"perennial: {why}")
+        raise
+
+
+def _of_the_disk(error: BaseException | None) -> bool:
+    """Did the disk refuse, be it to us, to SQLite or to whoever raised because of that?"""
+    while error is not None:
+        if isinstance(error, (OSError, sqlite3.Error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _nothing_read_on() -> None:

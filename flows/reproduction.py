@@ -19,7 +19,6 @@ from schemas.recipe import Recipe
 from schemas.refused import findings
 from schemas.route import Served
 from tasks import registry, runs, scoring, snapshots, training
-from tasks.figures import keep
 from tasks.modelfile import content_of
 
 __all__ = ["Reproduction", "lines", "reproduce"]
@@ -50,14 +49,16 @@ class Reproduction:
     def equal(self) -> bool:
         return self.decisions == 0 and self.largest <= self.tolerance
 
+    def data(self) -> dict[str, Any]:
+        """The same for scripts."""
+        return asdict(self) | {"equal": self.equal}
+
 
 def reproduce(run_id: str) -> Reproduction:
-    """The challenger of this run, or its experiment, made again, and what differs; kept as figures. Raises PerennialError for
-    a run that trained nothing, whose model was refused, or whose rows are gone."""
+    """The challenger of this run, or its experiment, made again, and what differs. Raises PerennialError for a run that
+    trained nothing, whose model was refused, or whose rows are gone."""
     run = runs.recorded(run_id)
-    found = _experiment(run) if "job" in run.tags else _challenger(run)
-    keep("reproduce", asdict(found) | {"equal": found.equal})
-    return found
+    return _experiment(run) if "job" in run.tags else _challenger(run)
 
 
 def _challenger(run: runs.Recorded) -> Reproduction:

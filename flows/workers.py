@@ -60,8 +60,8 @@ def finished(
     """
     coming = iter(jobs)
     if isinstance(place, _Here):  # a thread of its own would go on to the end of its job, whoever says stop
-        for job in coming:
-            yield job, _tried(_shown(place, function, name(job)), job)
+        for one in coming:
+            yield one, _tried(_shown(place, function, name(one)), one)
         return
     waiting: dict[Future[Any], Job] = {}
     with ThreadPoolExecutor(place.slots, thread_name_prefix="experiment", initializer=_deaf) as threads:

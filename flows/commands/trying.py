@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.border import GOES_ON
-from flows.commands.said import AddCommand, Args, kept, say, with_data
+from flows.commands.said import AddCommand, Args, kept, kept_as, say, with_data
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.refused import refused
@@ -25,6 +25,7 @@ def _improve(args: Args) -> None:
         "what the night may spend", "Say another number, or leave it to the problem's plan.", name="--{}".format
     ):
         budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
+        budget.within(problem.improvement)
     seen = 0
 
     def show(night: Any) -> None:
@@ -93,6 +94,7 @@ def _reproduce(args: Args) -> int:
 
     found = reproduce(args.problem)
     say(lines(found))
+    kept_as("reproduce", found.data())
     return 0 if found.equal else 1
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 from datetime import timedelta
 
 import pandas as pd
@@ -99,6 +100,7 @@ def refusal(capsys, command, run=flows) -> str:
         (["improve", "spam", "--hours", "-1"], "--hours is -1.0, and should be greater than 0"),
         (["improve", "spam", "--hours", "999"], "--hours is 999.0, and should be less than or equal to 240"),
         (["improve", "spam", "--money", "0"], "--money is 0.0, and should be greater than 0"),
+        (["improve", "spam", "--money", "5"], "money=5 can never be spent where money_per_hour is 0: say what an hour"),
         (["improve", "spam", "--money", "inf"], "argument --money: 'inf' is no number"),
         (["backlog", "spam", "--first", "read body", "--veto", "read body"], "asked for first, and vetoed: read body"),
         (["backlog", "spam", "--add", '{"name":"x"}'], "change is missing"),
@@ -183,3 +185,72 @@ def test_ctrl_c_says_whether_it_goes_on_where_it_was(home, capsys, monkeypatch, 
     monkeypatch.setattr("schemas.problem.importlib.import_module", lambda _: signal.raise_signal(signal.SIGINT))
     assert flows(command) == 130
     assert capsys.readouterr().err == f"\n{says or 'stopped'}\n"
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch) -> str:
+    """A home that nobody can make, root neither: it would lie under a file."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.delenv("PERENNIAL_LEDGER_URL", raising=False)
+    return str(tmp_path / "file" / "home")
+
+
+@pytest.mark.parametrize(
+    "run, command",
+    [
+        (flows, ["backlog", "spam"]),
+        (flows, ["improve", "spam"]),
+        (flows, ["diagnose", "spam"]),
+        (flows, ["errors", "spam"]),
+        (flows, ["reproduce", "0000"]),
+        (flows, ["history", "spam"]),
+        (flows, ["turn", "spam"]),
+        (flows, ["verify"]),
+        (deployments, ["loop", "spam"]),
+    ],
+)
+def test_a_home_that_cannot_be_made_is_one_sentence_for_every_command(nowhere, capsys, run, command):
+    said = refusal(capsys, command, run)
+    assert f"nothing can be kept in {nowhere} (Not a directory); PERENNIAL_HOME names it. Set PERENNIAL_HOME" in said
+    assert "LEDGER_URL" not in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(30, "Read-only file system"),
+        sqlite3.OperationalError("attempt to write a readonly database"),
+        PermissionError(13, "Permission denied"),
+    ],
+)
+def test_a_disk_that_refuses_later_is_the_same_sentence_and_any_other_error_stays_what_it_is(
+    nowhere, capsys, monkeypatch, home, error
+):
+    def ends() -> None:
+        raise RuntimeError("MLflow's own") from error
+
+    with pytest.raises(RuntimeError):  # the home is in order: it was something else
+        exit_code(ends, stopped=lambda: "")
+    monkeypatch.setenv("PERENNIAL_HOME", nowhere)
+    assert exit_code(ends, stopped=lambda: "") == 1
+    assert f"nothing can be kept in {nowhere}" in capsys.readouterr().err
+
+    def fails() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        exit_code(fails, stopped=lambda: "")
+
+
+def test_a_ledger_that_is_no_database_says_what_to_restore_and_unsets_nothing_that_is_not_set(home, capsys):
+    (home / "ledger.db").write_text("not a database, and longer than a header of one would be" * 20)
+    said = refusal(capsys, ["history", "spam"])
+    assert "ledger.db cannot be opened (DatabaseError: file is not a database). Restore it from a backup" in said
+    assert "unset" not in said
+
+
+def test_figures_that_cannot_be_written_are_said_and_fail_no_command(home, capsys):
+    (home / "figures").touch()
+    assert flows(["errors", "spam"]) == 0
+    assert f"not kept as data: {home / 'figures'}" in capsys.readouterr().out

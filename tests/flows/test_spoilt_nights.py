@@ -258,3 +258,12 @@ def test_rows_that_are_gone_are_nobodys_result(own):
         spoil(_snapshot(job))
         with pytest.raises(PerennialError):
             run(job)
+
+
+def test_a_reproduction_whose_figures_cannot_be_written_has_shown_what_it_was_asked(own, capsys):
+    (job,) = experiments.jobs(NAME)
+    (own / "figures").touch()
+    assert main(["reproduce", run_of(job)]) == 0
+    said = capsys.readouterr().out
+    assert "is made again" in said
+    assert f"not kept as data: {own / 'figures'}" in said
