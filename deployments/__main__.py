@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.border import GOES_ON, exit_code
 from schemas.errors import PerennialError
 from schemas.settings import Settings
+from tasks.home import makeable
 
 if TYPE_CHECKING:
     from flows.backup import Restored
@@ -16,21 +18,19 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage."""
+    """Run one command; 0 done, 1 refused or something did not happen, 2 wrong usage, 130 stopped by Ctrl-C."""
     args = _parser().parse_args(arguments)
-    try:
+
+    def run() -> int:
         for name, value in Settings().silence.items():  # before any library is imported that would tell its maker
             os.environ.setdefault(name, value)
         return _run(args)
-    except PerennialError as error:
-        print(f"perennial: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped; run it again and it goes on where it was", file=sys.stderr)
-        return 130
+
+    return exit_code(run, stopped=lambda: GOES_ON if args.command in ("demo", "loop") else "stopped")
 
 
 def _run(args: argparse.Namespace) -> int:
+    makeable()
     match args.command:
         case "demo":
             from deployments import demo
@@ -104,10 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     loop.add_argument("problem")
     loop.add_argument("--data", type=Path, help="the table; remembered by a link in the data folder")
     loop.add_argument("--plain", action="store_true", help="turn the crank in plain Python, without flow runs")
+    # A default that is text is read like what is typed, and refused like it.
     up = commands.add_parser("up", help="Prefect, MLflow and the deployments, until Ctrl-C")
-    up.add_argument("--prefect-port", type=int, default=int(os.environ.get("PREFECT_PORT", "4200")))
-    up.add_argument("--mlflow-port", type=int, default=int(os.environ.get("MLFLOW_PORT", "5000")))
-    up.add_argument("--gateway-port", type=int, default=int(os.environ.get("GATEWAY_PORT", "8000")))
+    up.add_argument("--prefect-port", type=int, default=os.environ.get("PREFECT_PORT", "4200"))
+    up.add_argument("--mlflow-port", type=int, default=os.environ.get("MLFLOW_PORT", "5000"))
+    up.add_argument("--gateway-port", type=int, default=os.environ.get("GATEWAY_PORT", "8000"))
     for name, port in (("prefect", 4200), ("mlflow", 5000)):
         server = commands.add_parser(name, help=f"the {name} server alone, over our database, as a container runs it")
         server.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
@@ -123,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     traffic.add_argument("--url", default="http://127.0.0.1:8000", help="where its gateway is")
     traffic.add_argument("--days", type=int, help="of the table's time; all there is by default")
     evidently = commands.add_parser("evidently", help="Evidently's own UI over the reports, until Ctrl-C")
-    evidently.add_argument("--port", type=int, default=int(os.environ.get("EVIDENTLY_PORT", "8085")))
+    evidently.add_argument("--port", type=int, default=os.environ.get("EVIDENTLY_PORT", "8085"))
     evidently.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
     rollback = commands.add_parser("rollback", help="back to the previous champion, now, and see that it serves")
     rollback.add_argument("problem")

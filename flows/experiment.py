@@ -19,9 +19,25 @@ from tasks import development, scoring, snapshots, training, tuning
 from tasks.splits import Split, embargo_of
 from tasks.stats import gain_interval
 
-__all__ = ["Fit", "JudgedRows", "fits_of", "frozen", "gain_over", "judged_rows", "result_of", "row_losses", "run"]
+__all__ = [
+    "Fit",
+    "JudgedRows",
+    "LostError",
+    "fits_of",
+    "frozen",
+    "gain_over",
+    "judged_rows",
+    "kept_rows",
+    "result_of",
+    "row_losses",
+    "run",
+]
 
 _TRAIN_ROWS = 5_000  # of the fitted rows that are scored: enough for a mean loss
+
+
+class LostError(PerennialError, OSError):
+    """A file that an experiment rests on is gone or damaged: nobody's result, and mended by whoever keeps the disk."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +90,8 @@ def run(job: Job) -> tuple[Result, list[Fit]]:
     fits. What the machine lacks (a file, room on the disk, memory) is nobody's result: it raises, and the night goes on from
     there once it is mended. Row losses are kept in a file beside the snapshots, by the experiment's id."""
     began = time.perf_counter()
+    rows = frozen(job)
     try:
-        rows = frozen(job)
         fits = list(fits_of(job, rows))
         judged = row_losses(job, fits)
         _kept(job, judged)
@@ -88,7 +104,19 @@ def run(job: Job) -> tuple[Result, list[Fit]]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever a recipe raises speaks against it, and not against the night
-        return Result(job.id, error=told(error), seconds=time.perf_counter() - began), []
+        return Result(job.id, error=_raised(job, error), seconds=time.perf_counter() - began), []
+
+
+def _raised(job: Job, error: Exception) -> str:
+    """What an experiment raised, with what it was told to do where a library's message is not ours to tell."""
+    if isinstance(error, PerennialError):
+        return told(error)
+    given = job.recipe.parameters
+    # scikit-learn's words about a parameter quote it, and no row.
+    if any(str(error).startswith(f"The {name!r} parameter of ") for name in given):
+        return f"{type(error).__name__}: {error}"[:300]
+    said = ", ".join(f"{name}={value!r}" for name, value in given.items())[:200]
+    return f"{told(error)}; its family is {job.recipe.family}, with {said or 'no parameters'}"
 
 
 def _searched(job: Job, rows: pd.DataFrame) -> tuning.Tuned:
@@ -107,8 +135,13 @@ def _searched(job: Job, rows: pd.DataFrame) -> tuning.Tuned:
 
 
 def frozen(job: Job) -> pd.DataFrame:
-    """The development rows of the job, as its snapshot holds them."""
-    path = Settings().root / "snapshots" / job.problem / f"{job.rows}.parquet"
+    """The development rows of the job, as its snapshot holds them; refused where its file is gone or altered."""
+    path = snapshots.place(job.problem, job.rows)
+    if not path.exists():
+        raise LostError(
+            f"the rows of experiment {job.id} of {job.problem!r} are gone: there is no {path}. Restore it from a backup; while the "
+            "table holds the same rows, make diagnose at the same moment freezes them again."
+        )
     return snapshots.load(snapshots.Snapshot(path, job.rows, 0))
 
 
@@ -118,6 +151,12 @@ def fits_of(job: Job, rows: pd.DataFrame) -> Iterator[Fit]:
     if job.recipe.start != "anew":
         raise PerennialError(
             f"an experiment trains anew, and the recipe starts {job.recipe.start!r}: there is no champion here"
+        )
+    lacking = [name for name in job.recipe.features if name not in rows]
+    if lacking:
+        raise PerennialError(
+            f"the recipe reads {', '.join(map(repr, lacking))}, which the development rows do not hold: take it out of the "
+            "recipe's features."
         )
     found: dict[int, Recipe] = {}
     for seed in range(job.seed, job.seed + job.tier.seeds):
@@ -166,12 +205,29 @@ def gain_over(parent: Job, older: Result, child: Job, newer: Result, *, alpha: f
 
 
 def judged_rows(job: Job) -> JudgedRows:
-    """What `run` kept of the experiment, row by row."""
+    """What `run` kept of the experiment, row by row; where that is gone or damaged it is fitted again, to the same digits."""
+    try:
+        return kept_rows(job)
+    except LostError:
+        judged = row_losses(job, list(fits_of(job, frozen(job))))
+        _kept(job, judged)
+        return judged
+
+
+def kept_rows(job: Job) -> JudgedRows:
+    """What `run` kept of the experiment, row by row; refused where that is gone or damaged."""
     path = _file(job)
-    if not path.exists():
-        raise PerennialError(f"the row losses of experiment {job.id} of {job.problem!r} are gone: restore {path}.")
-    kept = pd.read_parquet(path)
-    return JudgedRows(*(kept[name].to_numpy() for name in ("key", "cluster", "loss")))
+    what = f"the row losses of experiment {job.id} of {job.problem!r}"
+    try:
+        kept = pd.read_parquet(path)
+        return JudgedRows(*(kept[name].to_numpy() for name in ("key", "cluster", "loss")))
+    except FileNotFoundError:
+        raise LostError(f"{what} are gone: there is no {path}. Restore it from a backup.") from None
+    except (OSError, ValueError, KeyError) as error:  # as pyarrow finds a file that was cut off or altered
+        raise LostError(
+            f"{what} are damaged: {path} has {path.stat().st_size} bytes, and is no table of them ({type(error).__name__}). "
+            "Restore it from a backup."
+        ) from error
 
 
 def row_losses(job: Job, fits: Sequence[Fit]) -> JudgedRows:

@@ -15,6 +15,7 @@ from flows.experiment import Fit, JudgedRows, frozen, judged_rows, run
 from flows.pages.diagnosis import page
 from flows.simple_models import simple_models
 from schemas.diagnosis import Diagnosis
+from schemas.errors import PerennialError
 from schemas.experiment import Job, Part, Result
 from schemas.problem import Problem, load_problem
 from schemas.recipe import difference
@@ -24,7 +25,17 @@ from tasks.figures import whole
 from tasks.ideas import Facts, facts_of, unexplained
 from tasks.mistakes import usual_of
 
-__all__ = ["AMONG", "Looked", "diagnosis_file", "logged", "looked_at", "page_file", "run_job", "sheet_renewed"]
+__all__ = [
+    "AMONG",
+    "Looked",
+    "diagnosis_file",
+    "found_of",
+    "logged",
+    "looked_at",
+    "page_file",
+    "run_job",
+    "sheet_renewed",
+]
 
 AMONG = "experiments"  # the shelf of MLflow's runs on which a night's stand
 
@@ -39,12 +50,27 @@ class Looked:
 
 
 def looked_at(job: Job, result: Result) -> Looked:
-    """What was found of an experiment that was diagnosed; where its files were lost it is run again, and its result stays."""
-    file = diagnosis_file(job)
-    if not file.exists():
+    """What was found of an experiment that was diagnosed; where its files were lost or damaged it is run again, and its
+    result stays."""
+    found = found_of(job)
+    if found is None:
         run_job({"job": job.to_json()})
-    said = json.loads(file.read_text())
-    return Looked(result, Diagnosis.from_json(said["diagnosis"]), Facts.from_json(said["facts"]))
+        found = found_of(job)
+    if found is None:
+        raise PerennialError(
+            f"experiment {job.id} of {job.problem!r} was run again, and left no diagnosis in {diagnosis_file(job)}: the plan's "
+            f"last tier is no longer {job.tier.name!r}, or the recipe no longer fits. Begin another night."
+        )
+    return Looked(result, *found)
+
+
+def found_of(job: Job) -> tuple[Diagnosis, Facts] | None:
+    """What was found of an experiment, as its file says; None where there is no file, or one that was cut off or altered."""
+    try:
+        said = json.loads(diagnosis_file(job).read_text())
+        return Diagnosis.from_json(said["diagnosis"]), Facts.from_json(said["facts"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def run_job(said: dict[str, Any]) -> dict[str, Any]:

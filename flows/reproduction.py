@@ -1,23 +1,24 @@
 """Can the model of a run be made again? Its recipe, fitted anew on the frozen rows, and held against what was logged."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
-from flows.experiment import fits_of, frozen, judged_rows, row_losses
+from flows.experiment import fits_of, frozen, kept_rows, row_losses
 from schemas.errors import PerennialError
 from schemas.experiment import Job
 from schemas.problem import Problem, load_problem
 from schemas.recipe import Recipe
+from schemas.refused import findings
 from schemas.route import Served
 from tasks import registry, runs, scoring, snapshots, training
-from tasks.figures import keep
 from tasks.modelfile import content_of
 
 __all__ = ["Reproduction", "lines", "reproduce"]
@@ -48,18 +49,24 @@ class Reproduction:
     def equal(self) -> bool:
         return self.decisions == 0 and self.largest <= self.tolerance
 
+    def data(self) -> dict[str, Any]:
+        """The same for scripts."""
+        return asdict(self) | {"equal": self.equal}
+
 
 def reproduce(run_id: str) -> Reproduction:
-    """The challenger of this run, or its experiment, made again, and what differs; kept as figures. Raises PerennialError for
-    a run that trained nothing, whose model was refused, or whose rows are gone."""
+    """The challenger of this run, or its experiment, made again, and what differs. Raises PerennialError for a run that
+    trained nothing, whose model was refused, or whose rows are gone."""
     run = runs.recorded(run_id)
-    found = _experiment(run) if "job" in run.tags else _challenger(run)
-    keep("reproduce", asdict(found) | {"equal": found.equal})
-    return found
+    return _experiment(run) if "job" in run.tags else _challenger(run)
 
 
 def _challenger(run: runs.Recorded) -> Reproduction:
-    for tag, why in (("refit", "no training of the loop"), ("model", f"refused: {run.tags.get('reason', 'unjudged')}")):
+    for tag, why in (
+        ("problem", "no run of ours"),
+        ("refit", "no training of the loop"),
+        ("model", f"refused: {run.tags.get('reason', 'unjudged')}"),
+    ):
         if tag not in run.tags:
             raise PerennialError(
                 f"run {run.id} has no tag {tag!r}, and so no model to be made again: {why}. Name the run of a challenger that "
@@ -79,8 +86,19 @@ def _challenger(run: runs.Recorded) -> Reproduction:
 
 def _experiment(run: runs.Recorded) -> Reproduction:
     """Its models are not kept; what they lost on each judged row is."""
-    job = Job.from_json(json.loads(run.tags["job"]))
-    then, now = judged_rows(job), row_losses(job, list(fits_of(job, frozen(job))))
+    job = _said(run, "job", lambda text: Job.from_json(json.loads(text)))
+    named = run.tags.get("experiment", "none")
+    if job.id != named:
+        raise PerennialError(
+            f"run {run.id} says in its tag 'experiment' that it is {named}, and its tag 'job' is that of {job.id}: one of the two "
+            "was altered after the run. Restore it from a backup of MLflow, or name another run."
+        )
+    then, now = kept_rows(job), row_losses(job, list(fits_of(job, frozen(job))))
+    if len(then.loss) != len(now.loss):
+        raise PerennialError(
+            f"experiment {job.id} kept the losses of {len(then.loss)} rows, and is judged on {len(now.loss)}: the kept ones are "
+            "another's. Restore them from a backup."
+        )
     same = np.array_equal(then.loss, now.loss)
     return _compared(run, load_problem(job.problem), job.id, then=then.loss, now=now.loss, same_content=same)
 
@@ -133,14 +151,41 @@ def lines(found: Reproduction) -> Iterator[str]:
 
 def _rebuilt(run: runs.Recorded, problem: Problem) -> Any:
     """What the run's refit made: the recipe on everything labelled, with the operating point that it had found."""
-    said: dict[str, Any] = json.loads(run.tags["refit"])
+    said = _said(run, "refit", _object)
     rows = _rows(run, problem, "fitted_on")
     weights = _rows(run, problem, "weights")["weight"] if "weights" in run.tags else None
     base = None
     if "base" in run.tags:
         base = registry.load(problem, registry.by_content(problem, run.tags["base"]))
-    recipe = Recipe.model_validate_json(run.tags["recipe"])
+    recipe = _said(run, "recipe", Recipe.model_validate_json)
     return training.fit(recipe, problem.framing, rows, champion=base, weights=weights, **said)
+
+
+def _object(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{found!r} is no object")
+    return found
+
+
+Read = TypeVar("Read")
+
+
+def _said(run: runs.Recorded, tag: str, read: Callable[[str], Read]) -> Read:
+    """What a tag says; one that says nothing that can be read was altered."""
+    text = run.tags.get(tag, "")
+    try:
+        return read(text)
+    except ValidationError as error:
+        why = findings(error)
+    except KeyError as error:
+        why = f"it lacks {error}"
+    except (TypeError, ValueError) as error:
+        why = str(error)
+    raise PerennialError(
+        f"run {run.id} has a tag {tag!r} that cannot be read: it says {text[:80]!r}, and {why}. It was altered after the run: "
+        "restore it from a backup of MLflow, or name another run."
+    )
 
 
 def _served(run: runs.Recorded, problem: Problem) -> Served:

@@ -7,6 +7,7 @@ where they were made until they are asked for, so that a lost worker had finishe
 """
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -44,6 +45,10 @@ class Place(Protocol):
         """What `function` makes of `job`, once it is done. `function` is importable by its name on the other side."""
         ...
 
+    def stop(self) -> None:
+        """End the jobs that run, without their answers: a person said stop."""
+        ...
+
 
 def finished(
     place: Place, function: Run, jobs: Iterable[Job], *, name: Callable[[Job], str] = str
@@ -51,18 +56,33 @@ def finished(
     """Each job once with what it returned or raised, as they finish; a job is drawn from `jobs` only when a slot is free, so
     that what comes next may rest on what was seen. In a flow each is a task run called `name(job)`.
 
-    Whoever stops listening waits for the jobs that run, and starts no other.
+    Whoever stops listening waits for the jobs that run, and starts no other. Ctrl-C ends those that run as well.
     """
-    waiting: dict[Future[Any], Job] = {}
     coming = iter(jobs)
-    with ThreadPoolExecutor(place.slots, thread_name_prefix="experiment") as threads:
+    if isinstance(place, _Here):  # a thread of its own would go on to the end of its job, whoever says stop
+        for one in coming:
+            yield one, _tried(_shown(place, function, name(one)), one)
+        return
+    waiting: dict[Future[Any], Job] = {}
+    with ThreadPoolExecutor(place.slots, thread_name_prefix="experiment", initializer=_deaf) as threads:
         while True:
             while len(waiting) < place.slots and (job := next(coming, None)) is not None:
                 waiting[threads.submit(copy_context().run, _shown(place, function, name(job)), job)] = job
             if not waiting:
                 return
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            try:
+                done = wait(waiting, return_when=FIRST_COMPLETED).done
+            except KeyboardInterrupt:
+                place.stop()
+                raise
+            for future in done:
                 yield waiting.pop(future), _answer(future)
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the thread that waits. What is started from here inherits it: a process that loads its libraries says
+    nothing of a Ctrl-C, and is ended by whoever started it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _shown(place: Place, function: Run, name: str) -> Run:
@@ -76,6 +96,13 @@ def _shown(place: Place, function: Run, name: str) -> Run:
     # Templates are filled from the parameters: a name is no template.
     escaped = name.replace("{", "{{").replace("}", "}}")
     return task(name="experiment", task_run_name=escaped, cache_policy=NO_CACHE, persist_result=False)(run)
+
+
+def _tried(run: Run, job: Job) -> Any | Exception:
+    try:
+        return run(job)
+    except Exception as error:
+        return error
 
 
 def _answer(future: Future[Any]) -> Any | Exception:
@@ -96,6 +123,9 @@ def workers(settings: Settings) -> Iterator[Place]:
         place = _Processes(settings.processes)
         try:
             yield place
+        except KeyboardInterrupt:
+            place.stop()
+            raise
         finally:
             place.end()
     else:
@@ -107,6 +137,9 @@ class _Here:
 
     def run(self, function: Run, job: Job) -> Any:
         return function(job)
+
+    def stop(self) -> None:
+        """What runs here is ended by the Ctrl-C itself."""
 
 
 class _Processes:
@@ -131,6 +164,10 @@ class _Processes:
             ) from error
         finally:
             self._free.put(process)
+
+    def stop(self) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
 
     def end(self) -> None:
         for _ in range(self.slots):
@@ -165,6 +202,9 @@ class _Cluster:
             ) from error
         finally:
             future.release()
+
+    def stop(self) -> None:
+        self._client.close()
 
 
 @contextmanager

@@ -128,6 +128,17 @@ class Framing(Frozen):
         return self.simplicity_margin or self.margin
 
     @property
+    def largest_loss(self) -> float:
+        """Of a row, whatever is decided of it."""
+        match self.loss:
+            case CostLoss(miss=miss, false_alarm=false_alarm):
+                return max(miss, false_alarm)
+            case MatrixLoss(costs=costs):
+                return max(max(row) for row in costs)
+            case _:
+                return 1.0
+
+    @property
     def n_classes(self) -> int:
         return {"binary": 2, "multiclass": len(self.classes), "regression": 0}[self.task]
 

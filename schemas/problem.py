@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import traceback
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -9,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandera.pandas as pa
+from pydantic import ValidationError
 
 from schemas.columns import about_of
 from schemas.errors import PerennialError
@@ -16,13 +18,14 @@ from schemas.features import Feature
 from schemas.framing import Framing, MinimumFunction
 from schemas.plans import DataPlan, ImprovementPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
 from schemas.recipe import Recipe
+from schemas.refused import findings
 from schemas.risks import known_detectors, unknown_detectors
 from schemas.source import Source
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-__all__ = ["Problem", "UnknownProblemError", "known_problems", "load_problem"]
+__all__ = ["BrokenProblemError", "Problem", "UnknownProblemError", "known_problems", "load_problem"]
 
 
 class UnknownProblemError(PerennialError, LookupError):
@@ -31,6 +34,26 @@ class UnknownProblemError(PerennialError, LookupError):
             f"no problem named {name!r}; known problems: {', '.join(known) or 'none'}. "
             f"To add one, create schemas/problems/{name}.py with a PROBLEM."
         )
+
+
+class BrokenProblemError(PerennialError, ValueError):
+    """A problem's file cannot be read as one: what it says, and in which line."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        module = f"schemas.problems.{name}"
+        lines = [
+            at for frame, at in traceback.walk_tb(error.__traceback__) if frame.f_globals.get("__name__") == module
+        ]
+        if isinstance(error, SyntaxError) and error.lineno:
+            lines.append(error.lineno)
+        # What pydantic and we ourselves refuse says what it is about; of anything else the type is half of what it says.
+        said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        if isinstance(error, ValidationError):
+            said = f"{error.title}: {findings(error)}"
+        elif type(error) is ValueError or isinstance(error, PerennialError):
+            said = str(error)
+        where = f"line {lines[-1]} of " if lines else ""
+        super().__init__(f"{where}schemas/problems/{name}.py says no problem: {said.rstrip('.')}. Correct it there.")
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,16 @@ class Problem:
 
         self._check_features()
         self._check_exploration()
+        self._check_improvement()
+
+    def _check_improvement(self) -> None:
+        wanted, largest = self.improvement.worthwhile, self.framing.largest_loss
+        if wanted is not None and wanted > largest:
+            raise ValueError(
+                f"a gain of {wanted:g} a row is worthwhile to {self.name!r}, and no row of it loses more than {largest:g}, by its "
+                f"{self.framing.loss.kind} loss: no experiment could ever gain so much. Lower ImprovementPlan.worthwhile, or "
+                "leave it out"
+            )
 
     def _check_exploration(self) -> None:
         plan, framing = self.serving, self.framing
@@ -187,7 +220,11 @@ def load_problem(name: str) -> Problem:
     """The PROBLEM of schemas/problems/NAME.py."""
     if name not in known_problems():
         raise UnknownProblemError(name, known_problems())
-    problem: Any = getattr(importlib.import_module(f"schemas.problems.{name}"), "PROBLEM", None)
+    try:
+        module = importlib.import_module(f"schemas.problems.{name}")
+    except Exception as error:  # whatever a file raises that is being written
+        raise BrokenProblemError(name, error) from error
+    problem: Any = getattr(module, "PROBLEM", None)
     if not isinstance(problem, Problem) or problem.name != name:
         raise PerennialError(f"schemas/problems/{name}.py must define PROBLEM = Problem(name={name!r}, ...)")
     return problem

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import PerennialError
+from schemas.refused import refused
 
 __all__ = ["Settings"]
 
@@ -23,7 +24,8 @@ class _Remembered(type(BaseSettings)):  # type: ignore[misc]  # pydantic names i
         said = tuple((name, value) for name, value in os.environ.items() if name.upper().startswith(_READ))
         made = _MADE.get(said)
         if made is None:
-            made = super().__call__()
+            with refused("what the environment says", "Set it so, or unset it.", name=_variable):
+                made = super().__call__()
             _MADE.clear()
             _MADE[said] = made
         return made
@@ -34,6 +36,15 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,49}")  # PostgreSQL cuts names at 63, and
 _TELLING = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")
 _READ = ("PERENNIAL_", "MLFLOW_TRACKING_URI")
 _MADE: dict[tuple[tuple[str, str], ...], Any] = {}
+
+
+def _variable(field: str) -> str:
+    """The variable of the environment that says a field.
+
+    >>> _variable("workers"), _variable("MLFLOW_TRACKING_URI")
+    ('PERENNIAL_WORKERS', 'MLFLOW_TRACKING_URI')
+    """
+    return field if field.isupper() else f"PERENNIAL_{field}".upper()
 
 
 class Settings(BaseSettings, metaclass=_Remembered):

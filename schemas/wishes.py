@@ -71,3 +71,16 @@ class Wishes(Frozen):
         veto = tuple(name for name in dict.fromkeys((*self.veto, *later.veto)) if name not in later.first)
         first = tuple(name for name in dict.fromkeys((*later.first, *self.first)) if name not in veto)
         return Wishes(added=tuple(added.values()), veto=veto, first=first)
+
+    def without(self, *names: str) -> "Wishes":
+        """These, with nothing said of what is called so: no item of one's own, no veto, no turn before others."""
+        return Wishes(
+            added=tuple(one for one in self.added if one.name not in names),
+            veto=tuple(name for name in self.veto if name not in names),
+            first=tuple(name for name in self.first if name not in names),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that something is said of, each once."""
+        return tuple(dict.fromkeys((*(one.name for one in self.added), *self.first, *self.veto)))

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
+from tasks import home
 
 __all__ = ["behind", "close_databases", "ensure", "open_database", "unreachable"]
 
@@ -152,19 +153,25 @@ def _opened(url: str, which: Which) -> sa.Engine:
         sa.event.listen(engine, "connect", _durable)
     try:
         _migrate(engine, which)
-    except sa.exc.OperationalError as error:
-        raise PerennialError(
-            f"the {which} database at {made.render_as_string(hide_password=True)} cannot be opened "
-            f"({type(error.orig).__name__}). Start it, or unset {_named(which)} for SQLite."
-        ) from None
+    except sa.exc.DatabaseError as error:
+        if type(error) not in (sa.exc.OperationalError, sa.exc.DatabaseError):  # unreachable, or no database at all
+            raise
+        raise PerennialError(_refused(made, which, error)) from None
     return engine
 
 
-def _named(which: Which) -> str:
-    """The setting that its address came from."""
+def _refused(made: sa.URL, which: Which, error: sa.exc.DatabaseError) -> str:
+    where = made.render_as_string(hide_password=True)
+    said = f"the {which} database at {where} cannot be opened ({type(error.orig).__name__}"
     settings = Settings()
     own = settings.log_url if which == "log" else settings.ledger_url
-    return "PERENNIAL_DATABASE" if own is None and settings.database else f"PERENNIAL_{_SETTING[which]}_URL"
+    if own is not None or settings.database:
+        named = "PERENNIAL_DATABASE" if own is None else f"PERENNIAL_{_SETTING[which]}_URL"
+        return f"{said}). Start it, or unset {named} for SQLite."
+    # Only what SQLite says: it names no row, and a server may quote whoever asked.
+    return (
+        home.why_not() or f"{said}: {error.orig}). Restore it from a backup, or set PERENNIAL_HOME to another folder."
+    )
 
 
 def _durable(connection: Any, _: Any) -> None:

@@ -1,16 +1,15 @@
 """Where do people write what is wrong with a model? A CSV by problem that any spreadsheet opens, and that no run overwrites."""
 
 import csv
-import fcntl
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
+from tasks.alone import alone
 from tasks.mistakes import Line, State
 
 __all__ = ["change", "read", "sheet_of"]
@@ -38,7 +37,7 @@ def change(problem: str, make: Callable[[list[Line]], Sequence[Line]]) -> Path:
     it as PROBLEM.before.csv."""
     path = sheet_of(problem)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(path):
+    with alone(path):
         before = read(problem)
         after = list(make(before))
         if after == before:
@@ -47,13 +46,6 @@ def change(problem: str, make: Callable[[list[Line]], Sequence[Line]]) -> Path:
             _replace(path.with_name(f"{path.stem}.before.csv"), path.read_bytes())
         _replace(path, _written(after).encode("utf-8-sig"))
     return path
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -24,7 +24,14 @@ from schemas.framing import Framing
 from schemas.recipe import Family, Recipe
 from tasks.neighbours import NeighboursClassifier, NeighboursRegressor
 
-__all__ = ["UnknownEstimatorError", "calibrated", "estimator_of", "reads_sparse", "takes_weights"]
+__all__ = [
+    "UnknownEstimatorError",
+    "calibrated",
+    "estimator_of",
+    "parameter_names",
+    "reads_sparse",
+    "takes_weights",
+]
 
 # For classes, and for a number.
 _KINDS: Mapping[Family, tuple[Any, Any]] = {
@@ -61,8 +68,7 @@ def estimator_of(
 ) -> BaseEstimator:
     """The recipe's estimator, unfitted; `class_weights` by class as labels are shown to it."""
     classes = framing.task != "regression"
-    kind = _own(recipe, framing) if recipe.family == "own" else _KINDS[recipe.family][0 if classes else 1]
-    known = set(kind._get_param_names())
+    kind, known = _kind(recipe, framing), parameter_names(recipe, framing)
     chance = "random_state" in known and recipe.family != "constant"
     given = _DEFAULTS.get(recipe.family, {}) | ({"random_state": seed} if chance else {})
     if recipe.family == "sgd" and classes:
@@ -71,12 +77,28 @@ def estimator_of(
         if "class_weight" not in known:
             raise PerennialError(f"{kind.__name__} takes no weights by class: leave out Recipe.class_weight.")
         given = given | {"class_weight": dict(class_weights)}
+    unknown = [f"{name}={value!r}" for name, value in recipe.parameters.items() if name not in known]
+    if unknown and recipe.estimator is None:
+        raise PerennialError(
+            f"{kind.__name__} takes no {', '.join(unknown)}: correct Recipe.parameters. It takes {', '.join(known)}."
+        )
     try:
         return kind(**(given | recipe.parameters))
     except TypeError as error:
         if recipe.estimator is None:
             raise
         raise UnknownEstimatorError(recipe.estimator, f"does not take these parameters: {error}") from None
+
+
+def parameter_names(recipe: Recipe, framing: Framing) -> tuple[str, ...]:
+    """What the recipe's estimator takes, in the order of the alphabet."""
+    return tuple(sorted(_kind(recipe, framing)._get_param_names()))
+
+
+def _kind(recipe: Recipe, framing: Framing) -> Any:
+    if recipe.family == "own":
+        return _own(recipe, framing)
+    return _KINDS[recipe.family][0 if framing.task != "regression" else 1]
 
 
 def _own(recipe: Recipe, framing: Framing) -> Any:

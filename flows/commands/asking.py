@@ -3,6 +3,7 @@
 import argparse
 from datetime import timedelta
 
+from flows.border import GOES_ON
 from flows.commands.said import AddCommand, Args
 
 __all__ = ["add"]
@@ -100,4 +101,4 @@ def add(command: AddCommand) -> None:
     operator.add_argument("--dismiss", action="store_true", help="end it instead")
     adopt = command("adopt", _adopt, "start from a model of yours")
     adopt.add_argument("model", help="a .skops file, a folder that holds model.skops, or an MLflow URI")
-    command("turn", _turn, "turn the crank once, now")
+    command("turn", _turn, "turn the crank once, now").set_defaults(stopped=GOES_ON)

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.problem import Problem, load_problem
 from tasks.figures import keep
 
-__all__ = ["AddCommand", "Args", "kept", "say", "with_data"]
+__all__ = ["AddCommand", "Args", "kept", "kept_as", "say", "with_data"]
 
 Args = argparse.Namespace
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -19,7 +19,15 @@ def say(lines: Iterable[str]) -> None:
 
 
 def kept(command: str, problem: str, figures: dict[str, Any]) -> None:
-    print(f"the same as data: {keep(f'{command}-{problem}', figures)}")
+    kept_as(f"{command}-{problem}", figures)
+
+
+def kept_as(name: str, figures: dict[str, Any]) -> None:
+    """Keep the figures for scripts. Where they cannot be written, what was asked has been answered all the same."""
+    try:
+        print(f"the same as data: {keep(name, figures)}")
+    except OSError as error:
+        print(f"not kept as data: {error.filename} cannot be written ({error.strerror})")
 
 
 def with_data(args: Args) -> Problem:

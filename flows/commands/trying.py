@@ -1,13 +1,17 @@
 """What can be tried?"""
 
 import argparse
+import math
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.commands.said import AddCommand, Args, kept, say, with_data
+from flows.border import GOES_ON
+from flows.commands.said import AddCommand, Args, kept, kept_as, say, with_data
+from schemas.errors import PerennialError
 from schemas.problem import load_problem
+from schemas.refused import refused
 
 __all__ = ["add"]
 
@@ -17,7 +21,11 @@ def _improve(args: Args) -> None:
     from flows.night_told import said_of, summary
 
     problem = with_data(args)
-    budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
+    with refused(
+        "what the night may spend", "Say another number, or leave it to the problem's plan.", name="--{}".format
+    ):
+        budget = Budget(experiments=args.experiments, hours=args.hours, money=args.money)
+        budget.within(problem.improvement)
     seen, began = 0, datetime.now(UTC)
 
     def show(night: Any) -> None:
@@ -45,15 +53,31 @@ def _diagnose(args: Args) -> None:
 
 def _backlog(args: Args) -> None:
     from flows.night_told import backlog_lines
+    from flows.present_ideas import present, refuse
     from schemas.wishes import Wish, Wishes
     from tasks import backlog
 
-    name = load_problem(args.problem).name
-    added = tuple(Wish.model_validate_json(text) for text in args.add)
-    said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
-    if said != Wishes():
-        backlog.write(name, backlog.read(name).and_then(said))
-    say(backlog_lines(name))
+    problem = load_problem(args.problem)
+    then = 'Say it as {"name": "read it", "change": {"features": ["a", "b"]}}; nothing was written.'
+    with refused("what --add says", then, model=Wish):
+        added = tuple(Wish.model_validate_json(text) for text in args.add)
+    with refused("what was said of the backlog", "Say one of the two; nothing was written.", model=Wishes):
+        said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
+    if said != Wishes() or args.forget:
+        refuse(said, present(problem))
+        backlog.change(problem.name, lambda before: _forgotten(before, args.forget, problem.name).and_then(said))
+    say(backlog_lines(problem.name))
+
+
+def _forgotten(wishes: Any, names: list[str], problem: str) -> Any:
+    unknown = [name for name in names if name not in wishes.names]
+    if unknown:
+        known = ", ".join(map(repr, wishes.names)) or "nothing"
+        raise PerennialError(
+            f"nothing is said of {', '.join(map(repr, unknown))} in the backlog of {problem!r}, so that nothing of it can be "
+            f"forgotten: people's word is on {known}. Name one of these; nothing was written."
+        )
+    return wishes.without(*names)
 
 
 def _errors(args: Args) -> None:
@@ -72,21 +96,33 @@ def _reproduce(args: Args) -> int:
 
     found = reproduce(args.problem)
     say(lines(found))
+    kept_as("reproduce", found.data())
     return 0 if found.equal else 1
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return number
 
 
 def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
     improve = command("improve", _improve, "a night of experiments: diagnose, choose one change, run it, learn from it")
     improve.add_argument("--experiments", type=int, help="try at most so many ideas")
-    improve.add_argument("--hours", type=float, help="run at most so long, pauses left out")
-    improve.add_argument("--money", type=float, help="spend at most so much, in the problem's currency")
+    improve.add_argument("--hours", type=_number, help="run at most so long, pauses left out")
+    improve.add_argument("--money", type=_number, help="spend at most so much, in the problem's currency")
     improve.add_argument("--anew", action="store_true", help="drop a night that was cut off, and begin another")
     improve.add_argument(
         "--hand-over", action=argparse.BooleanOptionalAction, default=None, help="ask for the winner as a retrain"
     )
     diagnose = command("diagnose", _diagnose, "what keeps the recipe in place from being better, and what to try next")
     for looking in (improve, diagnose):
+        looking.set_defaults(stopped=GOES_ON)
         looking.add_argument("--data", type=Path, help="your copy of the problem's table")
         looking.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
     mistakes = command("errors", _errors, "which rows the newest experiment got wrong, by tag and slice")
@@ -95,4 +131,5 @@ def add(command: AddCommand) -> None:
     backlog.add_argument("--veto", action="append", default=[], metavar="NAME", help="never run this idea")
     backlog.add_argument("--first", action="append", default=[], metavar="NAME", help="run this idea next")
     backlog.add_argument("--add", action="append", default=[], metavar="JSON", help='{"name": ..., "change": {...}}')
+    backlog.add_argument("--forget", action="append", default=[], metavar="NAME", help="take back what was said of it")
     command("reproduce", _reproduce, "rebuild a run's model, and prove it equal", metavar="run", help="its MLflow id")

@@ -1,6 +1,8 @@
 """How much may the experiment loop spend, on what, and when does it stop?"""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -90,3 +92,16 @@ class ImprovementPlan(Plan):
         if sorted(costs) != costs or len({tier.name for tier in self.tiers}) < len(self.tiers):
             raise ValueError("tiers have different names, and each costs at least what the one before it costs")
         return self
+
+    @model_validator(mode="after")
+    def _money_is_spent(self) -> "ImprovementPlan":
+        if self.money is not None and self.money_per_hour == 0:
+            raise ValueError(
+                f"money={self.money:g} can never be spent where money_per_hour is 0: say what an hour of fitting costs, or "
+                "leave money out"
+            )
+        return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "ImprovementPlan":
+        """A copy holds to the same rules: pydantic's own would take a night's budget as it comes."""
+        return self.model_validate(self.model_dump() | dict(update or {}))

@@ -109,6 +109,41 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert _within(20, lambda: [pid for pid in started_by if _lives(pid)], lambda pids: not pids) == []
 
 
+STOPPED = """
+import sys
+if __name__ == "__main__":
+    from flows.border import exit_code
+    from flows.workers import finished, workers
+    from schemas.settings import Settings
+    from tests.flows import jobs
+    count = int(sys.argv[2])
+    def run():
+        with workers(Settings(workers=count)) as place:
+            list(finished(place, jobs.until_killed, [{"folder": sys.argv[1]}] * 2))
+    sys.exit(exit_code(run, stopped=lambda: "stopped"))
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])  # as `kill -INT` does, and as Ctrl-C in a terminal
+def test_ctrl_c_ends_the_jobs_that_run_and_says_one_line(tmp_path, count, kill):
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "stopped.py"), str(tmp_path), str(count)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as started:
+        running = _within(60, lambda: [int(p.stem) for p in tmp_path.glob("*.pid")], lambda pids: len(pids) == count)
+        kill(started.pid, signal.SIGINT)
+        _, said = started.communicate()
+    assert len(running) == count
+    assert (started.returncode, said) == (130, "\nstopped\n")
+    assert _within(20, lambda: [pid for pid in running if _lives(pid)], lambda pids: not pids) == []
+    assert len(list(tmp_path.glob("*.pid"))) == count, "no other job began"
+
+
 def _within(seconds: float, look, enough):
     until = time.monotonic() + seconds
     while not enough(found := look()) and time.monotonic() < until:

@@ -1,11 +1,13 @@
 """Are unsound plans refused, and does fraud's plan fit the year that its demonstration tells?"""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
-from schemas.plans import MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
+from schemas.framing import BrierLoss, CostLoss, Framing, LogLoss
+from schemas.plans import ImprovementPlan, MonitoringPlan, Promotion, Reason, RetrainingPlan, RolloutPlan
 from schemas.problem import load_problem
 from tasks.stats import alarm_ranks
 
@@ -89,3 +91,32 @@ def test_the_smallest_rate_that_a_plan_can_ask_for_is_the_one_that_the_statistic
 def test_a_monitoring_plan_that_could_never_alarm_or_never_know_its_season_is_refused(said):
     with pytest.raises(ValidationError):
         MonitoringPlan(**said)
+
+
+def test_money_that_can_never_be_spent_is_refused_also_of_a_night_that_says_so_itself():
+    with pytest.raises(ValidationError, match="money=5 can never be spent where money_per_hour is 0"):
+        ImprovementPlan(money=5)
+    with pytest.raises(ValidationError, match="money=5 can never be spent where money_per_hour is 0"):
+        ImprovementPlan().model_copy(update={"money": 5.0})
+    plan = ImprovementPlan(money_per_hour=2)
+    assert plan.model_copy(update={"money": 5.0}) == ImprovementPlan(money_per_hour=2, money=5)
+    assert plan.model_copy() == plan
+
+
+@pytest.mark.parametrize(
+    "loss, largest",
+    [
+        (CostLoss(miss=0.4, false_alarm=0.02), 0.4),
+        (CostLoss(miss=0.1, false_alarm=0.3), 0.3),
+        (BrierLoss(), 1.0),
+        (LogLoss(), 1.0),
+    ],
+)
+def test_a_gain_is_worthwhile_that_a_row_can_have(loss, largest):
+    spam = load_problem("spam")
+    framing = Framing.model_validate(spam.framing.model_dump() | {"loss": loss})
+    assert framing.largest_loss == largest
+    replace(spam, framing=framing, improvement=ImprovementPlan(worthwhile=largest))
+    too_much = ImprovementPlan(worthwhile=largest + 0.01)
+    with pytest.raises(ValueError, match=f"no row of it loses more than {largest:g}, by its {loss.kind} loss"):
+        replace(spam, framing=framing, improvement=too_much)

@@ -42,8 +42,15 @@ def test_one_environment_is_parsed_once_and_nobody_may_change_what_all_share(mon
 def test_what_is_wrong_is_refused_each_time_it_is_asked_for(monkeypatch):
     monkeypatch.setenv("PERENNIAL_SEED", "seven")
     for _ in range(2):
-        with pytest.raises(ValidationError, match="seed"):
+        with pytest.raises(PerennialError, match="PERENNIAL_SEED is 'seven', and should be a valid integer"):
             Settings()
+
+
+def test_nobody_is_shown_a_secret_that_stands_in_the_wrong_place(monkeypatch):
+    monkeypatch.setenv("PERENNIAL_THREADS", "postgresql://ada:hunter2@db/perennial")
+    with pytest.raises(PerennialError, match="PERENNIAL_THREADS is a value that is not shown") as error:
+        Settings()
+    assert "hunter2" not in str(error.value)
 
 
 def test_every_field_is_read_under_a_name_that_is_looked_at(monkeypatch):
