@@ -123,6 +123,13 @@ def choosing() -> dict[str, Any]:
     return prove()
 
 
+def scoring() -> dict[str, Any]:
+    """A month of rows scored as one request that is killed thirty times: each row once, in the log and in the output."""
+    from tests.proofs.scoring import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -136,6 +143,7 @@ PROOFS = {
     "selective": selective,
     "causes": causes,
     "choosing": choosing,
+    "scoring": scoring,
 }
 
 
