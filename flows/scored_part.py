@@ -7,6 +7,7 @@ and the next begins only when the one before is durable: killed anywhere, the pa
 """
 
 import json
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def score_part(job: dict[str, Any]) -> dict[str, Any]:
             ignore_index=True,
         )
         kept = contracts.quarantine_part(problem, bad, request=job["request"], part=job["part"])
-        counts = fault.dropna().value_counts().to_dict() | checked.counts
+        counts = Counter(fault.dropna().tolist()) + Counter(checked.counts)
         parts.put(scored, _scored(problem, job, checked.valid), {"faults": counts, "bad": len(bad), "kept": kept})
     return job
 
