@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore score
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ evidently: $(SETUP) ## Evidently's own pages over every window's report, until C
 
 deploy: $(SETUP) ## register deployments, schedules and automations on the Prefect server
 	@$(BIN)/python -m deployments deploy $(ARGS)
+
+score: $(SETUP) ## score a file or a window, each row once: PROBLEM=fraud FILE=requests.csv (or SINCE= UNTIL=; REQUEST= OUT=)
+	@$(BIN)/python -m flows score $(PROBLEM) $(if $(FILE),--file "$(FILE)") $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") $(if $(REQUEST),--request "$(REQUEST)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 retrain: $(SETUP) ## ask for a retrain: PROBLEM=fraud REASON="..."
 	@$(BIN)/python -m flows retrain $(PROBLEM) --reason "$(REASON)" $(ARGS)

@@ -24,6 +24,7 @@ from flows.lifecycle import lifecycle
 from flows.operations import approve_stage, pause_loop, retrain, roll_back
 from flows.replaying import replay_history
 from flows.retention import retention
+from flows.scoring import score
 from schemas.errors import PerennialError
 from schemas.problem import Problem, known_problems, load_problem
 from schemas.settings import Settings
@@ -44,6 +45,7 @@ _FORMS: tuple[tuple[Flow[Any, Any], str], ...] = (
     (approve_stage, "Answer for the stage that waits for a person: the plan's `approval` names such stages."),
     (roll_back, "End the rollout under way, or restore the previous champion, at once."),
     (pause_loop, "Let nothing of a problem go forward for a while, or go on; what is shown to be worse still goes."),
+    (score, "Score a file or a window of rows as one request: each row once, under the route that answers requests."),
     (replay_history, "Turn the crank through a table's past, in a home of its own beside the live loop."),
     (drills, "Plant faults into a problem's own rows, and require of the real gates the verdicts that must follow."),
 )

@@ -13,18 +13,21 @@ from schemas.problem import Problem, load_problem
 from schemas.rows import Entry, State
 from schemas.settings import Settings
 from schemas.stage import Stage
-from tasks import contract_history, contracts, journal, ledger, predictions, registry, scoring, windows
+from tasks import batches, contract_history, contracts, journal, ledger, predictions, registry, scoring, windows
 from tasks.exploration import with_exploration
 from tasks.goals import goal_said
+from tasks.scoring import Answers
 from tasks.transitions import Decision, advance, rules_changed
 
 __all__ = [
     "ClockError",
     "Turn",
+    "answers_of",
     "begin",
     "conclude",
     "gateway_answers",
     "seed_of",
+    "serving",
 ]
 
 _CHUNK = timedelta(days=7)  # requests are read and scored a week at a time, so memory stays bounded
@@ -87,7 +90,7 @@ def _take_in(turn: Turn, problem: Problem) -> Turn:
     if gateway_answers(turn):
         return _read_log(turn, problem)
     first = start = turn.state.scored or turn.now
-    champion, rival = _serving(problem, turn.state)
+    champion, rival = serving(problem, turn.state)
     taken = replace(turn, scored=start)
     while start < turn.now:
         end = windows.affordable(problem, start, min(start + _CHUNK, turn.now))
@@ -144,7 +147,7 @@ def _read_log(turn: Turn, problem: Problem) -> Turn:
     )
 
 
-def _serving(problem: Problem, state: State) -> tuple[Any, Any]:
+def serving(problem: Problem, state: State) -> tuple[Any, Any]:
     """The champion, and whoever scores beside it. A rival that cannot be loaded raises on each row: evidence against it,
     and no reason for the champion not to answer."""
     assert state.champion is not None, "requests are only answered once something serves"
@@ -172,7 +175,18 @@ class _Unloadable:
 
 
 def _answer(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, rival: Any) -> int:
-    """Route, score and log; the number of rows that got an answer."""
+    """Route, score and log; the number of rows that got an answer. What a request of many rows answered before is not
+    answered again: it counts here, once, by what went out then."""
+    before = batches.decisions(problem, rows[problem.framing.key].astype(str))
+    if len(before):
+        rows = rows[~rows[problem.framing.key].astype(str).isin(before.index)].reset_index(drop=True)
+    answers = answers_of(problem, state, rows, champion, rival)
+    predictions.log(problem, state, rows, answers)
+    return int(np.isfinite(answers.decision).sum()) + int(before.notna().sum())
+
+
+def answers_of(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, rival: Any) -> Answers:
+    """Who answers each row under the state's route, with what, and what the model beside says."""
     answers = scoring.answer(
         rows,
         problem.framing,
@@ -182,9 +196,7 @@ def _answer(problem: Problem, state: State, rows: pd.DataFrame, champion: Any, r
         share=state.share,
         key=f"{problem.name}/{state.rollout}",
     )
-    answers = with_exploration(problem, rows, answers)
-    predictions.log(problem, state, rows, answers)
-    return int(np.isfinite(answers.decision).sum())
+    return with_exploration(problem, rows, answers)
 
 
 def conclude(turn: Turn, decision: Decision, *, notes: dict[str, Any] | None = None) -> Entry:

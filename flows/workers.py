@@ -19,7 +19,9 @@ from typing import Any, Protocol
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.states import State
 
+from flows.guard import may_pass
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 from tasks.process import begin
@@ -29,6 +31,7 @@ __all__ = ["Place", "WorkerLostError", "finished", "workers"]
 Job = dict[str, Any]  # what JSON can carry: files are named, not sent
 Run = Callable[[Job], Any]
 
+_PAUSE = 5.0  # seconds before a job is tried again
 _CAME = 60.0  # seconds for the first worker of a cluster that grows with its work
 
 
@@ -51,23 +54,31 @@ class Place(Protocol):
 
 
 def finished(
-    place: Place, function: Run, jobs: Iterable[Job], *, name: Callable[[Job], str] = str
+    place: Place,
+    function: Run,
+    jobs: Iterable[Job],
+    *,
+    name: Callable[[Job], str] = str,
+    kind: str = "experiment",
+    retries: int = 0,
 ) -> Iterator[tuple[Job, Any | Exception]]:
     """Each job once with what it returned or raised, as they finish; a job is drawn from `jobs` only when a slot is free, so
-    that what comes next may rest on what was seen. In a flow each is a task run called `name(job)`.
+    that what comes next may rest on what was seen. In a flow each is a run of the task `kind`, called `name(job)`, tried
+    again up to `retries` times where its worker was lost or the world was away, and not where we refused ourselves.
 
     Whoever stops listening waits for the jobs that run, and starts no other. Ctrl-C ends those that run as well.
     """
     coming = iter(jobs)
     if isinstance(place, _Here):  # a thread of its own would go on to the end of its job, whoever says stop
         for one in coming:
-            yield one, _tried(_shown(place, function, name(one)), one)
+            yield one, _tried(_shown(place, function, name(one), kind, retries), one)
         return
     waiting: dict[Future[Any], Job] = {}
-    with ThreadPoolExecutor(place.slots, thread_name_prefix="experiment", initializer=_deaf) as threads:
+    with ThreadPoolExecutor(place.slots, thread_name_prefix=kind, initializer=_deaf) as threads:
         while True:
             while len(waiting) < place.slots and (job := next(coming, None)) is not None:
-                waiting[threads.submit(copy_context().run, _shown(place, function, name(job)), job)] = job
+                run = _shown(place, function, name(job), kind, retries)
+                waiting[threads.submit(copy_context().run, run, job)] = job
             if not waiting:
                 return
             try:
@@ -85,7 +96,7 @@ def _deaf() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def _shown(place: Place, function: Run, name: str) -> Run:
+def _shown(place: Place, function: Run, name: str, kind: str, retries: int) -> Run:
     """The job as a run that people see in Prefect; outside of a flow, as it is."""
 
     def run(job: Job) -> Any:
@@ -95,7 +106,20 @@ def _shown(place: Place, function: Run, name: str) -> Run:
         return run
     # Templates are filled from the parameters: a name is no template.
     escaped = name.replace("{", "{{").replace("}", "}}")
-    return task(name="experiment", task_run_name=escaped, cache_policy=NO_CACHE, persist_result=False)(run)
+    return task(
+        name=kind,
+        task_run_name=escaped,
+        retries=retries,
+        retry_delay_seconds=_PAUSE,
+        retry_condition_fn=_worth_a_try,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )(run)
+
+
+def _worth_a_try(task: object, run: object, state: State[Any]) -> bool:
+    """A worker that was lost is no refusal of ours, though we name it."""
+    return isinstance(state.result(raise_on_failure=False), WorkerLostError) or may_pass(task, run, state)
 
 
 def _tried(run: Run, job: Job) -> Any | Exception:

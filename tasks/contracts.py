@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "kept_file",
     "quarantine",
+    "quarantine_part",
     "refuse_if_switched_off",
     "refuse_if_whole",
     "sample_of",
@@ -158,18 +159,35 @@ def quarantine(problem: Problem, checked: Checked, *, start: datetime, end: date
     if not len(checked.bad):
         return None
     path = kept_file(problem, start=start, end=end)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.touch(mode=0o600)
-    checked.bad.assign(reason=checked.reasons.to_numpy()).to_parquet(partial, index=False)
-    partial.replace(path)
+    _put(checked.bad.assign(reason=checked.reasons.to_numpy()), path)
+    return str(path)
+
+
+def quarantine_part(problem: Problem, bad: pd.DataFrame, *, request: str, part: int) -> str | None:
+    """Keep the bad rows (the last column says why) of a part of a request, and return where; done again, the same file."""
+    if not len(bad):
+        return None
+    path = _kept(problem) / f"score-{request}-{part:05d}.parquet"
+    _put(bad, path)
     return str(path)
 
 
 def kept_file(problem: Problem, *, start: datetime, end: datetime) -> Path:
     """Where the bad rows of a window are kept, in a folder that nobody else reads."""
+    return _kept(problem) / f"{start:%Y%m%dT%H%M%S}-{end:%Y%m%dT%H%M%S}.parquet"
+
+
+def _kept(problem: Problem) -> Path:
     folder = Settings().root / "quarantine" / problem.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"{start:%Y%m%dT%H%M%S}-{end:%Y%m%dT%H%M%S}.parquet"
+    return folder
+
+
+def _put(bad: pd.DataFrame, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.touch(mode=0o600)
+    bad.to_parquet(partial, index=False)
+    partial.replace(path)
 
 
 def sample_of(checked: Checked, n: int = 10) -> pd.DataFrame:

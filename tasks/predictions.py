@@ -15,8 +15,10 @@ from schemas.settings import Settings
 from tasks.database import open_database
 from tasks.scoring import Answers, class_indices
 
-__all__ = ["answered", "cohort", "decided", "log", "log_labels", "served"]
+__all__ = ["BACKFILL", "answered", "as_logged", "cohort", "decided", "log", "log_labels", "served"]
 
+# The stage of rows from before a model that scored them was done with training: answered, and no evidence about anything.
+BACKFILL = "BACKFILL"
 # What verdicts are made of; the rest is for people.
 _JUDGED = [
     "key",
@@ -45,10 +47,16 @@ _LABELS = sa.table("labels", *(sa.column(name) for name in ("problem", "key", "l
 
 def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -> int:
     """Log one scored batch in one transaction; a row that is there already stays as it is. Returns rows given."""
+    columns = as_logged(problem, state, frame, answers)
+    return _insert(_PREDICTIONS, [dict(zip(SCORED, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+
+
+def as_logged(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -> dict[str, list[Any]]:
+    """One scored batch as the log keeps it: its columns, in the order of SCORED."""
     rival = state.challenger or (state.previous if answers.rival is not None else None)
     framing, n = problem.framing, len(frame)
     none = [None] * n
-    columns: dict[str, Any] = {
+    columns: dict[str, list[Any]] = {
         "problem": [problem.name] * n,
         "key": frame[framing.key].astype(str).tolist(),
         "event_time": _microseconds(frame[framing.event_time]),
@@ -75,8 +83,7 @@ def log(problem: Problem, state: State, frame: pd.DataFrame, answers: Answers) -
         "propensity": [1.0] * n if answers.propensity is None else answers.propensity.tolist(),
         "explored": [False] * n if answers.explored is None else answers.explored.tolist(),
     }
-    rows = [dict(zip(SCORED, values, strict=True)) for values in zip(*(columns[c] for c in SCORED), strict=True)]
-    return _insert(_PREDICTIONS, rows)
+    return {name: columns[name] for name in SCORED}
 
 
 def log_labels(problem: Problem, labels: pd.DataFrame) -> int:
@@ -121,6 +128,8 @@ def cohort(
         wanted = wanted.where(_PREDICTIONS.c.rollout == rollout)
     if stages:
         wanted = wanted.where(_PREDICTIONS.c.stage.in_(stages))
+    else:
+        wanted = wanted.where(_PREDICTIONS.c.stage != BACKFILL)
     # A client may ask about one key several times; its first answer is the one that the label judges.
     wanted = wanted.order_by(_PREDICTIONS.c.event_time, _PREDICTIONS.c.key, _PREDICTIONS.c.request)
     with _engine().connect() as connection:

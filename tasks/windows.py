@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import ibis
 import pandas as pd
@@ -42,6 +43,8 @@ __all__ = [
     "read_requests",
     "read_sample",
     "read_window",
+    "repeated",
+    "slices",
     "taken",
     "undated",
     "whole_table",
@@ -130,6 +133,21 @@ def affordable(problem: Problem, start: datetime, end: datetime) -> datetime:
             raise TooManyRowsError(problem, start, end, count(problem, start, end))
         end = start + (end - start) / 2
     return end
+
+
+def slices(problem: Problem, start: datetime, end: datetime, *, at_most: int) -> list[tuple[datetime, datetime]]:
+    """The window as windows of at most so many rows, in order; of rows at one moment there may be more."""
+    if count(problem, start, end) <= at_most or end - start <= timedelta(microseconds=1):
+        return [(start, end)] if count(problem, start, end) else []
+    middle = start + (end - start) / 2
+    return [*slices(problem, start, middle, at_most=at_most), *slices(problem, middle, end, at_most=at_most)]
+
+
+def repeated(problem: Problem, start: datetime, end: datetime) -> set[Any]:
+    """Keys that more than one row of the window has."""
+    rows = _between(problem, start, end)
+    counts = rows.group_by(rows[problem.framing.key].name("key")).agg(n=lambda some: some.count())
+    return set(counts.filter(counts.n > 1).key.to_pandas().dropna())
 
 
 def undated(problem: Problem) -> ibis.Table:

@@ -1,7 +1,7 @@
 """What can be asked and done from a shell? A module a group of commands, each with its arguments."""
 
-from flows.commands import asking, keeping, looking, trying
+from flows.commands import asking, keeping, looking, scoring, trying
 
 __all__ = ["GROUPS"]
 
-GROUPS = (looking, asking, trying, keeping)
+GROUPS = (looking, asking, scoring, trying, keeping)

@@ -44,6 +44,7 @@ FORMS = {
     "approve": {"problem", "decision", "name", "note"},
     "roll-back": {"problem", "name", "reason"},
     "pause": {"problem", "action", "name", "reason", "days"},
+    "score": {"problem", "request", "rows", "output"},
     "replay": {"problem", "days", "name"},
 }
 QUICK = {  # seconds between looks, instead of ten and thirty
@@ -166,6 +167,7 @@ def test_entrypoints_are_dotted_and_a_problem_takes_one_turn_at_a_time(server):
         "flows.operations.roll_back",
         "flows.operations.pause_loop",
         "flows.replaying.replay_history",
+        "flows.scoring.score",
         "flows.retention.retention",
         "flows.drills.drills",
         "flows.improvement.improve",

@@ -40,3 +40,14 @@ def until_killed(job: dict) -> dict:
     (Path(job["folder"]) / f"{os.getpid()}.pid").touch()
     time.sleep(60)
     return {}
+
+
+def scored_once_killed(job: dict) -> dict:
+    """A part of a request; whoever has the second one first ends as by kill -9."""
+    from flows.scored_part import score_part
+
+    once = Path(job["rows"]).parents[2] / "killed"
+    if job["part"] == 1 and not once.exists():
+        once.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return score_part(job)

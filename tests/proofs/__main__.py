@@ -130,6 +130,13 @@ def faults() -> dict[str, Any]:
     return prove()
 
 
+def scoring() -> dict[str, Any]:
+    """A month of rows scored as one request that is killed thirty times: each row once, in the log and in the output."""
+    from tests.proofs.scoring import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -144,6 +151,7 @@ PROOFS = {
     "causes": causes,
     "choosing": choosing,
     "faults": faults,
+    "scoring": scoring,
 }
 
 
