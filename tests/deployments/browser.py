@@ -59,17 +59,20 @@ class Browser:
         found = self.page.get_by_role("button", **named).or_(self.page.get_by_role("link", **named))
         found.last.click()
 
-    def submit(self, name: str, *, says: str, times: int = 6) -> None:
-        """Click until the page says that it was taken. Over SQLite a busy server refuses at times, the UI says that something
-        went wrong, and a person clicks once more."""
-        for time in range(times):
-            self.click(name)
+    def submit(self, name: str = "Submit") -> None:
+        """Click until the form is gone, which says that it was taken. Over SQLite a busy server refuses at times, the UI says
+        that something went wrong, and a person clicks once more."""
+        from playwright.sync_api import TimeoutError as NotYetError
+
+        button = self.page.get_by_role("button", name=name, exact=True)
+        for _ in range(6):
+            if button.count():
+                button.click()
             try:
-                return self.wait_for(says, seconds=10)
-            except AssertionError:
-                if time == times - 1:
-                    raise
-        return None
+                return button.wait_for(state="detached", timeout=10_000)
+            except NotYetError:
+                continue
+        raise AssertionError(f"{self.page.url} did not take the form; it says:\n{self.text}")
 
     def follow(self, name: str) -> None:
         """The first link that is called so: in lists it leads to the thing itself."""

@@ -41,7 +41,7 @@ def retrained(server: Server, ui: Browser) -> str:
     ui.choose("problem", "fraud")
     ui.fill("reason", NOTE)
     ui.fill("actor", "ana")
-    ui.submit("Submit", says="Scheduled for")
+    ui.submit()
     run = eventually(lambda: server.runs_of("retrain/retrain"), seconds=120)[0]["id"]
     eventually(lambda: server.get(f"flow_runs/{run}")["state_type"] in ("COMPLETED", "FAILED", "CRASHED"), seconds=600)
     return run
