@@ -30,9 +30,13 @@ def development_rows(problem: Problem, now: datetime) -> snapshots.Snapshot:
     plan, framing = problem.improvement, problem.framing
     until = now - framing.maturity
     rows, _ = windows.read_sample(problem, _since(problem, until), until, as_of=now, at_most=plan.rows)
+    if rows.empty:
+        raise PerennialError(_none_then(problem, now, until))
     checked = contracts.check(problem, rows)
     if fault := data_fault(problem, checked):
-        raise PerennialError(f"no experiments on {problem.name!r}: {fault.reason}. Mend the table, then start again.")
+        raise PerennialError(
+            f"no experiments on {problem.name!r}: {fault.reason.rstrip('.')}. Mend the table, then start again."
+        )
     labelled = _sound(problem, checked.valid.dropna(subset=[framing.target]), now)
     labelled = _drawn(problem, checked.valid, labelled, until)
     mine = before_held_out(problem, labelled, until=until)
@@ -42,6 +46,16 @@ def development_rows(problem: Problem, now: datetime) -> snapshots.Snapshot:
             f"{_FEWEST}. Wait for more labels, or shorten RetrainingPlan.test."
         )
     return snapshots.freeze(problem.name, mine.reset_index(drop=True))
+
+
+def _none_then(problem: Problem, now: datetime, until: datetime) -> str:
+    first, last = windows.bounds(problem)
+    maturity = problem.framing.maturity
+    return (
+        f"no experiments on {problem.name!r} at {now:%Y-%m-%dT%H:%MZ}: of its table, from {first:%Y-%m-%dT%H:%MZ} to "
+        f"{last:%Y-%m-%dT%H:%MZ}, no row lies from {_since(problem, until):%Y-%m-%dT%H:%MZ} until {until:%Y-%m-%dT%H:%MZ}, whose "
+        f"labels had matured then. Name a moment up to {last + maturity:%Y-%m-%dT%H:%MZ}, and well after {first + maturity:%Y-%m-%dT%H:%MZ}."
+    )
 
 
 def _since(problem: Problem, until: datetime) -> datetime:
@@ -68,5 +82,5 @@ def _drawn(problem: Problem, valid: pd.DataFrame, labelled: pd.DataFrame, until:
     since = valid[problem.framing.event_time].min().to_pydatetime()
     weighed = labels_chosen(problem, valid, labelled, since=since, until=until)
     if isinstance(weighed, Verdict):
-        raise PerennialError(f"no experiments on {problem.name!r}: {weighed.reason}.")
+        raise PerennialError(f"no experiments on {problem.name!r}: {weighed.reason.rstrip('.')}.")
     return labelled if weighed is None else weighed.labelled[weighed.may_judge]

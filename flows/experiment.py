@@ -112,11 +112,11 @@ def _raised(job: Job, error: Exception) -> str:
     if isinstance(error, PerennialError):
         return told(error)
     given = job.recipe.parameters
-    # scikit-learn's words about a parameter quote it, and no row.
-    if any(str(error).startswith(f"The {name!r} parameter of ") for name in given):
-        return f"{type(error).__name__}: {error}"[:300]
+    for name, value in given.items():
+        if str(error).startswith(f"The {name!r} parameter of "):  # scikit-learn's words about it, which quote no row
+            return f"{name}={value!r} is refused: {error}"[:300]
     said = ", ".join(f"{name}={value!r}" for name, value in given.items())[:200]
-    return f"{told(error)}; its family is {job.recipe.family}, with {said or 'no parameters'}"
+    return f"{job.recipe.family} with {said or 'no parameters'}: {told(error)}"
 
 
 def _searched(job: Job, rows: pd.DataFrame) -> tuning.Tuned:

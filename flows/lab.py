@@ -48,7 +48,7 @@ class Lab:
         result = self.run([job])[0]
         if result.error:
             raise PerennialError(
-                f"the recipe of {job.problem!r} cannot be fitted on its development rows: {result.error}. Mend it in "
+                f"the recipe of {job.problem!r} cannot be fitted on its development rows: {result.error.rstrip('.')}. Mend it in "
                 f"schemas/problems/{job.problem}.py; make doctor PROBLEM={job.problem} says what is amiss."
             )
         looked = looked_at(job, result)

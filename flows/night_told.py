@@ -5,12 +5,10 @@ from pathlib import Path
 
 from flows.job import AMONG
 from flows.pages.night import night_report
-from flows.present_ideas import Present, present, waits_for
 from flows.standing import View
 from schemas.night import Night, Step
-from schemas.problem import Problem, load_problem
+from schemas.problem import Problem
 from schemas.settings import Settings
-from schemas.wishes import Wishes
 from tasks import backlog, experiments, runs
 from tasks.figures import whole
 
@@ -84,20 +82,13 @@ def summary(night: Night) -> Iterator[str]:
     yield from (f"{name}: {where}" for name, where in night.links.items())
 
 
-def _wished(wishes: Wishes, now: Present) -> Iterator[str]:
-    said = [("first", name, name) for name in wishes.first] + [("never", name, name) for name in wishes.veto]
-    said += [("added", one.name, f"{one.name}: {one.change}") for one in wishes.added]
-    for word, name, shown in said:
-        waits = waits_for(name, wishes, now)
-        yield f"  {word:<7} {shown}{f'; {waits}' if waits else ''}"
-
-
 def backlog_lines(problem: str) -> Iterator[str]:
     """What the newest night leaves to be tried, with people's word on it."""
     row, wishes = experiments.newest(problem), backlog.read(problem)
     yield f"people's word on it is in {backlog.file_of(problem)}"
-    if wishes.names:
-        yield from _wished(wishes, present(load_problem(problem)))
+    yield from (f"  first   {name}" for name in wishes.first)
+    yield from (f"  never   {name}" for name in wishes.veto)
+    yield from (f"  added   {one.name}: {one.change}" for one in wishes.added)
     if row is None or row.ended is None:
         yield f"no night of {problem} has ended yet: make improve PROBLEM={problem}"
         return

@@ -1,5 +1,6 @@
 """Which ideas are there now, as far as the newest diagnosis tells, and for what does people's word on them wait?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.job import found_of
@@ -13,7 +14,7 @@ from schemas.wishes import Wish, Wishes
 from tasks import experiments, possible
 from tasks.ideas import ideas_for
 
-__all__ = ["Present", "present", "refuse", "waits_for"]
+__all__ = ["Present", "present", "refuse", "waiting_lines", "waits_for"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ def waits_for(name: str, wishes: Wishes, now: Present) -> str:
         return ""
     near = "" if now.diagnosed else f" (nothing of {now.problem.name} was diagnosed yet, and ideas come of that)"
     return f"no idea is called {name!r} now; it waits until one is{near}"
+
+
+def waiting_lines(wishes: Wishes, now: Present) -> Iterator[str]:
+    """What people named that is not run now, and why."""
+    yield from (f"  waits   {name}: {why}" for name in wishes.names if (why := waits_for(name, wishes, now)))
 
 
 def _added_waits_for(wish: Wish, now: Present) -> str:

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 from flows import overview
 from flows.events import announce
+from flows.forms import form_of
 from flows.life import life_file, of_a_year, page
 from flows.turn_page import described, markdown, moved_from
 from schemas.errors import told
@@ -60,8 +61,11 @@ def tell(entry: Entry, *, live: bool) -> None:
     announce(entry, live=live)
     name = entry.state.problem
     with unharmed(f"the turn of {name} could not be shown"):
+        form = form_of("approve/approve", problem=name) if entry.state.awaits else ""
         create_markdown_artifact(
-            key=f"turn-{_dashed(name)}", markdown=markdown(entry, picture=_picture(entry)), description=described(entry)
+            key=f"turn-{_dashed(name)}",
+            markdown=markdown(entry, picture=_picture(entry), form=form),
+            description=described(entry),
         )
         _link_report(entry)
     with unharmed(f"the run of {name} keeps the name that it began with"):

@@ -33,13 +33,14 @@ def moved_from(entry: Entry) -> str:
     return f"{arrow} {state.share:.0%}" if state.stage is Stage.CANARY else arrow
 
 
-def markdown(entry: Entry, *, picture: str = "") -> str:
-    """The turn, the most important first; `picture` is the life of its problem so far, as SVG."""
+def markdown(entry: Entry, *, picture: str = "", form: str = "") -> str:
+    """The turn, the most important first; `picture` is the life of its problem so far, as SVG, and `form` where a person
+    answers for what waits."""
     state, notes, problem = entry.state, entry.notes, load_problem(entry.state.problem)
     parts = [
         f"## {state.problem}: {moved_from(entry)}, {entry.verdict.outcome}",
         f"**{_sentence(entry.verdict.reason)}**",
-        " ".join(now_holds(state)),
+        " ".join(now_holds(state, form=form)),
         *_alarms(notes),
         " · ".join(_links(state, notes)),
         _margins(entry),
@@ -51,8 +52,8 @@ def markdown(entry: Entry, *, picture: str = "") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def now_holds(state: State) -> Iterator[str]:
-    """What is true from now on, and what is waited for."""
+def now_holds(state: State, *, form: str = "") -> Iterator[str]:
+    """What is true from now on, and what is waited for; `form` is where a person answers."""
     champion, challenger = str(state.champion), str(state.challenger)
     holds = {
         Stage.COLD: "Nothing serves yet.",
@@ -66,7 +67,15 @@ def now_holds(state: State) -> Iterator[str]:
     said = holds[state.stage]
     yield said[0].upper() + said[1:]
     if state.awaits:
-        yield f"**It waits for a person's approval since {state.awaits:%Y-%m-%d %H:%M}**: `make approve PROBLEM={state.problem}`."
+        here = f"[answer here]({form}), or " if form else ""
+        yield (
+            f"**It waits for a person's approval since {state.awaits:%Y-%m-%d %H:%M}**: {here}"
+            f"`make approve PROBLEM={state.problem}`."
+        )
+    if state.paused and state.at and state.paused.holds(state.at):
+        pause = state.paused
+        until = f"until {pause.until:%Y-%m-%d %H:%M}" if pause.until else "until somebody resumes"
+        yield f"**Nothing goes forward** {until}: paused by {pause.who}: {_sentence(pause.note)}"
     if state.request:
         asked = state.request
         yield f"Queued: {asked.actor} asks for a {asked.kind}: {_sentence(asked.note)}"

@@ -221,7 +221,7 @@ class _Cluster:
             return future.result()
         except (KilledWorker, FutureCancelledError) as error:
             raise WorkerLostError(
-                f"no worker of the cluster at {self._client.scheduler.address} lived to finish this job: {error}. Look for "
+                f"no worker of the cluster at {self._client.scheduler.address} lived to finish this job: {str(error).rstrip('.')}. Look for "
                 "the reason in the worker's own log; most often it had no memory left."
             ) from error
         finally:
@@ -245,7 +245,7 @@ def _client(address: str) -> Iterator[Any]:
         client = Client(address, set_as_default=False, timeout=_CAME)
     except (OSError, ValueError) as error:
         raise PerennialError(
-            f"no Dask scheduler answers at {address}, which PERENNIAL_DASK names: {error}. Start one with `dask scheduler`, "
+            f"no Dask scheduler answers at {address}, which PERENNIAL_DASK names: {str(error).rstrip('.')}. Start one with `dask scheduler`, "
             "or unset PERENNIAL_DASK to run on this machine."
         ) from error
     with client:
@@ -264,7 +264,7 @@ def _can_run(client: Any, address: str) -> None:
         seen = client.run(sees, on_error="raise")
     except Exception as error:  # whatever a worker raises when it is asked the simplest thing
         raise PerennialError(
-            f"the cluster at {address} has no worker that can run an experiment: {error}. Start each with `dask worker "
+            f"the cluster at {address} has no worker that can run an experiment: {str(error).rstrip('.')}. Start each with `dask worker "
             f"{address} --nthreads 1` where this checkout is installed."
         ) from error
     without = sorted(worker for worker, there in seen.items() if not there)

@@ -89,7 +89,7 @@ def _mark(entry: Entry) -> Mark | None:
     if entry.kind == "request" and state.request:
         return Mark("request", at, f"{state.request.actor} asks for a {state.request.kind}", why)
     if entry.kind == "approval" and state.approval:
-        return Mark("approval", at, f"{state.approval.actor} approves {state.approval.stage}", why)
+        return Mark("approval", at, f"{state.approval.actor} {state.approval.answer}s {state.approval.stage}", why)
     if entry.kind != "turn":
         return None
     if entry.arrow == REVERT:

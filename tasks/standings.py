@@ -54,6 +54,8 @@ def _row(one: Standing, now: datetime) -> dict[str, str]:
 
 def _waits_for(state: State) -> str:
     waits = [f"approval, since {state.awaits:%Y-%m-%d}"] if state.awaits else []
+    if state.paused and state.at and state.paused.holds(state.at):
+        waits.append(f"somebody to resume: {state.paused.actor} paused it")
     if state.request:
         waits.append(f"its next turn: {state.request.actor} asks for a {state.request.kind}")
     return "; ".join(waits)

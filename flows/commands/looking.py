@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.commands.said import AddCommand, Args, kept, say, with_data
+from flows.commands.said import AddCommand, Args, kept, moment, say, with_data
 from schemas.problem import load_problem
 from tasks.figures import keep
 
@@ -135,7 +135,7 @@ def add(command: AddCommand) -> None:
     command("worth", _worth, "what each retrain promised, and what came")
     command("contract", _contract, "what the working file's contract would change, and refuse")
     labels = command("labels", _labels, "what the labels are worth: copies, contradictions, noise, delays")
-    labels.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
+    labels.add_argument("--now", type=moment, help="as the table stood then, with a zone")
     ageing = command("staleness", _staleness, "how fast models lose with age, and after how long renewing pays")
     drills = command(
         "drills", _drills, "plant faults, and require the verdict that must follow", nargs="?", default="fraud"
@@ -146,4 +146,4 @@ def add(command: AddCommand) -> None:
     skew.add_argument("--days", type=float, default=7.0, help="how far back requests are looked at")
     feedback = command("feedback", _feedback, "what a model's own decisions make of its data")
     feedback.add_argument("--days", type=float, default=28.0, help="how far back matured rows are looked at")
-    feedback.add_argument("--now", type=datetime.fromisoformat, help="as the log stood then, with a zone")
+    feedback.add_argument("--now", type=moment, help="as the log stood then, with a zone")

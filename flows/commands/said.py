@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from schemas.problem import Problem, load_problem
 from tasks.figures import keep
 
-__all__ = ["AddCommand", "Args", "kept", "kept_as", "say", "with_data"]
+__all__ = ["AddCommand", "Args", "kept", "kept_as", "moment", "say", "with_data"]
 
 Args = argparse.Namespace
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -28,6 +29,24 @@ def kept_as(name: str, figures: dict[str, Any]) -> None:
         print(f"the same as data: {keep(name, figures)}")
     except OSError as error:
         print(f"not kept as data: {error.filename} cannot be written ({error.strerror})")
+
+
+def moment(text: str) -> datetime:
+    """A moment as a person types it, with its zone.
+
+    >>> moment("2026-01-31T00:00Z").isoformat()
+    '2026-01-31T00:00:00+00:00'
+    """
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no moment: write one as 2026-01-31T00:00Z") from None
+    if said.tzinfo is None:
+        example = f"{said:%Y-%m-%dT%H:%M}Z"
+        raise argparse.ArgumentTypeError(
+            f"{text!r} names no zone, and could mean any of 24 moments: write {example} for UTC"
+        )
+    return said
 
 
 def with_data(args: Args) -> Problem:

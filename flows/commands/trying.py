@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.border import GOES_ON
-from flows.commands.said import AddCommand, Args, kept, kept_as, say, with_data
+from flows.commands.said import AddCommand, Args, kept, kept_as, moment, say, with_data
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.refused import refused
@@ -53,7 +53,7 @@ def _diagnose(args: Args) -> None:
 
 def _backlog(args: Args) -> None:
     from flows.night_told import backlog_lines
-    from flows.present_ideas import present, refuse
+    from flows.present_ideas import present, refuse, waiting_lines
     from schemas.wishes import Wish, Wishes
     from tasks import backlog
 
@@ -63,10 +63,12 @@ def _backlog(args: Args) -> None:
         added = tuple(Wish.model_validate_json(text) for text in args.add)
     with refused("what was said of the backlog", "Say one of the two; nothing was written.", model=Wishes):
         said = Wishes(added=added, veto=tuple(args.veto), first=tuple(args.first))
+    now = present(problem)
     if said != Wishes() or args.forget:
-        refuse(said, present(problem))
+        refuse(said, now)
         backlog.change(problem.name, lambda before: _forgotten(before, args.forget, problem.name).and_then(said))
     say(backlog_lines(problem.name))
+    say(waiting_lines(backlog.read(problem.name), now))
 
 
 def _forgotten(wishes: Any, names: list[str], problem: str) -> Any:
@@ -124,7 +126,7 @@ def add(command: AddCommand) -> None:
     for looking in (improve, diagnose):
         looking.set_defaults(stopped=GOES_ON)
         looking.add_argument("--data", type=Path, help="your copy of the problem's table")
-        looking.add_argument("--now", type=datetime.fromisoformat, help="as the table stood then, with a zone")
+        looking.add_argument("--now", type=moment, help="as the table stood then, with a zone")
     mistakes = command("errors", _errors, "which rows the newest experiment got wrong, by tag and slice")
     mistakes.add_argument("--tag", nargs=2, metavar=("KEY", "TAG"), help="say of one row what is wrong with it")
     backlog = command("backlog", _backlog, "what could be tried next; add to it, veto, reorder")

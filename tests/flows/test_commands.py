@@ -256,3 +256,16 @@ def test_figures_that_cannot_be_written_are_said_and_fail_no_command(home, capsy
     (home / "figures").touch()
     assert flows(["errors", "spam"]) == 0
     assert f"not kept as data: {home / 'figures'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "said, says",
+    [
+        ("2026-01-31", "'2026-01-31' names no zone, and could mean any of 24 moments: write 2026-01-31T00:00Z for UTC"),
+        ("2026-01-31T07:30", "write 2026-01-31T07:30Z for UTC"),
+        ("yesterday", "'yesterday' is no moment: write one as 2026-01-31T00:00Z"),
+    ],
+)
+@pytest.mark.parametrize("command", ["improve", "diagnose", "labels", "feedback"])
+def test_a_moment_without_a_zone_says_how_it_is_typed(home, capsys, command, said, says):
+    assert says in refusal(capsys, [command, "spam", "--now", said])

@@ -1,6 +1,7 @@
 """Do the commands of the experiment loop say what is the matter, and lose nothing, whatever people and disks do to them?"""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_an_idea_that_can_never_be_tried_is_refused_with_what_can(own, capsys, c
 
 def test_a_parameter_of_another_family_may_be_said_since_another_may_be_in_place_by_then(own, capsys):
     assert main(added({"parameters": {"max_depth": 3}})) == 0
-    assert "added   mine: {'parameters': {'max_depth': 3}}" in capsys.readouterr().out
+    assert "added   mine: {'parameters': {'max_depth': 3}}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,10 @@ def test_an_idea_that_does_not_fit_now_says_so_and_waits(own, capsys, change, sa
 def test_a_name_that_no_idea_has_is_said_and_waits(own, capsys):
     assert main(["backlog", NAME, "--veto", "nosuchidea", "--first", "zzz", "--first", "read z"]) == 0
     said = capsys.readouterr().out
-    assert "never   nosuchidea; no idea is called 'nosuchidea' now; it waits until one is" in said
-    assert "first   zzz; no idea is called 'zzz' now; it waits until one is" in said
-    assert "first   read z\n" in said
+    assert "never   nosuchidea\n" in said
+    assert "waits   nosuchidea: no idea is called 'nosuchidea' now; it waits until one is\n" in said
+    assert "waits   zzz: no idea is called 'zzz' now; it waits until one is\n" in said
+    assert "waits   read z" not in said
 
 
 def test_before_any_diagnosis_it_says_that_there_are_no_ideas_yet(own, capsys):
@@ -147,12 +149,12 @@ def test_what_was_said_can_be_taken_back_and_what_was_not_is_refused(own, capsys
     "changed, says",
     [
         ({"parameters": {"C": -1.5}}, "The 'C' parameter of LogisticRegression must be a float"),
-        ({"parameters": {"C": -1.5}}, "Got -1.5 instead"),
+        ({"parameters": {"C": -1.5}}, "C=-1.5 is refused: "),
         ({"parameters": {"no_such": 9}}, "LogisticRegression takes no no_such=9"),
         ({"features": ("x", "colour")}, "the recipe reads 'colour', which the development rows do not hold"),
         (
             {"parameters": {"solver": "lbfgs", "l1_ratio": 1.0}},
-            "its family is linear, with solver='lbfgs', l1_ratio=1.0",
+            "linear with solver='lbfgs', l1_ratio=1.0: ",
         ),
     ],
 )
@@ -240,7 +242,7 @@ def test_a_diagnosis_that_was_lost_is_made_again(own, capsys, spoil):
         json.loads(diagnosis_file(job).read_text())["diagnosis"]["loss"].items() >= before["diagnosis"]["loss"].items()
     )
     assert main(["backlog", NAME, "--first", "read z"]) == 0
-    assert "first   read z\n" in capsys.readouterr().out
+    assert "waits" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, cut])
@@ -267,3 +269,20 @@ def test_a_reproduction_whose_figures_cannot_be_written_has_shown_what_it_was_as
     said = capsys.readouterr().out
     assert "is made again" in said
     assert f"not kept as data: {own / 'figures'}" in said
+
+
+def test_a_moment_before_the_tables_rows_names_both(own, capsys):
+    said = refusal(capsys, "diagnose", NAME, "--now", "2001-01-31T00:00Z")
+    assert "no experiments on 'spoilt' at 2001-01-31T00:00Z: of its table, from 2024-01-01T00:00Z to 2024-03-0" in said
+    assert "Name a moment up to 2024-03-0" in said
+
+
+def test_a_recipe_that_cannot_be_fitted_is_one_sentence_with_one_full_stop(own, capsys, monkeypatch):
+    broken = PROBLEM.recipe.model_copy(update={"parameters": {"no_such": 9}})
+    monkeypatch.setitem(made.ADDED, f"schemas.problems.{NAME}", replace(PROBLEM, recipe=broken))
+    monkeypatch.delitem(sys.modules, f"schemas.problems.{NAME}")
+    try:
+        said = refusal(capsys, "diagnose", NAME, "--now", NOW.isoformat())
+    finally:
+        sys.modules.pop(f"schemas.problems.{NAME}", None)
+    assert "LogisticRegression takes no no_such=9" in said

@@ -1,7 +1,7 @@
 """Does the page of a turn begin with what matters, and is a run called by problem, stage and verdict?"""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from flows.__main__ import main as flows
 from flows.story import name_after, name_before
 from flows.turn_page import markdown
 from schemas.plans import Reason
-from schemas.rows import Entry, Model, Request, State
+from schemas.rows import Entry, Model, Pause, Request, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import ledger
@@ -77,6 +77,16 @@ def test_what_somebody_has_to_do_stands_above_the_pictures(home):
     assert "make approve PROBLEM=fraud" in said
     assert "ana asks for a retrain: New cards." in said
     assert "12 requests broke the contract" in said
+
+
+def test_a_pause_and_the_form_of_an_approval_stand_where_people_look(home):
+    pause = Pause("ana", "the year's end", AT, AT + timedelta(days=2))
+    state = replace(STATE, awaits=AT, paused=pause)
+    said, _, _ = markdown(replace(ENTRY, state=state), form="http://server/run").partition("![")
+    assert "[answer here](http://server/run), or `make approve PROBLEM=fraud`" in said
+    assert "**Nothing goes forward** until 2026-11-24 06:00: paused by ana (a claimed name): The year's end." in said
+    over = replace(state, paused=replace(pause, until=AT))
+    assert "Nothing goes forward" not in markdown(replace(ENTRY, state=over))
 
 
 def test_a_problem_served_by_a_gateway_links_its_status_page(home, monkeypatch):

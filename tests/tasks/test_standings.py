@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from schemas.figure import Figure
 from schemas.plans import Reason
-from schemas.rows import Entry, Model, Request, State
+from schemas.rows import Entry, Model, Pause, Request, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks.standings import Standing, standings
@@ -44,5 +44,7 @@ def test_what_waits_for_a_person_comes_first_and_what_has_not_begun_last():
     assert [row["problem"] for row in rows] == ["asked", "waits", "canary", "calm", "cold"]
     assert rows[0]["waits for"] == "its next turn: ana asks for a retrain"
     assert rows[1]["waits for"] == "approval, since 2026-11-21"
+    held = replace(CALM, paused=Pause("ana", "a move", NOW - DAY))
+    assert standings([Standing("calm", held)], now=NOW)[0]["waits for"] == "somebody to resume: ana paused it"
     assert (rows[4]["verdict"], rows[4]["champion"], rows[4]["next turn"]) == ("–", "–", "–")
     assert rows[4]["why"] == "no turn yet"
