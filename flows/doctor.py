@@ -11,7 +11,7 @@ import pandas as pd
 from flows.baselines import suspected, worth_of
 from schemas.errors import PerennialError, told
 from schemas.framing import Framing
-from schemas.problem import Problem, UnknownProblemError, load_problem
+from schemas.problem import Problem, load_problem
 from schemas.rows import plain
 from schemas.settings import Settings
 from tasks import cleaning, contracts, counts, engine_contracts, environment, splits, survey, windows
@@ -31,7 +31,7 @@ _TICK = timedelta(microseconds=1)  # windows are half-open: the last row lies be
 
 def doctor(name: str, *, now: datetime | None = None) -> tuple[list[str], int]:
     """The screen's lines, and how many findings must be fixed before the first turn; the same as JSON among the figures."""
-    facts = gather(_loaded(name), now=now or datetime.now(UTC))
+    facts = gather(load_problem(name), now=now or datetime.now(UTC))
     findings = advise(facts)
     must = sum(finding.severity is Severity.MUST for finding in findings)
     lines = list(screen(facts, findings, checks=CHECKS))
@@ -39,19 +39,6 @@ def doctor(name: str, *, now: datetime | None = None) -> tuple[list[str], int]:
         return lines, must
     keep(f"doctor-{name}", _figures(facts, findings, must))
     return lines, must
-
-
-def _loaded(name: str) -> Problem:
-    """A file that makes no problem is one clear sentence, whatever it raises."""
-    try:
-        return load_problem(name)
-    except UnknownProblemError:
-        raise
-    except Exception as error:
-        said = str(error) if isinstance(error, ValueError | PerennialError) else told(error)
-        raise PerennialError(
-            f"schemas/problems/{name}.py makes no problem: {said.rstrip('.')}. Correct it, then make doctor PROBLEM={name}."
-        ) from None
 
 
 def gather(problem: Problem, *, now: datetime) -> Facts:

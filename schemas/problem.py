@@ -13,7 +13,7 @@ import pandera.pandas as pa
 from pydantic import ValidationError
 
 from schemas.columns import about_of
-from schemas.errors import PerennialError
+from schemas.errors import PerennialError, told
 from schemas.features import Feature
 from schemas.framing import Framing, MinimumFunction
 from schemas.plans import DataPlan, ImprovementPlan, MonitoringPlan, RetrainingPlan, RolloutPlan, ServingPlan
@@ -46,14 +46,22 @@ class BrokenProblemError(PerennialError, ValueError):
         ]
         if isinstance(error, SyntaxError) and error.lineno:
             lines.append(error.lineno)
-        # What pydantic and we ourselves refuse says what it is about; of anything else the type is half of what it says.
-        said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-        if isinstance(error, ValidationError):
-            said = f"{error.title}: {findings(error)}"
-        elif type(error) is ValueError or isinstance(error, PerennialError):
-            said = str(error)
-        where = f"line {lines[-1]} of " if lines else ""
-        super().__init__(f"{where}schemas/problems/{name}.py says no problem: {said.rstrip('.')}. Correct it there.")
+        # What pydantic and we ourselves refuse says what it is about; a library's own words may quote what it was given.
+        match error:
+            case ValidationError():
+                said = f"{error.title}: {findings(error)}"
+            case SyntaxError():
+                said = f"{type(error).__name__}: {error.msg}"
+            case ImportError():
+                said = f"{type(error).__name__}: {error}"
+            case PerennialError() | ValueError():
+                said = str(error)
+            case _:
+                said = told(error)
+        where = f" in line {lines[-1]}" if lines else ""
+        super().__init__(
+            f"schemas/problems/{name}.py makes no problem: {said.rstrip('.')}. Correct it{where}, then make doctor PROBLEM={name}."
+        )
 
 
 @dataclass(frozen=True)

@@ -138,12 +138,15 @@ def test_a_port_that_is_no_number_is_wrong_usage(home, capsys, monkeypatch):
 @pytest.mark.parametrize(
     "text, says",
     [
-        ("from schemas.plans import ImprovementPlan\n\nImprovementPlan(runs=0, tiers=())\n", "line 3 of"),
+        (
+            "from schemas.plans import ImprovementPlan\n\nImprovementPlan(runs=0, tiers=())\n",
+            "Correct it in line 3, then make doctor",
+        ),
         ("from schemas.plans import ImprovementPlan\n\nImprovementPlan(runs=0, tiers=())\n", "runs is 0, and should"),
         ("from schemas.plans import ImprovementPlan\nImprovementPlan(colour=1)\n", "colour is no field of it"),
         ("from schemas.problem import Problem\nPROBLEM = Problem(colour=1)\n", "unexpected keyword argument 'colour'"),
-        ("PROBLEM = Problm()\n", "line 1 of schemas/problems/broken.py says no problem: NameError: name 'Problm'"),
-        ("PROBLEM = (\n", "line 1 of schemas/problems/broken.py says no problem: SyntaxError: '(' was never closed"),
+        ("PROBLEM = Problm()\n", "schemas/problems/broken.py makes no problem: NameError: name 'Problm'"),
+        ("PROBLEM = (\n", "schemas/problems/broken.py makes no problem: SyntaxError: '(' was never closed"),
     ],
 )
 @pytest.mark.parametrize("run, command", [(flows, ["history"]), (deployments, ["loop"])])
