@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows import improvement_story as story
 from flows.asking import ask
@@ -29,7 +29,7 @@ from schemas.problem import Problem, load_problem
 from schemas.recipe import Recipe, difference
 from schemas.settings import Settings
 from schemas.wishes import Wishes
-from tasks import backlog, experiments, ledger
+from tasks import backlog, experiments, ledger, possible
 
 __all__ = ["Budget", "advised", "improve", "spent_night"]
 
@@ -39,6 +39,8 @@ Show = Callable[[Night], None]
 
 class Budget(BaseModel):
     """What this night may spend; empty fields are as the problem's plan says."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     experiments: int | None = Field(default=None, ge=1, le=1000, title="Ideas tried", description="At most so many.")
     hours: float | None = Field(default=None, gt=0, le=240, title="Hours", description="Of running, pauses left out.")
@@ -97,6 +99,7 @@ def spent_night(
 ) -> Night:
     """The flow without Prefect: the night from where it stands to its end, its winner handed over, its report written."""
     known = load_problem(problem)
+    possible.check(wishes.added, known)
     with only_one(problem), workers(Settings()) as place:
         row = _cut_off(known, budget, now, anew=anew)
         row = row or _begun(known, budget.within(known.improvement), moment_of(known, now))
