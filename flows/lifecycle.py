@@ -36,12 +36,11 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
 
     Args:
         problem: Whose ledger is read and gone on with.
-        now: The moment that the turn stands for, which only a replay says; empty is the present.
+        now: The moment that the turn stands for: only a replay says it.
     """
     with one_turn_at_a_time(problem):
         turn = open_turn(problem, now)
-        step = task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)
-        decision = step(turn)
+        decision = task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)(turn)
         entry = close_turn(turn, decision)
     tell(entry, live=now is None)
     return str(entry.state.stage)
@@ -55,7 +54,6 @@ close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 
 
 def take_step(turn: Turn) -> Decision:
-    """The stage's own decision, unless its rules have changed, a person reverts, pauses or has not approved it, a gateway
-    stopped it, or data are faulty."""
+    """The stage's own decision, unless old rules, a person, a gateway's breaker or faulty data stop it."""
     stopped = judged_by_old_rules(turn) or reverting(turn) or tripped(turn) or resting(turn)
     return stopped or unpaused(turn, approved(turn, sound(turn, held(turn, STEP[turn.state.stage](turn)))))

@@ -15,7 +15,12 @@ from schemas.errors import PerennialError
 from schemas.settings import Settings
 from tasks import home
 
-__all__ = ["behind", "close_databases", "ensure", "open_database", "unreachable"]
+__all__ = ["UnreadableDatabaseError", "behind", "close_databases", "ensure", "open_database", "unreachable"]
+
+
+class UnreadableDatabaseError(PerennialError):
+    """A database of ours cannot be opened, or is none; its type is all that a public page says of it."""
+
 
 Which = Literal["ledger", "log", "experiments"]
 _SETTING: dict[Which, str] = {"ledger": "LEDGER", "log": "LOG", "experiments": "LEDGER"}
@@ -156,7 +161,7 @@ def _opened(url: str, which: Which) -> sa.Engine:
     except sa.exc.DatabaseError as error:
         if type(error) not in (sa.exc.OperationalError, sa.exc.DatabaseError):  # unreachable, or no database at all
             raise
-        raise PerennialError(_refused(made, which, error)) from None
+        raise UnreadableDatabaseError(_refused(made, which, error)) from None
     return engine
 
 

@@ -89,7 +89,8 @@ def unseen(
     fitted and judged on. The newest judge, at most half of the time; no more than a third of the others choose the threshold."""
     rows = rows[(rows[framing.event_time] >= since) & (rows[framing.event_time] < until)]
     start = until - min(plan.test, (until - since) / 2)
-    left = max(start - embargo - since, timedelta(0))
+    began = since if rows.empty else rows[framing.event_time].min()  # of time without rows no third is rows to fit
+    left = max(start - embargo - began, timedelta(0))
     shorter = plan.model_copy(update={"validation": min(plan.validation, left / 3)})
     return _cut(framing, rows, start, until, plan=shorter, embargo=embargo, window=None)
 

@@ -181,6 +181,15 @@ def test_what_people_read_names_problem_reason_evidence_and_what_to_do(api, rece
     assert str(event("skew").id) in lines[7]
 
 
+def test_who_is_asked_for_an_approval_is_told_where_to_give_it(api, receiver):
+    (asks,) = [with_form(one) for one in [event("approval-waiting", stage="SHADOW")]]
+    told(asks)
+    (got,) = eventually(lambda: receiver.of("perennial.approval-waiting"))
+    (line,) = [line for line in got["text"].splitlines() if line.startswith("Answer here: ")]
+    form = asked(api, "deployments/filter", {"deployments": {"name": {"any_": ["approve"]}}})[0]["id"]
+    assert f"/deployments/deployment/{form}/run?parameters=" in line
+
+
 def test_what_is_good_to_know_is_told_only_where_the_setting_asks_for_it(api, receiver, monkeypatch):
     told(event("promotion"), event("verdict"))
     all_are_heard(receiver)
@@ -330,15 +339,6 @@ def test_what_told_people_goes_with_its_setting(api, monkeypatch):
     assert "perennial-notify" not in {one["name"] for one in asked(api, "block_documents/filter")}
     assert "perennial: drift starts a retrain" in automations(api)
     assert mine["id"] in {one["id"] for one in automations(api).values()}, "a person's own automation stays"
-
-
-def test_who_is_asked_for_an_approval_is_told_where_to_give_it(api, receiver):
-    (asks,) = [with_form(one) for one in [event("approval-waiting", stage="SHADOW")]]
-    told(asks)
-    (got,) = eventually(lambda: receiver.of("perennial.approval-waiting"))
-    (line,) = [line for line in got["text"].splitlines() if line.startswith("Answer here: ")]
-    form = asked(api, "deployments/filter", {"deployments": {"name": {"any_": ["approve"]}}})[0]["id"]
-    assert f"/deployments/deployment/{form}/run?parameters=" in line
 
 
 def test_runs_are_started_in_the_work_pool_that_is_named_and_by_the_process_again_without_it(api, monkeypatch):

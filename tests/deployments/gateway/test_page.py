@@ -408,10 +408,10 @@ def test_a_ledger_that_cannot_be_read_is_said_and_the_rest_is_shown(
     (home / "broken.db").write_bytes(b"this is no database" * 500)
     monkeypatch.setenv("PERENNIAL_LEDGER_URL", f"sqlite:///{home / 'broken.db'}")
     said = words(shown(state))
-    assert "Missing: the ledger cannot be read (DatabaseError)" in said
+    assert "Missing: the ledger cannot be read (UnreadableDatabaseError)" in said
     assert "CANARY : version 7 (boosting) answers 25 % of the rows, version 5 (adopted) the rest. " in said
     assert "champion 5 adopted aaaaaaaaaaaa 75 %" in said
-    assert "the ledger says when the rollout began, and it cannot be read (DatabaseError)" in said
+    assert "the ledger says when the rollout began, and it cannot be read (UnreadableDatabaseError)" in said
 
 
 def test_a_log_that_cannot_be_read_is_said_and_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
@@ -419,7 +419,7 @@ def test_a_log_that_cannot_be_read_is_said_and_the_rest_is_shown(monkeypatch: py
     (home / "broken.db").write_bytes(b"this is no database" * 500)
     monkeypatch.setenv("PERENNIAL_LOG_URL", f"sqlite:///{home / 'broken.db'}")
     said = words(shown(state))
-    assert said.count("the prediction log cannot be read (DatabaseError)") == 4
+    assert said.count("the prediction log cannot be read (UnreadableDatabaseError)") == 4
     assert "HEALTHY → RETRAIN FAIL" in said
     assert "champion 5 adopted aaaaaaaaaaaa 100 % – – – –" in said
 
