@@ -219,12 +219,13 @@ def until_healthy() -> None:
 @contextmanager
 def instrumented() -> Iterator[Parts]:
     """Each part's functions wrapped with a clock, for the time of the block."""
-    from flows import trial
-    from tasks import contracts, ledger, monitoring, predictions, registry, scoring, snapshots, training, windows
+    from flows import challenger, trial
+    from tasks import contracts, ledger, monitoring, predictions, registry, runs, scoring, snapshots, training, windows
 
     parts = Parts()
     wanted: list[tuple[str, Any, tuple[str, ...]]] = [
-        ("mlflow", registry, ("training_run", "describe", "register", "load", "project", "log_report", "run_link")),
+        ("mlflow", registry, ("register", "load", "project")),
+        ("mlflow", runs, ("describe", "log_report", "run_link")),
         ("contracts", contracts, ("check", "quarantine")),
         ("report", monitoring, ("make_report",)),
         ("windows", windows, ("read_window", "read_requests", "read_labels")),
@@ -234,13 +235,12 @@ def instrumented() -> Iterator[Parts]:
         ("ledger and log", predictions, ("log", "log_labels", "cohort")),
         ("snapshot", snapshots, ("freeze", "keys")),
         ("gates", trial, ("judge",)),
-        ("fresh process", trial, ("probe",)),
+        ("fresh process", challenger, ("probe",)),
     ]
     kept = [(module, name, getattr(module, name)) for _, module, names in wanted for name in names]
     for part, module, names in wanted:
         for name in names:
-            if name != "training_run":
-                setattr(module, name, parts.wrap(part, getattr(module, name)))
+            setattr(module, name, parts.wrap(part, getattr(module, name)))
     try:
         yield parts
     finally:
