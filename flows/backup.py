@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from typing import Any
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 from tasks import bundles, database, dumps, ledger
+from tasks.elsewhere import settings_as
 
 __all__ = ["Restored", "backup", "restore"]
 
@@ -242,7 +242,7 @@ def _proved(manifest: dict[str, Any], staged: dict[str, str]) -> dict[str, int]:
     """The rows of each problem's ledger, verified where it is staged, and held against what the manifest says of it."""
     if "ledger" not in staged:
         return {}
-    with _ledger_at(staged["ledger"]):
+    with settings_as({"PERENNIAL_LEDGER_URL": staged["ledger"]}):
         rows = {name: ledger.verify(name) for name in ledger.problems()}
         for name, said in manifest["ledger"].items():
             at = next(iter(ledger.rows(name, since=said["rows"] - 1)), None)
@@ -252,19 +252,6 @@ def _proved(manifest: dict[str, Any], staged: dict[str, str]) -> dict[str, int]:
                     "Nothing was restored; take another backup's file."
                 )
     return rows
-
-
-@contextmanager
-def _ledger_at(url: str) -> Iterator[None]:
-    before = os.environ.get("PERENNIAL_LEDGER_URL")
-    os.environ["PERENNIAL_LEDGER_URL"] = url
-    try:
-        yield
-    finally:
-        database.close_databases()
-        del os.environ["PERENNIAL_LEDGER_URL"]
-        if before is not None:
-            os.environ["PERENNIAL_LEDGER_URL"] = before
 
 
 def _take_place(root: Path, staging: Path, staged: dict[str, str]) -> None:

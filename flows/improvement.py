@@ -120,15 +120,17 @@ def spent_night(
     return night
 
 
-def advised(problem: str, *, now: datetime | None = None) -> tuple[View, Path]:
-    """What keeps the recipe in place from being better, and what to try next, without trying it; and the page that says so."""
+def advised(problem: str, *, now: datetime | None = None) -> tuple[View, Path, str]:
+    """What keeps the recipe in place from being better, and what to try next, without trying it; the page that says so; and the
+    change by which an earlier night won on the same rows, empty where it is in place or none did."""
     known = load_problem(problem)
     moment = moment_of(known, now)
     with only_one(problem), workers(Settings()) as place:
-        row = experiments.Row(problem, "advice", moment, None, _body(known, known.improvement, moment))
-        setting = _setting(known, row)
+        row = experiments.Row(problem, "advice", datetime.now(UTC), None, _body(known, known.improvement, moment))
+        setting, won = _as_begun(known, row), _setting(known, row).base
         view = first_view(setting, Lab(known, place, known_levels(known, now=moment)), backlog.read(problem))
-    return view, page_file(setting.job(view.recipe, setting.last))
+    change = str(difference(setting.start, won)) if won else ""
+    return view, page_file(setting.job(view.recipe, setting.last)), change
 
 
 def _cut_off(problem: Problem, budget: Budget, now: datetime | None, *, anew: bool) -> experiments.Row | None:

@@ -1,17 +1,16 @@
 """What do people see of the experiment loop in the Prefect UI? Its progress while it runs, its steps as a table, its report."""
 
 from typing import Any
-from uuid import UUID
 
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
-    create_progress_artifact,
     create_table_artifact,
-    update_progress_artifact,
 )
 
+from flows.artifacts import key_of, unharmed
 from flows.life import as_image
+from flows.progress import Bar
 from schemas.night import Called, Night, Step
 from tasks.drawing.margins import draw_margins
 from tasks.drawing.words import is_page, percent, shown
@@ -20,25 +19,21 @@ from tasks.margins import Margin
 __all__ = ["begin_progress", "link_page", "markdown", "progress", "show_progress", "table", "tell"]
 
 
-def begin_progress(problem: str) -> UUID:
-    """A bar in the UI that `show_progress` moves; its id. Artifacts are made within a flow's run."""
-    made = create_progress_artifact(
-        progress=0.0, key=_key("experiments", problem), description=f"Experiments on {problem}: none has run yet."
-    )
-    assert isinstance(made, UUID)  # of a synchronous call
-    return made
+def begin_progress(problem: str) -> Bar:
+    """A bar in the UI that `show_progress` moves."""
+    return Bar(key_of("experiments", problem), f"Experiments on {problem}: none has run yet.")
 
 
-def show_progress(bar: UUID, night: Night) -> None:
+def show_progress(bar: Bar, night: Night) -> None:
     """Move the bar to the limit that is nearest, and say how things stand."""
-    update_progress_artifact(bar, progress=progress(night), description=_so_far(night))
+    bar.move(progress(night), _so_far(night))
 
 
 def progress(night: Night) -> float:
-    """How near the night is to the limit that ends it first, in percent."""
+    """How near the night is to the limit that ends it first, in [0, 1]."""
     if night.ended:
-        return 100.0
-    return 100 * min(1.0, max((one.used / one.of for one in night.spent if one.of), default=0.0))
+        return 1.0
+    return min(1.0, max((one.used / one.of for one in night.spent if one.of), default=0.0))
 
 
 def _so_far(night: Night) -> str:
@@ -50,17 +45,17 @@ def _so_far(night: Night) -> str:
 
 def tell(night: Night) -> None:
     """Leave the night's report and its steps as artifacts."""
-    create_markdown_artifact(key=_key("night", night.problem), markdown=markdown(night), description=_so_far(night))
-    create_table_artifact(key=_key("steps", night.problem), table=table(night), description=_so_far(night))
+    with unharmed(f"the night of {night.problem} is over, and not shown"):
+        create_markdown_artifact(
+            key=key_of("night", night.problem), markdown=markdown(night), description=_so_far(night)
+        )
+        create_table_artifact(key=key_of("steps", night.problem), table=table(night), description=_so_far(night))
 
 
 def link_page(problem: str, what: str, page: str) -> None:
     """One click from the UI to a page; `what` is a word, as night or diagnosis."""
-    create_link_artifact(key=_key(f"{what}-page", problem), link=page, link_text=f"{problem}: {what}")
-
-
-def _key(what: str, problem: str) -> str:
-    return f"{what}-{problem.replace('_', '-').lower()}"
+    with unharmed(f"the page of {problem} is written, and not linked"):
+        create_link_artifact(key=key_of(f"{what}-page", problem), link=page, link_text=f"{problem}: {what}")
 
 
 def table(night: Night) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
-"""How do we keep two runs of one thing apart on a machine? A lock that the system takes back when its holder dies."""
+"""How do we keep two runs of one thing apart on a machine?"""
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from schemas.errors import PerennialError
 from schemas.settings import Settings
+from tasks.alone import held
 
 __all__ = ["only_one", "only_start"]
 
@@ -26,14 +25,7 @@ def only_start(problem: str, request: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _held(path: Path, runs: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PerennialError(
-                f"{runs}, and holds {path}. Let it end, or stop it and start again: it goes on where it was."
-            ) from None
-        yield
+def _held(path: Path, runs: str) -> AbstractContextManager[None]:
+    return held(
+        path, refusal=f"{runs}, and holds {path}. Let it end, or stop it and start again: it goes on where it was."
+    )

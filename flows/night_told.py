@@ -41,8 +41,8 @@ def made_again(problem: Problem, winner: str) -> str:
     return f"make reproduce RUN={run}" if run else ""
 
 
-def advice(view: View, page: Path) -> Iterator[str]:
-    """What binds, and what to try next, for a person who decides."""
+def advice(view: View, page: Path, won: str = "") -> Iterator[str]:
+    """What binds, and what to try next, for a person who decides; `won` is what an earlier night has shown to gain."""
     found = view.diagnosis
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in found.loss.items())
     yield f"{found.problem}, {found.family}: loss a row {losses}"
@@ -54,6 +54,8 @@ def advice(view: View, page: Path) -> Iterator[str]:
     if (failing := found.first_failing) is not None:
         yield f"the first look that fails: {failing.step}. {failing.says}"
     yield found.opportunity
+    if won:
+        yield f"shown to gain by an earlier night on these rows, and not in place: {won}"
     yield "to try next, the best first:"
     for one in view.backlog[:10]:
         yield f"  {one.quadrant!s:<12} {one.idea.name:<48} chance {one.chance.mean:>4.0%}, {one.idea.impact:.4f} a row"

@@ -11,6 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.runtime import flow_run, task_run
 
+from flows.artifacts import key_of
 from schemas.errors import told
 from tasks.transitions import Decision
 
@@ -68,7 +69,7 @@ def bar(what: str, problem: str, said: str) -> Iterator[None]:
     if flow_run.id is None:
         yield
         return
-    token = _OPEN.set(Bar(f"{what}-{problem.replace('_', '-').lower()}", said))
+    token = _OPEN.set(Bar(key_of(what, problem), said))
     try:
         yield
     finally:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 
+from flows.artifacts import cell, key_of, unharmed
 from flows.life import as_image, life_so_far
 from flows.progress import Bar
-from schemas.errors import told
 from schemas.problem import Problem
 from tasks import ledger
 from tasks.drawing.life import draw_life
@@ -21,7 +21,9 @@ log = logging.getLogger("perennial")
 
 def watched(problem: Problem, rows: Iterable[ledger.Row], *, start: datetime, end: datetime) -> Iterator[ledger.Row]:
     """The rows as they come, with a bar that moves with their moments."""
-    bar = Bar(_key("replay-progress", problem), f"A replay of {problem.name} from {start:%Y-%m-%d} to {end:%Y-%m-%d}.")
+    bar = Bar(
+        key_of("replay-progress", problem.name), f"A replay of {problem.name} from {start:%Y-%m-%d} to {end:%Y-%m-%d}."
+    )
     whole, turns, said = max(end - start, timedelta(seconds=1)), 0, ""
     for row in rows:
         at = datetime.fromisoformat(row.facts["at"])
@@ -34,14 +36,14 @@ def watched(problem: Problem, rows: Iterable[ledger.Row], *, start: datetime, en
 
 def tell(problem: Problem, *, lines: Sequence[str] = (), happened: Mapping[str, bool] | None = None) -> None:
     """Leave what came of it as an artifact; with the API away it is said in the log, and the replay was still done."""
-    try:
+    with unharmed(f"the replay of {problem.name} is done, and not shown"):
         text = result(problem, lines=lines, happened=happened or {})
         with get_client(sync_client=True) as client:
             client.create_artifact(
-                ArtifactCreate(key=_key("replay", problem), type="markdown", data=text, description=_headline(text))
+                ArtifactCreate(
+                    key=key_of("replay", problem.name), type="markdown", data=text, description=_headline(text)
+                )
             )
-    except Exception as error:
-        log.warning("the replay of %s is done, and not shown: %s", problem.name, told(error))
 
 
 def result(problem: Problem, *, lines: Sequence[str], happened: Mapping[str, bool]) -> str:
@@ -60,22 +62,14 @@ def result(problem: Problem, *, lines: Sequence[str], happened: Mapping[str, boo
         else "",
         "\n".join(["```text", *lines, "```"]) if lines else "",
         "\n".join(["| when | what | why |", "|---|---|---|"])
-        + "".join(f"\n| {mark.at:%Y-%m-%d} | {_cell(mark.what)} | {_cell(mark.why)} |" for mark in life.marks),
+        + "".join(f"\n| {mark.at:%Y-%m-%d} | {cell(mark.what)} | {cell(mark.why)} |" for mark in life.marks),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _row(what: str, did: bool) -> str:
-    return f"| {_cell(what)} | {'yes' if did else '**no**'} |"
+    return f"| {cell(what)} | {'yes' if did else '**no**'} |"
 
 
 def _headline(text: str) -> str:
     return text.splitlines()[0].removeprefix("## ")
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "/")
-
-
-def _key(what: str, problem: Problem) -> str:
-    return f"{what}-{problem.name.replace('_', '-').lower()}"

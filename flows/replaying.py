@@ -1,6 +1,5 @@
 """How would the loop have fared over the table's last months? A replay beside the live loop, started from the Prefect UI."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
 from tasks import ledger, windows
-from tasks.database import close_databases
+from tasks.elsewhere import home_at
 
 __all__ = ["replay_history"]
 
@@ -75,22 +74,10 @@ def _span(problem: Problem, days: int | None) -> tuple[datetime, datetime]:
 
 @contextmanager
 def _a_home_of_its_own(folder: Path) -> Iterator[None]:
-    """All that settings keep lies there meanwhile, but the tables; the live loop's ledger, registry and answers are out of
-    reach."""
+    """The live loop's ledger, registry and answers are out of reach; its tables are read where they are."""
     tables = Settings().data
-    named = ("PERENNIAL_HOME", "PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL", "PERENNIAL_DATABASE", "MLFLOW_TRACKING_URI")
-    before = {name: os.environ.pop(name, None) for name in named}
-    close_databases()
-    os.environ["PERENNIAL_HOME"] = str(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         (folder / "data").symlink_to(tables, target_is_directory=True)
-    try:
+    with home_at(folder):
         yield
-    finally:
-        close_databases()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -11,6 +11,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from flows.artifacts import key_of
 from flows.asking import user
 from flows.operations import ProblemName
 from flows.reports import tidied
@@ -44,7 +45,7 @@ def retention(problem: ProblemName, now: datetime | None = None) -> str:
     )
     said += f"; {reports:,} reports removed" if reports else ""
     create_markdown_artifact(
-        key=f"retention-{problem.replace('_', '-').lower()}",
+        key=key_of("retention", problem),
         markdown=_markdown(problem, moment, archived, said),
         description=said,
     )

@@ -2,32 +2,31 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_markdown_artifact
+
+from flows.artifacts import cell, key_of, unharmed
+from flows.progress import Bar
 
 __all__ = ["begin_progress", "lines", "markdown", "said", "show_progress", "tell"]
 
 Result = Mapping[str, Any]
 
 
-def begin_progress(problem: str, request: str) -> UUID:
-    """A bar in the UI that `show_progress` moves; its id. Artifacts are made within a flow's run."""
-    made = create_progress_artifact(
-        progress=0.0, key=_key("score", problem), description=f"Request {request} of {problem}: no part is done yet."
-    )
-    assert isinstance(made, UUID)  # of a synchronous call
-    return made
+def begin_progress(problem: str, request: str) -> Bar:
+    """A bar in the UI that `show_progress` moves."""
+    return Bar(key_of("score", problem), f"Request {request} of {problem}: no part is done yet.")
 
 
-def show_progress(bar: UUID, done: int, of: int, rows: int) -> None:
-    update_progress_artifact(
-        bar, progress=100 * done / of, description=f"{done:,} of {of:,} parts; {rows:,} rows have their answer."
-    )
+def show_progress(bar: Bar, done: int, of: int, rows: int) -> None:
+    bar.move(done / of, f"{done:,} of {of:,} parts; {rows:,} rows have their answer.")
 
 
 def tell(result: Result) -> None:
-    create_markdown_artifact(key=_key("scored", result["problem"]), markdown=markdown(result), description=said(result))
+    with unharmed(f"request {result['request']} is answered, and not shown"):
+        create_markdown_artifact(
+            key=key_of("scored", result["problem"]), markdown=markdown(result), description=said(result)
+        )
 
 
 def said(result: Result) -> str:
@@ -64,7 +63,7 @@ def markdown(result: Result) -> str:
     ]
     if result["faults"]:
         text += ["", "| in quarantine for | rows |", "|---|---:|"]
-        text += [f"| {_cell(fault)} | {count:,} |" for fault, count in result["faults"].items()]
+        text += [f"| {cell(fault)} | {count:,} |" for fault, count in result["faults"].items()]
         text += ["", *(f"- `{file}`" for file in result["quarantine"])]
     text += ["", f"Output: `{result['output']}`, {len(result['parts']):,} parts and `_manifest.json`."]
     return "\n".join(text) + "\n"
@@ -81,11 +80,3 @@ def _route(result: Result) -> str:
 def _who(group: Mapping[str, Any]) -> str:
     version = f" (version {group['version']})" if group["version"] else ""
     return f"{group['role']}{version} in {group['stage']}, answered by {group['answered_by']}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def _key(what: str, problem: str) -> str:
-    return f"{what}-{problem.replace('_', '-').lower()}"

@@ -18,8 +18,7 @@ __all__ = ["approved", "held", "judged_by_old_rules", "resting", "reverting", "t
 def held(turn: Turn, decision: Decision) -> Decision:
     """No step forward on faulty data: in a rollout a PASS waits while too many requests are in quarantine."""
     verdict, limit = decision.verdict, turn.problem.monitoring.bad_share
-    forward = verdict.outcome is Outcome.PASS or decision.share is not None  # a larger share is a step forward too
-    if turn.bad_share <= limit or not forward or turn.state.stage in (Stage.COLD, Stage.HEALTHY):
+    if turn.bad_share <= limit or turn.state.stage not in ROLLOUT or not _forward(turn.state.stage, decision):
         return decision
     broken = ", ".join(list(turn.faults)[:3])
     said = f"data fault, holding: {turn.bad_share:.1%} of requests are in quarantine ({broken}); otherwise {verdict.reason}"

@@ -1,8 +1,6 @@
 """What do people see of a turn? Its name among the runs, one artifact for the Prefect UI, and the events it calls for."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -10,18 +8,18 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from flows import overview
+from flows.artifacts import key_of, unharmed
 from flows.events import announce
 from flows.forms import form_of
 from flows.life import life_file, of_a_year, page
 from flows.turn_page import described, markdown, moved_from
-from schemas.errors import told
 from schemas.problem import load_problem
 from schemas.rows import Entry, State
 from tasks import ledger
 from tasks.drawing.life import draw_life
 from tasks.figures import whole
 
-__all__ = ["markdown", "name_after", "name_before", "run_name", "tell", "unharmed"]
+__all__ = ["markdown", "name_after", "name_before", "run_name", "tell"]
 
 log = logging.getLogger("perennial")
 
@@ -63,7 +61,7 @@ def tell(entry: Entry, *, live: bool) -> None:
     with unharmed(f"the turn of {name} could not be shown"):
         form = form_of("approve/approve", problem=name) if entry.state.awaits else ""
         create_markdown_artifact(
-            key=f"turn-{_dashed(name)}",
+            key=key_of("turn", name),
             markdown=markdown(entry, picture=_picture(entry), form=form),
             description=described(entry),
         )
@@ -73,15 +71,6 @@ def tell(entry: Entry, *, live: bool) -> None:
     if live:
         with unharmed("the table of problems could not be written"):
             overview.tell()
-
-
-@contextmanager
-def unharmed(what: str) -> Iterator[None]:
-    """Nothing that is only for the eye may fail what it shows: it is logged."""
-    try:
-        yield
-    except Exception as error:
-        log.warning("%s: %s", what, told(error))
 
 
 def _picture(entry: Entry) -> str:
@@ -108,13 +97,8 @@ def _link_report(entry: Entry) -> None:
     name, report = entry.state.problem, entry.notes.get("report_page") or entry.notes.get("report_run")
     if report:
         create_link_artifact(
-            key=f"report-{_dashed(name)}",
+            key=key_of("report", name),
             link=report,
             link_text=f"{name}: {Path(entry.notes['report']).stem}",
             description=f"{entry.verdict.outcome}: {entry.verdict.reason}. On this machine: {entry.notes['report']}",
         )
-
-
-def _dashed(name: str) -> str:
-    """Keys of artifacts are lower case and dashes."""
-    return name.replace("_", "-").lower()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from flows.artifacts import cell
 from flows.life import as_image
 from flows.quality_screen import table
 from schemas.problem import Problem, load_problem
@@ -145,7 +146,7 @@ def _evidence(entry: Entry) -> Iterator[str]:
     yield from table(notes["quality"]) if notes.get("quality") else ()
     if notes.get("gates"):
         yield from ("", "| gate | verdict | why |", "|---|---|---|")
-        yield from (f"| {gate} | {outcome} | {_cell(reason)} |" for gate, outcome, reason in notes["gates"])
+        yield from (f"| {gate} | {outcome} | {cell(reason)} |" for gate, outcome, reason in notes["gates"])
     measured = {**entry.verdict.evidence, **entry.verdict.beside}
     if measured:
         yield from ("", "| evidence | value |", "|---|---:|")
@@ -165,7 +166,7 @@ def _moved(rows: list[list[Any]]) -> Iterator[str]:
     yield "| moved | distance | limit | PSI | Kolmogorov-Smirnov | Wasserstein | Jensen-Shannon |"
     yield "|---|" + "---:|" * 6
     for name, *said in rows:
-        yield f"| {_cell(name)} | " + " | ".join("" if v is None else f"{v:.3f}" for v in said) + " |"
+        yield f"| {cell(name)} | " + " | ".join("" if v is None else f"{v:.3f}" for v in said) + " |"
 
 
 def _lines(said: Iterator[str]) -> str:
@@ -181,11 +182,6 @@ def _sentence(said: str) -> str:
     """With a capital and one full stop: reasons are written to stand within a line."""
     said = " ".join(said.split())
     return said and f"{said[0].upper()}{said[1:].rstrip('.')}."
-
-
-def _cell(text: str) -> str:
-    """One line, and no bar that would end the cell."""
-    return " ".join(text.split()).replace("|", "/")
 
 
 def _shown(value: object) -> str:

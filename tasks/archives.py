@@ -5,7 +5,6 @@ waits until its rows are gone from the log, `.for-SHA256` until the file that it
 that whoever comes after a crash goes on from there.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pandas as pd
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
+from tasks.alone import held
 
 __all__ = ["alone", "begin", "begun", "files", "finish", "folder_of", "kind_of", "mend", "put", "read", "replace"]
 
@@ -29,13 +29,8 @@ def alone(problem: str) -> Iterator[None]:
     """Nobody else archives or erases meanwhile; a process that is killed lets go."""
     folder = folder_of(problem)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PerennialError(
-                f"rows of {problem!r} are being archived or erased by another process; run again when it has ended."
-            ) from None
+    says = f"rows of {problem!r} are being archived or erased by another process; run again when it has ended."
+    with held(folder / ".lock", refusal=says):
         yield
 
 

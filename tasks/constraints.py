@@ -1,6 +1,6 @@
 """Which constraint keeps a model from being better? What was measured, turned into rooms: what each would gain if it were gone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from schemas.diagnosis import Constraint, Room, Slice
@@ -127,15 +127,30 @@ def _signs(found: Evidence) -> Iterator[str]:
         yield f"fitted on shuffled labels the recipe still beats the naive answer by {_of(found.shuffled)}"
 
 
+# What to do where one binds, unless what was found says more.
+_ADVICE: Mapping[Constraint, str] = {
+    Constraint.BIAS: "a family that bends, more capacity, less regularisation, or interactions",
+    Constraint.VARIANCE: "less capacity, more regularisation, averaged models, or fewer features",
+    Constraint.DATA: "collect and label more rows, or fit on a longer window",
+    Constraint.NOISE: "have the most suspected rows labelled again, and mend how labels are made; no model that reads only these columns goes below this",
+    Constraint.MISMATCH: "look at what changed between fitted and judged rows; newer rows, a shorter window or weights by age",
+    Constraint.SEEDS: "more seeds before anything is believed; averaged models, or a steadier family",
+    Constraint.TEST: "judge on more rows: a longer judged part, more folds, or more labels",
+    Constraint.CEILING: "stop here, or bring in what no column says yet",
+}
+
+
+def _room(
+    found: Evidence, constraint: Constraint, gain: Span, says: str, *, binds: bool | None = None, advice: str = ""
+) -> Room:
+    """It binds where it is shown to gain more than the floor, unless `binds` says otherwise."""
+    shown = gain[0] > found.floor if binds is None else binds
+    return Room(constraint, gain, shown, says, advice or _ADVICE[constraint])
+
+
 def _bias(found: Evidence, gain: Span) -> Room:
     says = f"{found.more_name} gains {_of(gain)} a row on the same rows; the gap between fitted rows and those beside is {_of(found.gap)}"
-    return Room(
-        Constraint.BIAS,
-        gain,
-        gain[0] > found.floor,
-        says,
-        "a family that bends, more capacity, less regularisation, or interactions",
-    )
+    return _room(found, Constraint.BIAS, gain, says)
 
 
 def _variance(found: Evidence, gain: Span) -> Room:
@@ -144,13 +159,7 @@ def _variance(found: Evidence, gain: Span) -> Room:
     agree = gain[1] > found.floor and seeds[0] > found.floor
     says = f"less capacity gains {_of(gain)} a row on the same rows; the gap between fitted rows and those beside is {_of(found.gap)}"
     says += f", and the mean of all seeds' scores gains {_of(seeds)}" if agree else ""
-    return Room(
-        Constraint.VARIANCE,
-        gain,
-        gain[0] > found.floor or agree,
-        says,
-        "less capacity, more regularisation, averaged models, or fewer features",
-    )
+    return _room(found, Constraint.VARIANCE, gain, says, binds=gain[0] > found.floor or agree)
 
 
 def _data(found: Evidence, gain: Span) -> Room:
@@ -162,45 +171,31 @@ def _data(found: Evidence, gain: Span) -> Room:
     says += f", of which {free:.4f} is had by less capacity or right labels" if free else ""
     if found.thousand is not None:
         says += f"; 1,000 more rows would give {found.thousand[0]:+.4f} to {found.thousand[2]:+.4f}"
-    return Room(
-        Constraint.DATA, left, left[0] > found.floor, says, "collect and label more rows, or fit on a longer window"
-    )
+    return _room(found, Constraint.DATA, left, says)
 
 
 def _labels(found: Evidence, gain: Span) -> Room:
     share = found.wrong_share or (0.0, 0.0, 0.0)
     says = f"{share[1]:.1%} of the labels look wrong ({share[0]:.1%} to {share[2]:.1%}), which costs {_of(gain)} a row"
-    return Room(
-        Constraint.NOISE,
-        gain,
-        gain[0] > found.floor,
-        says,
-        "have the most suspected rows labelled again, and mend how labels are made; no model that reads only these columns goes below this",
-    )
+    return _room(found, Constraint.NOISE, gain, says)
 
 
 def _mismatch(found: Evidence) -> Room:
     gap = found.mismatch
     says = f"judged rows lose {_of(gap)} more a row than rows beside the fitted ones"
-    return Room(
-        Constraint.MISMATCH,
-        gap,
-        gap[0] > found.floor,
-        says,
-        "look at what changed between fitted and judged rows; newer rows, a shorter window or weights by age",
-    )
+    return _room(found, Constraint.MISMATCH, gap, says)
 
 
 def _slice(found: Evidence, worst: Slice) -> Room:
     share = worst.rows / max(1, found.judged)
     gain = (worst.excess[0] * share, worst.excess[1] * share, worst.excess[2] * share)
     says = f"{worst.rows:,} rows ({share:.0%}) where {worst.name} lose {_of(worst.excess)} a row beyond the others, {worst.share:.0%} of all loss"
-    return Room(
+    return _room(
+        found,
         Constraint.SLICE,
         gain,
-        gain[0] > found.floor,
         says,
-        f"look at the errors where {worst.name}: are its rows there, labelled, and described by the features?",
+        advice=f"look at the errors where {worst.name}: are its rows there, labelled, and described by the features?",
     )
 
 
@@ -209,13 +204,7 @@ def _seeds(found: Evidence, gain: Span) -> Room:
     left = (gain[0] - free, gain[1] - free, gain[2] - free)
     says = f"the mean of all seeds' scores gains {_of(gain)} a row over one seed's; the loss of a seed varies by {found.seed_sd:.4f}"
     shown = left[0] > found.floor and found.seed_sd > found.floor
-    return Room(
-        Constraint.SEEDS,
-        left,
-        shown,
-        says,
-        "more seeds before anything is believed; averaged models, or a steadier family",
-    )
+    return _room(found, Constraint.SEEDS, left, says, binds=shown)
 
 
 def _too_few(found: Evidence, hidden: list[Room]) -> Room:
@@ -229,13 +218,7 @@ def _too_few(found: Evidence, hidden: list[Room]) -> Room:
     if widest is not None:
         says += f": {widest.constraint} could be worth {_of(widest.gain)}, and is not shown"
     gain = widest.gain if widest is not None else (0.0, 0.0, 0.0)
-    return Room(
-        Constraint.TEST,
-        gain,
-        widest is not None,
-        says,
-        "judge on more rows: a longer judged part, more folds, or more labels",
-    )
+    return _room(found, Constraint.TEST, gain, says, binds=widest is not None)
 
 
 _LIKELY, _REACHES = 2.0, 4.0  # floors that an estimate and its high end come to before more rows are asked for
@@ -249,9 +232,7 @@ def _ceiling(found: Evidence, hidden: list[Room]) -> Room:
     unseen = [name for name, span in seen.items() if span is None]
     says += f"; {', '.join(unseen)} could not be looked at for so little" if unseen else ""
     high = most.gain[2] if most is not None else 0.0
-    return Room(
-        Constraint.CEILING, (0.0, 0.0, max(high, 0.0)), True, says, "stop here, or bring in what no column says yet"
-    )
+    return _room(found, Constraint.CEILING, (0.0, 0.0, max(high, 0.0)), says, binds=True)
 
 
 def _of(span: Span) -> str:

@@ -46,8 +46,8 @@ def _diagnose(args: Args) -> None:
     from flows.night_told import advice
 
     problem = with_data(args)
-    view, page = advised(problem.name, now=args.now)
-    say(advice(view, page))
+    view, page, won = advised(problem.name, now=args.now)
+    say(advice(view, page, won))
     kept("diagnose", problem.name, view.diagnosis.to_json())
 
 

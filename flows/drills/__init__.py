@@ -8,6 +8,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.artifacts import key_of
 from flows.drills import evidence, live, models, steps
 from flows.drills.world import Drill, World, build, scratch_home
 from flows.operations import ProblemName
@@ -39,7 +40,7 @@ def drills(problem: ProblemName = "fraud", now: datetime | None = None) -> dict[
         problem, now, ask=lambda world, drill: task(name=drill.name, cache_policy=NO_CACHE)(run_drill)(world, drill)
     )
     create_table_artifact(
-        key=f"drills-{problem.replace('_', '-').lower()}",
+        key=key_of("drills", problem),
         table=[{key: one[key] for key in ("name", "expected", "got", "right", "reason")} for one in figures["drills"]],
         description=f"{figures['right']} of {len(figures['drills'])} drills right",
     )

@@ -1,12 +1,12 @@
 """What is a fault planted into? A sound case on a problem's own rows: a challenger that every gate lets pass."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from schemas.problem import Problem
 from schemas.rows import Model
 from schemas.verdict import Outcome, Verdict
 from tasks import contracts, scoring, splits, training, windows
+from tasks.elsewhere import home_at
 
 __all__ = ["Drill", "Faulty", "World", "build", "scratch_home"]
 
@@ -151,15 +152,8 @@ def build(problem: Problem, now: datetime, *, seed: int) -> World:
 @contextmanager
 def scratch_home() -> Iterator[None]:
     """Drills write a ledger and a prediction log of their own; a team's are never touched."""
-    names = ("PERENNIAL_HOME", "PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL")
-    kept = {name: os.environ.pop(name, None) for name in names}
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["PERENNIAL_HOME"] = folder
-            yield
-    finally:
-        os.environ.pop("PERENNIAL_HOME", None)
-        os.environ.update({name: value for name, value in kept.items() if value is not None})
+    with tempfile.TemporaryDirectory() as folder, home_at(Path(folder)):
+        yield
 
 
 def in_units(problem: Problem, share: float) -> float:

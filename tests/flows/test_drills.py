@@ -346,6 +346,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
 
 def test_a_teams_own_home_ledger_and_log_are_untouched(bands, monkeypatch, tmp_path):
     urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("PERENNIAL_LEDGER_URL", "PERENNIAL_LOG_URL")}
+    urls["PERENNIAL_DATABASE"] = "postgresql://nobody@127.0.0.1:1/perennial"
     for name, value in {"PERENNIAL_HOME": str(bands), **urls}.items():
         monkeypatch.setenv(name, value)
     before = everything(bands)

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from flows.experiment import run
-from flows.improvement import Budget, spent_night
+from flows.improvement import Budget, advised, spent_night
 from flows.lock import only_one
-from flows.night_told import backlog_lines, summary
+from flows.night_told import advice, backlog_lines, summary
 from flows.replay import plain_turn
 from flows.reproduction import reproduce
 from schemas.errors import PerennialError
@@ -209,6 +209,9 @@ def test_what_an_earlier_night_won_by_is_known_to_the_next(whole, folder, monkey
     assert all(step.parent not in (first.start, "") for step in second.steps), "the known gain was left behind"
     if second.winner:
         assert second.gain.estimate > first.gain.estimate
+    view, page, won = advised(NAME, now=NOW)
+    assert view.recipe.model_dump() == PROBLEM.recipe.model_dump(), "asked is what keeps the recipe in place back"
+    assert any("not in place" in line and won in line for line in advice(view, page, won))
     database.close_databases()
 
 
