@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -70,7 +71,10 @@ class Mirror(threading.Thread):
         self.queue.put(work)
 
     def run(self) -> None:
-        quick_sklearn()
+        with quick_sklearn():
+            self._serve()
+
+    def _serve(self) -> None:
         while (first := self.queue.get()) is not None:
             time.sleep(_GATHERS)
             works, ends = self._gathered(first)
@@ -138,12 +142,11 @@ def _rows(said: Outputs, ids: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
     return [(s, d, e, many, *where) for s, d, e, many, where in parts]
 
 
-def quick_sklearn() -> None:
-    """Admitted rows are checked already, and a small batch is done before a second thread has woken up. Both settings
-    are a thread's own."""
+@contextmanager
+def quick_sklearn() -> Iterator[None]:
+    """Admitted rows are checked already, and a small batch is done before a second thread has woken up."""
     import sklearn
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(limits=1)
-
-    sklearn.set_config(skip_parameter_validation=True)
+    with threadpool_limits(limits=1), sklearn.config_context(skip_parameter_validation=True):
+        yield

@@ -85,7 +85,10 @@ class Worker(threading.Thread):
         return self._rows_in - self._rows_out
 
     def run(self) -> None:
-        quick_sklearn()
+        with quick_sklearn():
+            self._serve()
+
+    def _serve(self) -> None:
         while True:
             self.delivered.wait()
             asks, late, ends = self._drain()

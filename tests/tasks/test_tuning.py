@@ -6,7 +6,6 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn
 
 from schemas.errors import PerennialError
 from schemas.framing import AbsoluteLoss, BrierLoss, CostLoss, MatrixLoss
@@ -103,7 +102,6 @@ def test_what_is_found_is_the_best_that_was_seen_and_never_worse_than_what_was_t
 
 
 def test_parameters_that_cannot_be_fitted_are_a_failed_trial_and_no_end_of_the_search(framing, rows):
-    sklearn.set_config(skip_parameter_validation=False)  # a gateway in this process switched it off
     search = Search(space={"solver": Choice(values=("lbfgs", "no such"))}, sampler="grid", trials=2, inner_folds=2)
     found = tuned(LINEAR, framing, rows, search, seed=3)
     assert sorted(trial.outcome for trial in found.trials) == ["complete", "failed"]
