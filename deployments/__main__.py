@@ -12,7 +12,7 @@ from schemas.settings import Settings
 from tasks.home import makeable
 
 if TYPE_CHECKING:
-    from flows.backup import Restored
+    from flows.restoring import Restored
 
 __all__ = ["main"]
 
@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{made}  {made.stat().st_size / 2**20:,.1f} MB")
             return 0
         case "restore":
-            from flows.backup import restore
+            from flows.restoring import restore
 
             return _restored(restore(args.source, force=args.force))
         case "rollback":
