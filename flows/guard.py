@@ -9,6 +9,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.settings import get_current_settings
 from prefect.states import State
 
+from flows.border import in_one_sentence
 from schemas.errors import PerennialError
 
 __all__ = ["limit_name", "make_limit", "may_pass", "one_turn_at_a_time"]
@@ -25,7 +26,8 @@ def limit_name(problem: str) -> str:
 def one_turn_at_a_time(problem: str) -> Iterator[None]:
     """Hold the problem's only slot. The ledger's unique key is the real guard; this one saves the work of losing."""
     make_limit(problem, str(get_current_settings().api.url))
-    with concurrency(limit_name(problem), strict=True, timeout_seconds=_WAIT, lease_duration=_LEASE):
+    slot = concurrency(limit_name(problem), strict=True, timeout_seconds=_WAIT, lease_duration=_LEASE)
+    with slot, in_one_sentence():
         yield
 
 
