@@ -11,6 +11,7 @@ from prefect.states import State
 
 from flows.border import in_one_sentence
 from schemas.errors import PerennialError
+from tasks.database import UnreadableDatabaseError
 
 __all__ = ["limit_name", "make_limit", "may_pass", "one_turn_at_a_time"]
 
@@ -39,9 +40,12 @@ def make_limit(problem: str, _server: str) -> None:
 
 
 def may_pass(_task: object, _run: object, state: State[object]) -> bool:
-    """Is it worth trying again? Not where we refused ourselves: the same input is refused again."""
+    """Is it worth trying again? Not where we refused ourselves: the same input is refused again. A database that cannot be
+    opened may be away for a moment, and every run is a new process that opens it first."""
     try:
         state.result()
+    except UnreadableDatabaseError:
+        return True
     except PerennialError:
         return False
     except Exception:

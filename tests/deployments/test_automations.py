@@ -240,7 +240,7 @@ def test_a_run_that_goes_wrong_is_told_by_its_name_and_not_by_its_error(api, rec
     run = asked(api, f"deployments/{deployment}/create_flow_run", {"parameters": {"problem": "fraud"}})
     state = {"type": kind, "name": name, "message": "ValueError: row 17 of customer Ada"}
     asked(api, f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
-    subject = f"retrain/retrain: run {name.lower()} (warning)"
+    subject = f"retrain/retrain: {known.name.replace('-', ' ')} (warning)"
     (got,) = eventually(
         lambda: [one for one in receiver.got if (one["event"], one["subject"]) == (known.heard, subject)]
     )

@@ -15,7 +15,12 @@ from tests.proofs.faults import story
 from tests.tasks import postgres
 
 NAME, BEGIN = made.PROBLEM.name, made.START + 38 * made.DAY
-TURNS = 4  # a rule serves, a challenger is wanted, it is trained, it scores in the shadow
+DAYS = (
+    0,
+    1,
+    7,
+    8,
+)  # a baseline serves, a challenger is wanted, it is trained once there are rows, it scores in the shadow
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +45,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def live() -> None:
     """Take the turns that are yet to be taken, each at its moment."""
-    for day in range(TURNS):
+    for day in DAYS:
         state = ledger.state_of(NAME)
         if state.turned is None or state.turned < BEGIN + day * made.DAY:
             with in_one_sentence():
