@@ -3,17 +3,14 @@
 import json
 import time
 import urllib.request
-from datetime import UTC, datetime
 from urllib.error import URLError
 
 from flows.asking import revert_now
+from flows.telling import tell
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
-from schemas.settings import Settings
-from tasks import ledger, registry
-from tasks.due import events_of
+from tasks import registry
 from tasks.figures import keep
-from tasks.posting import post
 
 __all__ = ["run"]
 
@@ -34,17 +31,9 @@ def run(name: str, *, reason: str, url: str | None) -> int:
     if url:
         _await(url, name, state.champion.version)
         print(f"the gateway answers with version {state.champion.version}, {time.monotonic() - began:.1f} s")
-    _tell(name, state.sequence)
+    tell(state)
     keep("rollback", {"problem": name, "seconds": round(time.monotonic() - began, 2), "verified": bool(url)})
     return 0
-
-
-def _tell(name: str, sequence: int) -> None:
-    """Whoever is told of rollbacks is told of this one too; last, since a server that is away must not delay it."""
-    for row in ledger.rows(name, since=sequence - 1):
-        for event in events_of(row.entry):
-            if not post(event, occurred=datetime.now(UTC), runbook=Settings().runbook):
-                return
 
 
 def _await(url: str, name: str, version: str) -> None:

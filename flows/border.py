@@ -3,15 +3,16 @@
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pydantic import ValidationError
 
 from schemas.errors import PerennialError
 from schemas.refused import findings
-from tasks import home
+from tasks import database, home
 
-__all__ = ["GOES_ON", "exit_code"]
+__all__ = ["GOES_ON", "MachineError", "exit_code", "in_one_sentence"]
 
 GOES_ON = "stopped; run it again and it goes on where it was"
 
@@ -35,9 +36,33 @@ def exit_code(run: Callable[[], int | None], *, stopped: Callable[[], str]) -> i
         _nothing_read_on()
         return 0
     except Exception as error:
-        if _of_the_disk(error) and (why := home.why_not()):
+        if why := _of_the_machine(error):
             return _said(f"perennial: {why}")
         raise
+
+
+@contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """What the machine refused is one sentence in a flow's state too, and not a page of somebody's library."""
+    try:
+        yield
+    except PerennialError:
+        raise
+    except Exception as error:
+        if why := _of_the_machine(error):
+            raise MachineError(why) from error
+        raise
+
+
+class MachineError(PerennialError):
+    """The disk, or a database, refused what a turn needs."""
+
+
+def _of_the_machine(error: Exception) -> str:
+    """Why the disk or a database refused, where one did and still does."""
+    if why := database.why_away(error):
+        return f"{why}. Nothing is half written: once it is back, the next turn goes on from the ledger's newest row."
+    return home.why_not() if _of_the_disk(error) else ""
 
 
 def _of_the_disk(error: BaseException | None) -> bool:
