@@ -128,16 +128,18 @@ def _servers(command: AddCommand) -> None:
     about = "Prefect, MLflow and the deployments, until Ctrl-C"
     up = command("up", _up, about, says=("prefect", "mlflow", "gateways"), problem=None)
     # A default that is text is read like what is typed, and refused like it.
-    up.add_argument("--prefect-port", type=int, default=os.environ.get("PREFECT_PORT", "4200"))
-    up.add_argument("--mlflow-port", type=int, default=os.environ.get("MLFLOW_PORT", "5000"))
-    up.add_argument("--gateway-port", type=int, default=os.environ.get("GATEWAY_PORT", "8000"))
+    up.add_argument("--prefect-port", type=int, default=os.environ.get("PREFECT_PORT", "4200"), help="of its UI")
+    up.add_argument("--mlflow-port", type=int, default=os.environ.get("MLFLOW_PORT", "5000"), help="of its UI")
+    up.add_argument(
+        "--gateway-port", type=int, default=os.environ.get("GATEWAY_PORT", "8000"), help="of the first gateway"
+    )
     for name, run, port in (("prefect", _prefect, 4200), ("mlflow", _mlflow, 5000)):
         about = f"the {name} server alone, over our database, as a container runs it"
         server = command(name, run, about, says=(), problem=None)
         server.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
-        server.add_argument("--port", type=int, default=port)
+        server.add_argument("--port", type=int, default=port, help="to listen on")
     evidently = command("evidently", _evidently, "Evidently's own UI over the reports", says=(), problem=None)
-    evidently.add_argument("--port", type=int, default=os.environ.get("EVIDENTLY_PORT", "8085"))
+    evidently.add_argument("--port", type=int, default=os.environ.get("EVIDENTLY_PORT", "8085"), help="of its UI")
     evidently.add_argument("--host", default="127.0.0.1", help="it asks nobody who they are: loopback by default")
 
 

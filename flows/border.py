@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import math
 import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -142,12 +144,23 @@ def exit_code(
 
 
 def _document(figures: Mapping[str, Any]) -> None:
-    """All that standard output holds: times as text, undefined numbers as text, and nothing that JSON has no word for."""
-    print(json.dumps(plain(dict(figures)), default=_written, allow_nan=False), flush=True)
+    """All that standard output holds: figures as they are kept, and nothing that JSON has no word for."""
+    print(json.dumps(_carried(dict(figures)), default=_written, allow_nan=False), flush=True)
+
+
+def _carried(value: Any) -> Any:
+    """Undefined numbers as text."""
+    if isinstance(value, dict):
+        return {key: _carried(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_carried(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _written(value: Any) -> Any:
-    """numpy's numbers, paths and ids, as JSON carries them."""
+    """Times and spans as the ledger carries them, numpy's numbers, paths and ids."""
+    if isinstance(value, datetime | timedelta):
+        return plain(value)
     return value.item() if hasattr(value, "item") else str(value)
 
 

@@ -15,7 +15,6 @@ from flows.taint import sound
 from flows.training import first_champion, make_challenger
 from flows.turn import Turn, begin, conclude
 from schemas.stage import Stage
-from tasks import logs
 from tasks.transitions import Decision
 
 __all__ = ["STEP", "lifecycle"]
@@ -41,9 +40,8 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
     """
     with one_turn_at_a_time(problem):
         turn = open_turn(problem, now)
-        with logs.about(problem=problem, stage=turn.state.stage):
-            decision = task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)(turn)
-            entry = close_turn(turn, decision)
+        with turn.logged():
+            entry = close_turn(turn, task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)(turn))
     tell(entry, live=now is None)
     return str(entry.state.stage)
 

@@ -17,7 +17,11 @@ __all__ = ["JsonLines", "about", "begin"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ABOUT: ContextVar[Mapping[str, str]] = ContextVar("about", default=_NOTHING)
-_KNOWN = ("problem", "stage", "request")
+_KNOWN = {
+    **{name: name for name in ("problem", "stage", "request")},
+    **{"flow_name": "flow", "flow_run_name": "run", "flow_run_id": "run_id", "task_run_name": "task"},
+}
+_FRAMES = 12  # of an error: where it was raised, and who asked
 
 
 @contextmanager
@@ -43,7 +47,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        own = {name: str(vars(record)[name]) for name in _KNOWN if name in vars(record)}
+        # Prefect's own lines say their run themselves: the last of them come when it has ended.
+        own = {said: str(vars(record)[name]) for name, said in _KNOWN.items() if name in vars(record)}
         line |= {**self.always, **_run(), **_ABOUT.get(), **own}
         if record.exc_info and isinstance(record.exc_info[1], Exception):
             line |= {"error": told(record.exc_info[1]), "raised": _where(record.exc_info[1])}
@@ -66,7 +71,7 @@ def _run() -> dict[str, str]:
 
 def _where(error: Exception) -> list[str]:
     """Its frames, the innermost last: files, lines and names, and no value."""
-    return [f"{one.filename}:{one.lineno} {one.name}" for one in traceback.extract_tb(error.__traceback__)]
+    return [f"{one.filename}:{one.lineno} {one.name}" for one in traceback.extract_tb(error.__traceback__)[-_FRAMES:]]
 
 
 def begin(how: Literal["text", "json"], **always: str) -> None:

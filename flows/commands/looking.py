@@ -15,7 +15,7 @@ __all__ = ["add"]
 _LABELS = (
     *("problem", "classes", "now", "start", "rows", "read", "labelled", "mature", "mature_labelled", "impossible"),
     *("copies", "near", "apart", "shared", "conflicts", "noise", "no_noise", "agreements", "revised", "delays"),
-    *("maturity", "early"),
+    *("maturity", "early", "first"),
 )
 
 
@@ -123,7 +123,7 @@ def _feedback(args: Args) -> Done:
 def _replay(args: Args) -> Done:
     from flows.replaying import replay_history
 
-    said = replay_history(args.problem, days=args.days, name=args.name)
+    said = replay_history(load_problem(args.problem).name, days=args.days, name=args.name)
     print(said)
     return Done({"problem": args.problem, "name": args.name, "said": said})
 
@@ -196,7 +196,10 @@ def _of_a_table(command: AddCommand) -> None:
     labels = command("labels", _labels, about, says=_LABELS)
     about = "how fast models lose with age, and after how long renewing pays"
     ageing = command("staleness", _staleness, about, says=("problem", "growth", "weeks", "margin", "pays_after_weeks"))
-    about, into = "plant faults, and require the verdict that must follow", {"nargs": "?", "default": "fraud"}
+    about, into = (
+        "plant faults, and require the verdict that must follow",
+        {"nargs": "?", "default": "fraud", "help": "its name"},
+    )
     drills = command("drills", _drills, about, says=("problem", "right", "wrong", "drills"), problem=into)
     for over_a_table in (labels, ageing, drills):
         over_a_table.add_argument("--data", type=Path, help="your copy of the problem's table")
