@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from deployments import servers
 from deployments.timeline import Timeline
+from flows.border import Done
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import Problem, load_problem
@@ -36,8 +37,8 @@ _WORLD = {
 }
 
 
-def run() -> int:
-    """Replay the year, print it as it goes, and return 0 when everything that was planted was dealt with."""
+def run() -> Done:
+    """Replay the year, print it as it goes; its code is 0 when everything that was planted was dealt with."""
     began = time.monotonic()
     problem = load_problem("fraud")
     quiet()
@@ -60,18 +61,16 @@ def run() -> int:
         print(
             f"       drift planted on days {CONCEPT_DAY} (concept) and {COVARIATE_DAY} (covariate), found on day {found[0]}; its report:\n       {found[1]}"
         )
-    keep(
-        "demo",
-        {
-            "turns": turns,
-            "seconds": round(seconds, 1),
-            "ledger_rows": verified,
-            "drift_found_day": found and found[0],
-            "happened": expected,
-        },
-    )
+    figures = {
+        "turns": turns,
+        "seconds": round(seconds, 1),
+        "ledger_rows": verified,
+        "drift_found_day": found and found[0],
+        "happened": expected,
+    }
+    keep("demo", figures)
     _where_to_look()
-    return 0 if all(expected.values()) else 1
+    return Done(figures, 0 if all(expected.values()) else 1)
 
 
 def _replay(problem: Problem, stack: ExitStack) -> int:

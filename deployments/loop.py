@@ -11,6 +11,7 @@ from deployments import servers
 from deployments.demo import quiet
 from deployments.timeline import Timeline
 from deployments.ways import compare, shown
+from flows.border import Done
 from schemas.problem import Problem, load_problem
 from schemas.stage import ROLLOUT
 from schemas.verdict import Outcome
@@ -20,7 +21,7 @@ from tasks.figures import keep
 __all__ = ["run"]
 
 
-def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
+def run(name: str, *, data: Path | None = None, plain: bool = False) -> Done:
     """Replay `name` from the end of its history to the end of its table, and print what it was worth."""
     began = time.monotonic()
     problem = load_problem(name)
@@ -34,7 +35,7 @@ def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
 
             return judge_once(problem, crank)
         start, end = _replay(problem, crank, plain=plain)
-        figures = compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
+        figures = {"problem": name} | compare(problem, start, end) | {"seconds": round(time.monotonic() - began, 1)}
         lines = list(shown(problem, figures))
         if not plain:
             from flows import replay_story
@@ -45,7 +46,7 @@ def run(name: str, *, data: Path | None = None, plain: bool = False) -> int:
         print(line)
     _say_why_none(problem)
     print(f"\nthe same figures: {keep(f'loop-{name}', figures)}\nwhat served when and why: make history PROBLEM={name}")
-    return 0
+    return Done(figures)
 
 
 def _crank(stack: ExitStack, *, plain: bool) -> Callable[[str, datetime], Any]:

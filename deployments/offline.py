@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from flows.border import Done
 from schemas.problem import Problem
 from schemas.stage import Stage
 from schemas.verdict import Outcome
@@ -15,8 +16,9 @@ __all__ = ["judge_once"]
 _TURNS = 3  # what serves first, that a trained model is wanted, and the offline gate
 
 
-def judge_once(problem: Problem, crank: Callable[[str, datetime], Any]) -> int:
-    """Take the turns up to the offline gate, and say plainly where a replay of this table ends. 0 when it was accepted."""
+def judge_once(problem: Problem, crank: Callable[[str, datetime], Any]) -> Done:
+    """Take the turns up to the offline gate, and say plainly where a replay of this table ends. Its code is 0 when it was
+    accepted."""
     print(
         f"{problem.name}: this table has no time, so a rollout cannot be replayed over it: there is no order in which its\n"
         "rows were asked, and no day after which a label was known. What can be judged is one recipe, on rows held out by hash.\n"
@@ -36,11 +38,11 @@ def _judged(problem: Problem) -> ledger.Row | None:
     return rows[-1] if rows else None
 
 
-def _said(problem: Problem, row: ledger.Row | None) -> int:
+def _said(problem: Problem, row: ledger.Row | None) -> Done:
     if row is None:
         *_, last = ledger.rows(problem.name)
         print(f"no challenger was judged: {last.notes['reason']}")
-        return 1
+        return Done({"problem": problem.name, "accepted": False, "reason": last.notes["reason"]}, 1)
     accepted = row.facts["outcome"] == Outcome.PASS
     for gate, outcome, reason in row.notes["gates"]:
         print(f"  {outcome:<5} {gate:<22} {reason}")
@@ -51,7 +53,9 @@ def _said(problem: Problem, row: ledger.Row | None) -> int:
     )
     print(f"offline gate: {'accepted' if accepted else 'refused'}: {row.notes['reason']}")
     figures = {
+        "problem": problem.name,
         "accepted": accepted,
+        "reason": row.notes["reason"],
         "metric": metric,
         "rows": held_out["rows"],
         **{f"test_{k}": v for k, v in test.items()},
@@ -62,4 +66,4 @@ def _said(problem: Problem, row: ledger.Row | None) -> int:
             f"here a replay ends. The challenger waits in {Stage.SHADOW} for live requests, which have a time: "
             f"make serve PROBLEM={problem.name}"
         )
-    return 0 if accepted else 1
+    return Done(figures, 0 if accepted else 1)

@@ -6,6 +6,7 @@ import urllib.request
 from urllib.error import URLError
 
 from flows.asking import revert_now
+from flows.border import Done
 from flows.telling import tell
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
@@ -17,10 +18,10 @@ __all__ = ["run"]
 _PATIENCE = 30.0  # seconds
 
 
-def run(name: str, *, reason: str, url: str | None) -> int:
+def run(name: str, *, reason: str, url: str | None, actor: str = "") -> Done:
     """Revert `name` at once; with the `url` of its gateway, wait until that serves what the ledger says."""
     began = time.monotonic()
-    state = revert_now(name, note=reason)
+    state = revert_now(name, note=reason, actor=actor)
     assert state.champion is not None
     print(
         f"the ledger says: {state.champion} serves {name} ({state.stage}), {time.monotonic() - began:.1f} s", flush=True
@@ -32,8 +33,15 @@ def run(name: str, *, reason: str, url: str | None) -> int:
         _await(url, name, state.champion.version)
         print(f"the gateway answers with version {state.champion.version}, {time.monotonic() - began:.1f} s")
     tell(state)
-    keep("rollback", {"problem": name, "seconds": round(time.monotonic() - began, 2), "verified": bool(url)})
-    return 0
+    figures = {
+        "problem": name,
+        "stage": state.stage,
+        "champion": state.champion.version,
+        "seconds": round(time.monotonic() - began, 2),
+        "verified": bool(url),
+    }
+    keep("rollback", figures)
+    return Done(figures)
 
 
 def _await(url: str, name: str, version: str) -> None:

@@ -31,6 +31,7 @@ def environment(*, api_url: str | None = None) -> dict[str, str]:
     root = settings.root
     defaults = {
         **settings.silence,
+        **settings.logging,
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PREFECT_HOME": str(root / "prefect"),
         # Leases in memory would leave a slot taken for ever when the server restarts.

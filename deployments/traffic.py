@@ -16,6 +16,7 @@ import pandas as pd
 
 from deployments.demo import quiet
 from deployments.timeline import Timeline
+from flows.border import Done
 from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
@@ -28,7 +29,7 @@ _DAY = timedelta(days=1)
 _PATIENCE = 60.0  # seconds that a gateway may be away before we give up on it
 
 
-def run(name: str, *, rate: float, url: str, days: int | None = None) -> int:
+def run(name: str, *, rate: float, url: str, days: int | None = None) -> Done:
     """Send the rows of `name` to the gateway at `url`, `rate` a second, from where its ledger stands to the end of its table
     (or for `days`), and turn the crank whenever the compressed clock says so. Killed and started again, it goes on."""
     os.environ["PERENNIAL_SERVING"] = "gateway"  # our turns read the gateway's log, and score nothing themselves
@@ -68,7 +69,7 @@ def run(name: str, *, rate: float, url: str, days: int | None = None) -> int:
         clock = until
     timeline.close()
     print(f"\n{gateway.answered:,} requests answered, {gateway.refused:,} refused; make history PROBLEM={name}")
-    return 0
+    return Done({"problem": name, "answered": gateway.answered, "refused": gateway.refused})
 
 
 def _crank() -> Any:

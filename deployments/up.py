@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from types import FrameType
 
 from deployments import servers
+from flows.border import Done
 from schemas.problem import known_problems, load_problem
 from schemas.settings import Settings
 
 __all__ = ["run"]
 
 
-def run(*, prefect_port: int, mlflow_port: int, gateway_port: int) -> int:
+def run(*, prefect_port: int, mlflow_port: int, gateway_port: int) -> Done:
     """Start them, say where they are, and end them in order when told to."""
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
@@ -40,12 +41,13 @@ def run(*, prefect_port: int, mlflow_port: int, gateway_port: int) -> int:
             "Ctrl-C ends all of it.\n",
             flush=True,
         )
+        said = {"prefect": api, "mlflow": tracking, "gateways": gateways}
         try:
-            return server.wait()
+            return Done(said, server.wait())
         except KeyboardInterrupt:
             print("\nending ...", flush=True)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            return 0
+            return Done(said)
 
 
 def _served_by_gateway() -> list[str]:

@@ -29,16 +29,16 @@ _SAMPLE = 50_000  # rows that pandas is shown: an AUC is then known to about .02
 _TICK = timedelta(microseconds=1)  # windows are half-open: the last row lies before their end
 
 
-def doctor(name: str, *, now: datetime | None = None) -> tuple[list[str], int]:
-    """The screen's lines, and how many findings must be fixed before the first turn; the same as JSON among the figures."""
+def doctor(name: str, *, now: datetime | None = None) -> tuple[list[str], dict[str, Any]]:
+    """The screen's lines, and the same for scripts, which is kept among the figures: `must` counts the findings that must be
+    fixed before the first turn."""
     facts = gather(load_problem(name), now=now or datetime.now(UTC))
     findings = advise(facts)
     must = sum(finding.severity is Severity.MUST for finding in findings)
-    lines = list(screen(facts, findings, checks=CHECKS))
-    if not (facts.environment and facts.environment.writable):
-        return lines, must
-    keep(f"doctor-{name}", _figures(facts, findings, must))
-    return lines, must
+    figures = _figures(facts, findings, must)
+    if facts.environment and facts.environment.writable:
+        keep(f"doctor-{name}", figures)
+    return list(screen(facts, findings, checks=CHECKS)), figures
 
 
 def gather(problem: Problem, *, now: datetime) -> Facts:
@@ -181,6 +181,7 @@ def _figures(facts: Facts, findings: list[Finding], must: int) -> dict[str, Any]
         {
             "problem": facts.problem.name,
             "ready": must == 0,
+            "must": must,
             "findings": [asdict(finding) for finding in findings],
             "could_not_look": dict(facts.failed),
             **{name: asdict(value) if value is not None else None for name, value in looked.items()},

@@ -9,7 +9,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.settings import get_current_settings
 from prefect.states import State
 
-from flows.border import in_one_sentence
+from flows.machine import in_one_sentence
 from schemas.errors import PerennialError
 from tasks.database import UnreadableDatabaseError
 

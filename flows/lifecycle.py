@@ -40,8 +40,8 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
     """
     with one_turn_at_a_time(problem):
         turn = open_turn(problem, now)
-        decision = task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)(turn)
-        entry = close_turn(turn, decision)
+        with turn.logged():
+            entry = close_turn(turn, task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)(turn))
     tell(entry, live=now is None)
     return str(entry.state.stage)
 

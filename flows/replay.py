@@ -55,7 +55,8 @@ def quick_flows() -> Iterator[None]:
 def plain_turn(name: str, now: datetime) -> None:
     """One turn as plain Python: the same steps, with nobody watching."""
     turn = begin(name, now)
-    conclude(turn, take_step(turn))
+    with turn.logged():
+        conclude(turn, take_step(turn))
 
 
 def replay(

@@ -1,6 +1,7 @@
 """What does one turn of the loop begin and end with? Everything before and after the stage itself."""
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from schemas.problem import Problem, load_problem
 from schemas.rows import Entry, State
 from schemas.settings import Settings
 from schemas.stage import Stage
-from tasks import batches, contract_history, contracts, journal, ledger, predictions, registry, scoring, windows
+from tasks import batches, contract_history, contracts, journal, ledger, logs, predictions, registry, scoring, windows
 from tasks.exploration import with_exploration
 from tasks.goals import goal_said
 from tasks.scoring import Answers
@@ -53,6 +54,10 @@ class Turn:
     @property
     def problem(self) -> Problem:
         return load_problem(self.name)
+
+    def logged(self) -> AbstractContextManager[None]:
+        """What is logged meanwhile is about its problem and stage."""
+        return logs.about(problem=self.name, stage=self.state.stage)
 
 
 def begin(name: str, now: datetime | None = None) -> Turn:

@@ -123,6 +123,11 @@ class Settings(BaseSettings, metaclass=_Remembered):
         default=False, description="Whether the libraries that we start may tell their makers of their use."
     )
 
+    logs: Literal["text", "json"] = Field(
+        default="text",
+        description="How turns, gateways and commands log: as Prefect and Python do, or one JSON object a line.",
+    )
+
     notify_webhook: SecretStr | None = Field(
         default=None,
         description="Who is told of events: the URL of a webhook, or TYPE/NAME of a block on the Prefect server that can notify.",
@@ -170,6 +175,13 @@ class Settings(BaseSettings, metaclass=_Remembered):
     def silence(self) -> dict[str, str]:
         """The variables that keep every library from telling its maker of its use: none where PERENNIAL_TELEMETRY says true."""
         return {} if self.telemetry else dict.fromkeys(_TELLING, "true") | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+
+    @property
+    def logging(self) -> dict[str, str]:
+        """The variable by which Prefect, in whichever process it is imported, logs as PERENNIAL_LOGS says."""
+        if self.logs == "text":
+            return {}
+        return {"PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).parents[1] / "flows" / "logging.yml")}
 
     @property
     def processes(self) -> int:

@@ -17,6 +17,7 @@ from schemas.events import EVENTS, Event
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
 from schemas.verdict import Outcome
+from tasks import logs
 
 if TYPE_CHECKING:
     from tasks.journal import Trip
@@ -34,9 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="anything but loopback wants PERENNIAL_GATEWAY_TOKEN")
     parser.add_argument("--port", type=int, default=8000)
     args = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    log.setLevel(logging.INFO)
     try:
+        logs.begin(Settings().logs, problem=args.problem)
+        # Where a handler is there already, as of JSON lines, this does nothing.
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        log.setLevel(logging.INFO)
         serve(load_problem(args.problem), host=args.host, port=args.port)
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)
@@ -52,6 +55,7 @@ def serve(problem: Problem, *, host: str, port: int) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
     app = build(problem, loopback=_is_loopback(host))
     from deployments.gateway.http import LimitedProtocol
@@ -62,6 +66,9 @@ def serve(problem: Problem, *, host: str, port: int) -> None:
         host=host,
         port=port,
         access_log=False,
+        log_config=None
+        if Settings().logs == "json"
+        else LOGGING_CONFIG,  # None: uvicorn's lines go where all others go
         proxy_headers=False,
         log_level="warning",
         server_header=False,

@@ -101,7 +101,8 @@ class App:
         except MalformedError as error:
             answer = failure(error.status, str(error))
         except Exception as error:  # a defect of ours: said in the log, and not to the client
-            self.signals.failed(told(error))
+            given = dict(scope["headers"]).get(b"x-request-id", b"")
+            self.signals.failed(told(error), given.decode("latin-1")[:200])
             answer = failure(500, "the gateway itself failed on this request; its log says how.")
         self.signals.answered(answer.status)
         headers = [(b"content-type", answer.kind), (b"content-length", b"%d" % len(answer.body)), *answer.headers]

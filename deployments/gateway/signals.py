@@ -70,9 +70,10 @@ class Signals:
     def answered(self, status: int) -> None:
         self.requests.labels(status).inc()
 
-    def failed(self, what: str) -> None:
+    def failed(self, what: str, request: str = "") -> None:
+        """`request` is the id that its client gave it."""
         self.defects.inc()
-        log.error("a request met a defect of the gateway: %s", what)
+        log.error("a request met a defect of the gateway: %s", what, extra={"request": request} if request else None)
 
     def dropped(self, side: str, rows: int) -> None:
         self.shadow_dropped.labels(side).inc(rows)

@@ -154,7 +154,7 @@ class Worker(threading.Thread):
         except Exception as error:
             self._write_late(late)
             if len(asks) == 1:
-                self.signals.failed(told(error))
+                self.signals.failed(told(error), asks[0].client_id)
                 return [(asks[0], Reply.failed())]
             return [pair for ask in asks for pair in self._guarded([ask], serving, Group())]
 

@@ -1,22 +1,42 @@
 """What can be asked of the loop?"""
 
-import argparse
 from datetime import timedelta
 
 from flows.border import GOES_ON
-from flows.commands.said import AddCommand, Args
+from flows.commands.said import STANDS, AddCommand, Args, Done, days, stands
+from schemas.plans import Reason
+from schemas.rows import State
 
 __all__ = ["add"]
 
 
-def _ask(args: Args) -> None:
+def _retrain(args: Args) -> Done:
     from flows import operations
 
-    state = operations.ask(args.problem, kind=args.command, note=args.reason or "a person asked")
-    print(f"asked, as row {state.sequence}; {args.problem} is {state.stage}, and its next HEALTHY turn acts on it")
+    state = operations.ask(
+        args.problem,
+        kind="retrain",
+        note=args.reason or "a person asked",
+        actor=args.actor,
+        reason=Reason(args.cause),
+        window_days=args.days,
+    )
+    return _queued(state)
 
 
-def _approve(args: Args) -> None:
+def _revert(args: Args) -> Done:
+    from flows import operations
+
+    state = operations.ask(args.problem, kind="revert", note=args.reason or "a person asked", actor=args.actor)
+    return _queued(state)
+
+
+def _queued(state: State) -> Done:
+    print(f"asked, as row {state.sequence}; {state.problem} is {state.stage}, and its next HEALTHY turn acts on it")
+    return Done(stands(state))
+
+
+def _approve(args: Args) -> Done:
     from flows import operations
 
     state = operations.approve(
@@ -28,77 +48,88 @@ def _approve(args: Args) -> None:
     what = "rejected" if args.reject else "approved"
     then = "ends its rollout" if args.reject else "goes on"
     print(f"{what}, as row {state.sequence}; the next turn of {args.problem} {then}")
+    return Done(stands(state))
 
 
-def _pause(args: Args) -> None:
+def _pause(args: Args) -> Done:
     from flows import operations
 
     span = timedelta(days=args.days) if args.days else None
     state = operations.pause(args.problem, note=args.reason, actor=args.actor, span=span)
     until = f" until {state.paused.until:%Y-%m-%d %H:%M} UTC" if state.paused and state.paused.until else ""
     print(f"paused{until}, as row {state.sequence}; {args.problem} is {state.stage}, and nothing of it goes forward")
+    return Done(stands(state))
 
 
-def _resume(args: Args) -> None:
+def _resume(args: Args) -> Done:
     from flows import operations
 
     state = operations.resume(args.problem, note=args.reason, actor=args.actor)
     print(f"resumed, as row {state.sequence}; {args.problem} is {state.stage}, and its next turn goes on")
+    return Done(stands(state))
 
 
-def _operator(args: Args) -> None:
+def _operator(args: Args) -> Done:
     # What every command is about stands under one name: here it is a person.
     from tasks import operators
 
     if args.dismiss:
         operators.dismiss(args.problem)
         print(f"the token of {args.problem} proves nothing any longer")
-        return
+        return Done({"operator": args.problem, "token": None})
     token = operators.appoint(args.problem)
-    print(f"the token of {args.problem}, shown only here; give it as PERENNIAL_OPERATOR_TOKEN:\n{token}")
+    print(f"the token of {args.problem}, shown only here; give it as PERENNIAL_OPERATOR_TOKEN:")
+    if not args.json:  # with it the words go to standard error, which is kept where nobody expects a secret
+        print(token)
+    return Done({"operator": args.problem, "token": token})
 
 
-def _adopt(args: Args) -> None:
+def _adopt(args: Args) -> Done:
     from flows import operations
 
-    print(f"{operations.adopt(args.problem, args.model).champion} serves {args.problem}")
+    state = operations.adopt(args.problem, args.model, actor=args.actor)
+    print(f"{state.champion} serves {args.problem}")
+    return Done(stands(state))
 
 
-def _turn(args: Args) -> None:
+def _turn(args: Args) -> Done:
     from flows import operations
+    from tasks import ledger
 
     print(operations.turn_once(args.problem))
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = 0.0
-    if not 0 < days <= 365:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days above 0 and up to 365")
-    return days
+    return Done(stands(ledger.state_of(args.problem)))
 
 
 def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
-    command("retrain", _ask, "ask for a retrain").add_argument("--reason", default="")
-    command("revert", _ask, "restore the previous champion").add_argument("--reason", default="")
-    approve = command("approve", _approve, "approve the stage that waits for a person")
-    approve.add_argument("--reason", default="")
-    approve.add_argument("--actor", default="", help="who answers; by default whoever runs this")
+    retrain = command("retrain", _retrain, "ask for a retrain", says=STANDS)
+    retrain.add_argument("--days", type=days(3650), help="train on the last so many; by default as the recipe says")
+    retrain.add_argument(
+        "--cause",
+        choices=(str(Reason.PERSON), str(Reason.FORCED)),
+        default=str(Reason.PERSON),
+        help="a person's challenger has to be better than the champion, a forced replacement no worse",
+    )
+    revert = command("revert", _revert, "restore the previous champion", says=STANDS)
+    approve = command("approve", _approve, "approve the stage that waits for a person", says=STANDS)
     approve.add_argument("--reject", action="store_true", help="send its challenger away instead")
-    for name, run, about in (
-        ("pause", _pause, "let nothing of a problem go forward"),
-        ("resume", _resume, "end a pause"),
-    ):
-        added = command(name, run, about)
-        added.add_argument("--reason", required=True)
-        added.add_argument("--actor", default="", help="who asks; by default whoever runs this")
-        if run is _pause:
-            added.add_argument("--days", type=_days, help="for so long; by default until somebody resumes")
-    operator = command("operator", _operator, "a token that proves a name", metavar="NAME")
+    pause = command("pause", _pause, "let nothing of a problem go forward", says=STANDS)
+    pause.add_argument("--days", type=days(365), help="for so long; by default until somebody resumes")
+    resume = command("resume", _resume, "end a pause", says=STANDS)
+    for asking in (retrain, revert, approve):
+        asking.add_argument("--reason", default="", help="why; it stands in the ledger for good")
+    for asking in (pause, resume):
+        asking.add_argument("--reason", required=True, help="why; it stands in the ledger for good")
+    operator = command(
+        "operator",
+        _operator,
+        "a token that proves a name",
+        says=("operator", "token"),
+        problem={"metavar": "NAME", "help": "whose it is"},
+    )
     operator.add_argument("--dismiss", action="store_true", help="end it instead")
-    adopt = command("adopt", _adopt, "start from a model of yours")
+    adopt = command("adopt", _adopt, "start from a model of yours", says=STANDS)
     adopt.add_argument("model", help="a .skops file, a folder that holds model.skops, or an MLflow URI")
-    command("turn", _turn, "turn the crank once, now").set_defaults(stopped=GOES_ON)
+    for asking in (retrain, revert, approve, pause, resume, adopt):
+        asking.add_argument("--actor", default="", help="who asks or answers; by default whoever runs this")
+    command("turn", _turn, "turn the crank once, now", says=STANDS).set_defaults(stopped=GOES_ON)

@@ -1,17 +1,19 @@
 """What do commands share? How they print, keep their figures and are given a table."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from flows.border import AddCommand, Args, Done
 from schemas.problem import Problem, load_problem
+from schemas.rows import State, plain
 from tasks.figures import keep
 
-__all__ = ["AddCommand", "Args", "kept", "kept_as", "moment", "say", "with_data"]
+__all__ = ["STANDS", "AddCommand", "Args", "Done", "days", "kept", "kept_as", "moment", "say", "stands", "with_data"]
 
-Args = argparse.Namespace
-AddCommand = Callable[..., argparse.ArgumentParser]
+# Where a problem stands, in the ledger's own words.
+STANDS = ("problem", "sequence", "at", "stage", "share", "rollout", "champion", "challenger", "request", "paused")
 
 
 def say(lines: Iterable[str]) -> None:
@@ -19,16 +21,26 @@ def say(lines: Iterable[str]) -> None:
         print(line)
 
 
-def kept(command: str, problem: str, figures: dict[str, Any]) -> None:
-    kept_as(f"{command}-{problem}", figures)
+def stands(state: State) -> dict[str, Any]:
+    """A state for scripts, by the names it has in the ledger."""
+    return {name: plain(_fields(getattr(state, name))) for name in STANDS}
 
 
-def kept_as(name: str, figures: dict[str, Any]) -> None:
+def _fields(value: Any) -> Any:
+    return dict(vars(value)) if hasattr(value, "__dataclass_fields__") else value
+
+
+def kept(command: str, problem: str, figures: dict[str, Any], code: int = 0) -> Done:
+    return kept_as(f"{command}-{problem}", {"problem": problem} | figures, code)
+
+
+def kept_as(name: str, figures: dict[str, Any], code: int = 0) -> Done:
     """Keep the figures for scripts. Where they cannot be written, what was asked has been answered all the same."""
     try:
         print(f"the same as data: {keep(name, figures)}")
     except OSError as error:
         print(f"not kept as data: {error.filename} cannot be written ({error.strerror})")
+    return Done(figures, code)
 
 
 def moment(text: str) -> datetime:
@@ -47,6 +59,21 @@ def moment(text: str) -> datetime:
             f"{text!r} names no zone, and could mean any of 24 moments: write {example} for UTC"
         )
     return said
+
+
+def days(at_most: float) -> Any:
+    """What reads a number of days above 0 and up to `at_most`."""
+
+    def read(text: str) -> float:
+        try:
+            said = float(text)
+        except ValueError:
+            said = 0.0
+        if not 0 < said <= at_most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of days above 0 and up to {at_most:g}")
+        return said
+
+    return read
 
 
 def with_data(args: Args) -> Problem:

@@ -1,17 +1,16 @@
 """What can be scored from a shell?"""
 
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
 
-from flows.commands.said import AddCommand, Args, kept, say
+from flows.commands.said import AddCommand, Args, Done, kept, say
 from schemas.problem import load_problem
 
 __all__ = ["add"]
 
 
-def _score(args: Args) -> None:
+def _score(args: Args) -> Done:
     from flows.score_request import Asked
     from flows.scoring import scored
     from flows.scoring_story import lines
@@ -21,11 +20,8 @@ def _score(args: Args) -> None:
 
     asked = Asked(args.request or _named(args), args.since, args.until, args.file, args.out, args.part_rows)
     result = scored(load_problem(args.problem).name, asked, show=show)
-    if args.json:
-        print(json.dumps(result))
-        return
     say(lines(result))
-    kept("score", args.problem, result)
+    return kept("score", args.problem, result)
 
 
 def _named(args: Args) -> str:
@@ -39,7 +35,12 @@ def _named(args: Args) -> str:
 
 def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
-    scoring = command("score", _score, "score a file or a window of the table: each row once, also when killed")
+    scoring = command(
+        "score",
+        _score,
+        "score a file or a window of the table: each row once, also when killed",
+        says=("the manifest of the output",),
+    )
     scoring.add_argument("--file", type=Path, help="CSV or Parquet with the columns of a request")
     scoring.add_argument("--since", type=datetime.fromisoformat, help="of the problem's table, with a zone")
     scoring.add_argument("--until", type=datetime.fromisoformat, help="before this moment, with a zone")
@@ -50,4 +51,3 @@ def add(command: AddCommand) -> None:
         "--out", type=Path, help="an empty folder; by default scored/PROBLEM/REQUEST under PERENNIAL_HOME"
     )
     scoring.add_argument("--part-rows", type=int, default=50_000, help="rows in memory at a time")
-    scoring.add_argument("--json", action="store_true", help="the manifest alone, on standard output")

@@ -8,15 +8,41 @@ from pathlib import Path
 from typing import Any
 
 from flows.border import GOES_ON
-from flows.commands.said import AddCommand, Args, kept, kept_as, moment, say, with_data
+from flows.commands.said import AddCommand, Args, Done, kept, kept_as, moment, say, with_data
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.refused import refused
 
 __all__ = ["add"]
 
+_NIGHT = (
+    *("problem", "began", "ended", "start", "steps", "baselines", "opportunity", "spent", "stopped", "decisions"),
+    *("learned", "next", "skipped", "requests", "winner", "gain", "handed", "again", "links"),
+)
+_DIAGNOSIS = (
+    *(
+        "problem",
+        "experiment",
+        "family",
+        "loss",
+        "spans",
+        "metric",
+        "metrics",
+        "seed_sd",
+        "baselines",
+        "rooms",
+        "checks",
+    ),
+    *("curve", "calibration", "over_time", "confusion", "classes", "slices", "effects", "wrong", "probes"),
+    *("opportunity", "seconds", "of_seconds"),
+)
+_REPRODUCED = (
+    *("run", "problem", "model", "rows", "same_content", "largest", "decisions", "tolerance", "commit", "versions"),
+    *("rules_changed", "equal"),
+)
 
-def _improve(args: Args) -> None:
+
+def _improve(args: Args) -> Done:
     from flows.improvement import Budget, spent_night
     from flows.night_told import said_of, summary
 
@@ -38,20 +64,20 @@ def _improve(args: Args) -> None:
 
     night = spent_night(problem.name, budget=budget, hand_over=args.hand_over, anew=args.anew, now=args.now, show=show)
     say(summary(night))
-    kept("improve", problem.name, night.to_json())
+    return kept("improve", problem.name, night.to_json())
 
 
-def _diagnose(args: Args) -> None:
+def _diagnose(args: Args) -> Done:
     from flows.improvement import advised
     from flows.night_told import advice
 
     problem = with_data(args)
     view, page, won = advised(problem.name, now=args.now)
     say(advice(view, page, won))
-    kept("diagnose", problem.name, view.diagnosis.to_json())
+    return kept("diagnose", problem.name, view.diagnosis.to_json())
 
 
-def _backlog(args: Args) -> None:
+def _backlog(args: Args) -> Done:
     from flows.night_told import backlog_lines
     from flows.present_ideas import present, refuse, waiting_lines
     from schemas.wishes import Wish, Wishes
@@ -68,7 +94,10 @@ def _backlog(args: Args) -> None:
         refuse(said, now)
         backlog.change(problem.name, lambda before: _forgotten(before, args.forget, problem.name).and_then(said))
     say(backlog_lines(problem.name))
-    say(waiting_lines(backlog.read(problem.name), now))
+    wishes = backlog.read(problem.name)
+    say(waiting_lines(wishes, now))
+    ideas = [idea.to_json() for idea in now.ideas]
+    return Done({"problem": problem.name, "wishes": wishes.model_dump(mode="json"), "ideas": ideas})
 
 
 def _forgotten(wishes: Any, names: list[str], problem: str) -> Any:
@@ -82,24 +111,23 @@ def _forgotten(wishes: Any, names: list[str], problem: str) -> Any:
     return wishes.without(*names)
 
 
-def _errors(args: Args) -> None:
+def _errors(args: Args) -> Done:
     from flows import errors
 
     if args.tag:
         key, tag = args.tag
         print(f"tagged in {errors.add_tag(args.problem, key, tag)}")
-        return
+        return Done({"problem": args.problem} | errors.data(args.problem))
     say(errors.lines(args.problem))
-    kept("errors", args.problem, errors.data(args.problem))
+    return kept("errors", args.problem, errors.data(args.problem))
 
 
-def _reproduce(args: Args) -> int:
+def _reproduce(args: Args) -> Done:
     from flows.reproduction import lines, reproduce
 
     found = reproduce(args.problem)
     say(lines(found))
-    kept_as("reproduce", found.data())
-    return 0 if found.equal else 1
+    return kept_as("reproduce", found.data(), 0 if found.equal else 1)
 
 
 def _number(text: str) -> float:
@@ -114,7 +142,8 @@ def _number(text: str) -> float:
 
 def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
-    improve = command("improve", _improve, "a night of experiments: diagnose, choose one change, run it, learn from it")
+    about = "a night of experiments: diagnose, choose one change, run it, learn from it"
+    improve = command("improve", _improve, about, says=_NIGHT)
     improve.add_argument("--experiments", type=int, help="try at most so many ideas")
     improve.add_argument("--hours", type=_number, help="run at most so long, pauses left out")
     improve.add_argument("--money", type=_number, help="spend at most so much, in the problem's currency")
@@ -122,16 +151,25 @@ def add(command: AddCommand) -> None:
     improve.add_argument(
         "--hand-over", action=argparse.BooleanOptionalAction, default=None, help="ask for the winner as a retrain"
     )
-    diagnose = command("diagnose", _diagnose, "what keeps the recipe in place from being better, and what to try next")
+    about = "what keeps the recipe in place from being better, and what to try next"
+    diagnose = command("diagnose", _diagnose, about, says=_DIAGNOSIS)
     for looking in (improve, diagnose):
         looking.set_defaults(stopped=GOES_ON)
         looking.add_argument("--data", type=Path, help="your copy of the problem's table")
         looking.add_argument("--now", type=moment, help="as the table stood then, with a zone")
-    mistakes = command("errors", _errors, "which rows the newest experiment got wrong, by tag and slice")
+    about = "which rows the newest experiment got wrong, by tag and slice"
+    mistakes = command("errors", _errors, about, says=("problem", "sheet", "kinds"))
     mistakes.add_argument("--tag", nargs=2, metavar=("KEY", "TAG"), help="say of one row what is wrong with it")
-    backlog = command("backlog", _backlog, "what could be tried next; add to it, veto, reorder")
+    about = "what could be tried next; add to it, veto, reorder"
+    backlog = command("backlog", _backlog, about, says=("problem", "wishes", "ideas"))
     backlog.add_argument("--veto", action="append", default=[], metavar="NAME", help="never run this idea")
     backlog.add_argument("--first", action="append", default=[], metavar="NAME", help="run this idea next")
     backlog.add_argument("--add", action="append", default=[], metavar="JSON", help='{"name": ..., "change": {...}}')
     backlog.add_argument("--forget", action="append", default=[], metavar="NAME", help="take back what was said of it")
-    command("reproduce", _reproduce, "rebuild a run's model, and prove it equal", metavar="run", help="its MLflow id")
+    command(
+        "reproduce",
+        _reproduce,
+        "rebuild a run's model, and prove it equal",
+        says=_REPRODUCED,
+        problem={"metavar": "run", "help": "its MLflow id"},
+    )

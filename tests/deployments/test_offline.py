@@ -37,7 +37,7 @@ def judged(request, tmp_path, monkeypatch, capsys) -> Iterator[tuple[Problem, bo
     with made.added(TIMELESS, tmp_path):
         monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        code = judge_once(TIMELESS, plain_turn)
+        code = judge_once(TIMELESS, plain_turn).code
         yield TIMELESS, request.param, code, capsys.readouterr().out
         database.close_databases()
 
@@ -64,6 +64,6 @@ def test_it_ends_at_the_gate_and_says_so(judged):
 def test_asked_again_it_says_the_same_and_judges_nothing_twice(judged, capsys):
     problem, _, code, _ = judged
     before = list(ledger.rows(problem.name))
-    assert judge_once(problem, plain_turn) == code
+    assert judge_once(problem, plain_turn).code == code
     assert "offline gate" in capsys.readouterr().out
     assert len(list(ledger.rows(problem.name))) == len(before)

@@ -36,11 +36,11 @@ def told(home: Path, tmp_path: Path) -> Callable[..., list[str]]:
         with made.added(problem, tmp_path):
             if table is not None:
                 windows.materialise(problem, table)
-            lines, must = doctor(problem.name, now=NOW)
+            lines, figures = doctor(problem.name, now=NOW)
         assert len(lines) <= 40
         assert max(map(len, lines)) <= 118
         assert not any("Traceback" in line for line in lines)
-        assert (lines[-1].startswith("ready")) is (must == 0)
+        assert (lines[-1].startswith("ready")) is figures["ready"] is (figures["must"] == 0)
         return lines
 
     return tell

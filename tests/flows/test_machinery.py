@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from flows.border import MachineError, in_one_sentence
+from flows.machine import MachineError, in_one_sentence
 from flows.replay import plain_turn
 from schemas.stage import Stage
 from tasks import database, ledger

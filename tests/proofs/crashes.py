@@ -25,7 +25,8 @@ import httpx
 import pytest
 
 from deployments import servers
-from flows.border import MachineError, exit_code, in_one_sentence
+from flows.border import exit_code
+from flows.machine import MachineError, in_one_sentence
 from flows.replay import plain_turn
 from schemas.problem import load_problem
 from schemas.rows import Entry, State

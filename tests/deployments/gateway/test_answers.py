@@ -514,7 +514,7 @@ def test_one_command_goes_back_and_sees_it_served(home, tmp_path, capsys, monkey
             == "2"
         )
         monkeypatch.setattr("flows.asking.datetime", _Later)
-        assert rollback.run(NAME, reason="the test", url=running.url) == 0
+        assert rollback.run(NAME, reason="the test", url=running.url).code == 0
         assert (
             running.post("/invocations", {"inputs": {name: [0.5] for name in FEATURES}}).headers["x-perennial-version"]
             == "1"
