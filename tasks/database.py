@@ -59,16 +59,19 @@ def why_away(error: BaseException | None) -> str:
     """Which of our databases went away, where that is what `error`, or what it was raised from, comes of; else empty."""
     while error is not None:
         if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
-            settings = Settings()
-            kept = {settings.ledger: "ledger", settings.log: "prediction log", settings.mlflow: "MLflow store"}
-            away = [f"the {what}: {why}" for url, what in kept.items() if "://" in url and (why := _why(url))]
+            away = [f"{' and '.join(kept)}: {why}" for url, kept in _served().items() if (why := unreachable(url))]
             return f"a database is away, {'; '.join(away)}" if away else ""
         error = error.__cause__ or error.__context__
     return ""
 
 
-def _why(url: str) -> str:
-    return "" if url.startswith(("http://", "https://", "sqlite")) else unreachable(url)
+def _served() -> dict[str, list[str]]:
+    """What is kept in which database that has a server of its own; a file goes with its disk."""
+    settings, found = Settings(), dict[str, list[str]]()
+    for url, what in ((settings.ledger, "ledger"), (settings.log, "prediction log"), (settings.mlflow, "MLflow store")):
+        if "://" in url and not url.startswith(("http://", "https://", "sqlite")):
+            found.setdefault(url, []).append(what)
+    return found
 
 
 def ensure(url: str) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 from schemas.errors import PerennialError
 from schemas.settings import Settings
@@ -29,11 +29,7 @@ def why_not() -> str:
         _try(_nearest(root))
     except OSError as error:
         if error.errno in _FULL:
-            return (
-                f"the disk that holds {root} is full ({error.strerror}). Free some of it (make archive moves old rows of the "
-                "log away; logs/, cache/ and .partial- files may be deleted while nothing runs) or enlarge it. What was not "
-                "written whole counts for nothing: the next run goes on from the ledger's newest row."
-            )
+            return _full(root, error, "make archive moves old rows of the log away, and logs and cache may go")
         named = (
             "PERENNIAL_HOME names it" if "PERENNIAL_HOME" in map(str.upper, os.environ) else "PERENNIAL_HOME is not set"
         )
@@ -41,7 +37,18 @@ def why_not() -> str:
             f"nothing can be kept in {root} ({error.strerror}); {named}. Set PERENNIAL_HOME to a folder that you may write to, "
             "or make this one so."
         )
+    try:
+        _try(Path(gettempdir()))  # where MLflow and DuckDB write before they are done
+    except OSError as error:
+        return _full(Path(gettempdir()), error, "or let TMPDIR name another disk")
     return ""
+
+
+def _full(folder: Path, error: OSError, step: str) -> str:
+    return (
+        f"the disk that holds {folder} is full ({error.strerror}). Free some of it ({step}) or enlarge it. What was not written "
+        "whole counts for nothing: the next run goes on from the ledger's newest row."
+    )
 
 
 def _try(folder: Path) -> None:

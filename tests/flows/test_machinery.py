@@ -1,10 +1,12 @@
 """What does a turn do when the disk is full, or the database goes away, in the middle of it? It says so, and the next goes on."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib import import_module
 
 import pytest
 
+from flows.border import exit_code
 from flows.machine import MachineError, in_one_sentence
 from flows.replay import plain_turn
 from schemas.stage import Stage
@@ -109,7 +111,7 @@ def test_a_database_that_goes_away_in_a_turn_is_named_and_back_again_the_same_le
             with monkeypatch.context() as once:
                 gone = postgres.away(url)
                 at(once, border, stage, gone.__enter__)
-                with pytest.raises(MachineError, match=r"a database is away, the (ledger|prediction log): .*127.0.0.1"):
+                with pytest.raises(MachineError, match=r"a database is away, ledger and prediction log: .*127.0.0.1"):
                     live()
             gone.__exit__(None, None, None)
             assert ledger.state_of(NAME).stage is stage
@@ -127,3 +129,25 @@ def test_a_postgresql_says_the_time_and_a_turn_believes_it(tmp_path, monkeypatch
 
         assert abs(ledger.clock() - present()).total_seconds() < 60
         database.close_databases()
+
+
+@pytest.mark.skipif(not disk.available(), reason="only root may mount a small disk")
+@pytest.mark.parametrize("which", ["PERENNIAL_HOME", "TMPDIR"])
+def test_a_command_says_which_disk_is_full_and_what_may_go(tmp_path, monkeypatch, capsys, which):
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    with disk.small(tmp_path / "disk", megabytes=1) as small:
+        if which == "TMPDIR":  # as it was found when there was room
+            monkeypatch.setattr(tempfile, "tempdir", str(small))
+        else:
+            monkeypatch.setenv(which, str(small))
+        disk.full(small)
+
+        def ends() -> None:
+            raise RuntimeError("MLflow's own") from OSError(28, "No space left on device")
+
+        assert exit_code(ends, stopped=str) == 1
+        assert f"perennial: the disk that holds {small} is full" in capsys.readouterr().err
+        (small / "filler").unlink()
+        with pytest.raises(RuntimeError):  # there is room again: it was something else
+            exit_code(ends, stopped=str)

@@ -303,7 +303,7 @@ def _refused() -> bool:
         with in_one_sentence():
             live()
     except MachineError as error:
-        if "a database is away, the ledger" in str(error):
+        if "a database is away, ledger" in str(error):
             return True
         raise
     return False
