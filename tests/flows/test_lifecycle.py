@@ -2,7 +2,9 @@
 
 import base64
 import inspect
+import io
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -34,7 +36,7 @@ from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
 from schemas.problem import known_problems, load_problem
 from schemas.stage import Stage
-from tasks import database, ledger, splits, tracking
+from tasks import database, ledger, logs, splits, tracking
 from tests.flows import made
 from tests.flows import test_night as nights
 from tests.pictured import night
@@ -124,6 +126,32 @@ def test_a_turn_before_the_newest_row_is_refused_and_writes_nothing(first_turns,
     with pytest.raises(ClockError, match="Turns only go forward"):
         lifecycle("fraud", now=stages["COLD"][1])
     assert ledger.state_of("fraud") == before
+
+
+def test_a_turn_logs_of_which_problem_stage_and_run_each_line_is(first_turns, at):
+    written, log = io.StringIO(), logging.getLogger("perennial")
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logs.JsonLines())
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        lifecycle("fraud", now=at("COLD"))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    (decided,) = [line for line in lines if "COLD → HEALTHY" in line["message"]]
+    assert {name: decided[name] for name in ("level", "problem", "stage", "flow")} == {
+        "level": "INFO",
+        "problem": "fraud",
+        "stage": "COLD",
+        "flow": "lifecycle",
+    }
+    newest = runs()[0]
+    assert decided["run_id"] == str(newest.id)
+    assert decided["task"].startswith("close turn")
+    assert {line["problem"] for line in lines} == {"fraud"}
 
 
 def test_a_turn_draws_the_life_so_far_in_its_artifact_and_as_a_page(first_turns):
