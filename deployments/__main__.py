@@ -57,7 +57,7 @@ def _backup(args: Args) -> Done:
 
 
 def _restore(args: Args) -> Done:
-    from flows.backup import restore
+    from flows.restoring import restore
 
     found = restore(args.source, force=args.force)
     for name, rows in found.rows.items():

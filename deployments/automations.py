@@ -13,11 +13,15 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 
 from schemas.events import EVENTS, Happening
 from schemas.problem import known_problems
+from schemas.settings import Settings
 
-__all__ = ["TAG", "acting", "apply"]
+__all__ = ["TAG", "TURN", "acting", "apply", "ending"]
 
 TAG = "perennial"  # what we declared carries it, and goes when it is declared no longer
+TURN = "perennial-turn"  # what turns a crank and ends: a night, a replay or a large request may last for days
 _SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
+_START = timedelta(minutes=30)  # an image is pulled and a process started in less
+_LONGEST = timedelta(hours=12)  # a retrain takes minutes, and on a very large table hours
 _ONCE = timedelta(minutes=10)  # several events of one incident start one run
 _PAGE = 200
 
@@ -32,7 +36,13 @@ def acting(ids: Mapping[str, UUID]) -> list[AutomationCore]:
         if known.starts == "lifecycle"
         for name in known_problems()
     ]
-    return [*retrains, *turns, _crash_without_heartbeat()]
+    return [*retrains, *turns, *ending()]
+
+
+def ending() -> list[AutomationCore]:
+    """What ends a run that would otherwise stand for ever: its process is gone, never came, or hangs. Each leads to the event
+    of Prefect's own by which people hear of it."""
+    return [_crash_without_heartbeat(), _crash_without_a_start(), _cancel_what_hangs()]
 
 
 async def apply(client: PrefectClient, declared: list[AutomationCore]) -> None:
@@ -52,7 +62,7 @@ def _starts_a_retrain(known: Happening, retrain_id: UUID) -> AutomationCore:
     sooner than the schedule would: the row that the event names says so to the flow. An event from elsewhere asks."""
     return AutomationCore(
         name=f"perennial: {known.name.replace('-', ' ')} starts a retrain",
-        description=f"A {known.event} event of a problem runs the retrain deployment.",
+        description=f"A {known.event} event of a problem runs the retrain deployment. {_entry(known.name)}",
         trigger=EventTrigger(
             expect={known.event},
             match={"prefect.resource.id": "perennial.problem.*"},
@@ -82,7 +92,7 @@ def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> Auto
     """A gateway has stopped a challenger by itself: the next turn, started at once, writes the rollback down."""
     return AutomationCore(
         name=f"perennial: a {known.name} of {problem} turns the crank",
-        description=f"A {known.event} event of {problem} runs its lifecycle.",
+        description=f"A {known.event} event of {problem} runs its lifecycle. {_entry(known.name)}",
         trigger=EventTrigger(
             expect={known.event},
             match={"prefect.resource.id": f"perennial.problem.{problem}"},
@@ -94,30 +104,80 @@ def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> Auto
 
 
 def _crash_without_heartbeat() -> AutomationCore:
-    """A run whose process was killed says nothing more, and would stay Running for ever."""
-    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    """A run whose process was killed together with what started it says nothing more, and would stay Running for ever."""
+    return _ends(
+        "perennial: a run without a heartbeat has crashed",
+        f"The next turn mends what a killed one left behind. {_entry('worker-killed')}",
+        after={"heartbeat"},
+        expect={"heartbeat", *_ENDED},
+        within=_SILENCE,
+        state=StateType.CRASHED,
+        message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
+    )
+
+
+def _crash_without_a_start() -> AutomationCore:
+    """A run whose process was killed before it began has no heartbeat that could stop, and would stay Pending for ever."""
+    return _ends(
+        "perennial: a run that never began has crashed",
+        f"Whoever was to start it is gone; the next turn takes the step. {_entry('worker-killed')}",
+        after={"Pending"},
+        expect={"Running", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
+        within=_START,
+        state=StateType.CRASHED,
+        message=f"pending for {_START.total_seconds() / 60:.0f} minutes: whoever was to start it is gone",
+    )
+
+
+def _cancel_what_hangs() -> AutomationCore:
+    """A turn that waits for what never comes has a heartbeat all the same, and would keep its problem's turns waiting."""
+    return _ends(
+        "perennial: a turn that hangs is cancelled",
+        f"Its process is ended, and the next turn takes the step anew. {_entry('stuck-run')}",
+        after={"Running"},
+        expect=set(_ENDED),
+        within=_LONGEST,
+        state=StateType.CANCELLING,
+        message=f"running for {_LONGEST.total_seconds() / 3600:.0f} hours: it hangs",
+        tag=TURN,
+    )
+
+
+_ENDED = ("Completed", "Failed", "TimedOut", "Cancelled", "Crashed")
+
+
+def _ends(
+    name: str,
+    about: str,
+    *,
+    after: set[str],
+    expect: set[str],
+    within: timedelta,
+    state: StateType,
+    message: str,
+    tag: str = TAG,
+) -> AutomationCore:
+    """Change the state of a run of ours that, `within` that time `after` one state, reached none of those it should have."""
     return AutomationCore(
-        name="perennial: a run without a heartbeat has crashed",
-        description="The next turn mends what a killed one left behind.",
+        name=name,
+        description=about,
         trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *ended},
+            after={f"prefect.flow-run.{one}" for one in after},
+            expect={f"prefect.flow-run.{one}" for one in expect},
             match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+            match_related={"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=_SILENCE,
+            within=within,
         ),
-        actions=[
-            ChangeFlowRunState(
-                name=None,
-                force=False,
-                state=StateType.CRASHED,
-                message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
-            )
-        ],
+        actions=[ChangeFlowRunState(name=None, force=False, state=state, message=message)],
     )
+
+
+def _entry(name: str) -> str:
+    """Where somebody who meets an automation in the UI reads what it is about."""
+    return f"{Settings().runbook}#{name}"
 
 
 def _from_event(field: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.schedules import Cron
 
-from deployments.automations import TAG, acting, apply
+from deployments.automations import TAG, TURN, acting, apply
 from deployments.notifications import channels, forget, telling
 from flows.drills import drills
 from flows.guard import limit_name
@@ -58,10 +58,14 @@ async def declared() -> list[RunnerDeployment]:
     return [
         *[await make(problem) for problem in problems for make in (_lifecycle, _retention, _improve)],
         *[
-            await of.ato_deployment(name=of.name, description=about, tags=[TAG], **_placed(), **_DOTTED)
+            await of.ato_deployment(name=of.name, description=about, tags=_tags(of), **_placed(), **_DOTTED)
             for of, about in _FORMS
         ],
     ]
+
+
+def _tags(form: Flow[Any, Any]) -> list[str]:
+    return [TAG, TURN] if form in (retrain, approve_stage, roll_back, pause_loop) else [TAG]
 
 
 def _placed() -> dict[str, Any]:
@@ -83,7 +87,7 @@ async def _lifecycle(problem: Problem) -> RunnerDeployment:
         schedule=Cron(problem.schedule, timezone="UTC", active=ready, slug="turn"),
         concurrency_limit=_ONE,
         description=problem.statement if ready else problem.statement + paused,
-        tags=[TAG, problem.name],
+        tags=[TAG, TURN, problem.name],
         **_placed(),
         **_DOTTED,
     )

@@ -3,18 +3,15 @@
 import json
 import time
 import urllib.request
-from datetime import UTC, datetime
 from urllib.error import URLError
 
 from flows.asking import revert_now
 from flows.border import Done
+from flows.telling import tell
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
-from schemas.settings import Settings
-from tasks import ledger, registry
-from tasks.due import events_of
+from tasks import registry
 from tasks.figures import keep
-from tasks.posting import post
 
 __all__ = ["run"]
 
@@ -35,7 +32,7 @@ def run(name: str, *, reason: str, url: str | None, actor: str = "") -> Done:
     if url:
         _await(url, name, state.champion.version)
         print(f"the gateway answers with version {state.champion.version}, {time.monotonic() - began:.1f} s")
-    _tell(name, state.sequence)
+    tell(state)
     figures = {
         "problem": name,
         "stage": state.stage,
@@ -45,14 +42,6 @@ def run(name: str, *, reason: str, url: str | None, actor: str = "") -> Done:
     }
     keep("rollback", figures)
     return Done(figures)
-
-
-def _tell(name: str, sequence: int) -> None:
-    """Whoever is told of rollbacks is told of this one too; last, since a server that is away must not delay it."""
-    for row in ledger.rows(name, since=sequence - 1):
-        for event in events_of(row.entry):
-            if not post(event, occurred=datetime.now(UTC), runbook=Settings().runbook):
-                return
 
 
 def _await(url: str, name: str, version: str) -> None:

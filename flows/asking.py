@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from flows.telling import tell
 from schemas.errors import PerennialError
 from schemas.moments import aware
 from schemas.plans import Reason
@@ -86,7 +87,7 @@ def pause(
     made = Pause(who, note, moment, moment + span if span else None, claimed)
     until = f" until {made.until:%Y-%m-%d %H:%M} UTC" if made.until else ""
     verdict = Verdict("pause", Outcome.WAIT, f"{made.who} pauses{until}: {note}")
-    return ledger.update(problem, lambda state: paused(state, made, verdict, now=moment))
+    return _told(ledger.update(problem, lambda state: paused(state, made, verdict, now=moment)), live=now is None)
 
 
 def resume(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
@@ -101,7 +102,13 @@ def resume(problem: str, *, note: str, actor: str = "", now: datetime | None = N
         said = f"{Pause(who, note, moment, claimed=claimed).who} resumes: {note}"
         return paused(state, None, Verdict("pause", Outcome.WAIT, said), now=moment)
 
-    return ledger.update(problem, ended)
+    return _told(ledger.update(problem, ended), live=now is None)
+
+
+def _told(state: State, *, live: bool) -> State:
+    if live:
+        tell(state)
+    return state
 
 
 def _person(actor: str) -> tuple[str, bool]:
@@ -125,21 +132,22 @@ def _same(one: str, other: str) -> bool:
 
 
 def _moment(state: State, now: datetime | None) -> datetime:
-    """Not before the newest row: rows only go forward."""
-    return max(aware(now or datetime.now(UTC), "now"), state.at or datetime.min.replace(tzinfo=UTC))
+    """Not before the newest row: rows only go forward. A word is taken whatever this shell's clock says, at the time of the
+    ledger's database where that has a clock."""
+    moment = aware(now, "now") if now else ledger.clock() or datetime.now(UTC)
+    return max(moment, state.at or datetime.min.replace(tzinfo=UTC))
 
 
 def revert_now(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
     """Ask for a revert and do it, here and at once: no schedule, server, worker or data are waited for. Ends a rollout under
     way, or restores the previous champion, whose file has to be there and unaltered."""
     known = load_problem(problem)
-    before = ask(problem, kind="revert", note=note, actor=actor, now=now)
+    ask(problem, kind="revert", note=note, actor=actor, now=now)
     for _ in range(3):
         state = ledger.state_of(problem)
         if state.request is None or state.request.kind != "revert":  # a turn under way was quicker, and did it
             return state
-        assert before.at is not None
-        moment = max(aware(now or datetime.now(UTC), "now"), state.at or before.at)
+        moment = _moment(state, now)
         entry = advance(state, _reverted(known, state), now=moment, first_share=0.0, scored=state.scored)
         try:
             after = ledger.append(state, replace(entry, notes={"wall": datetime.now(UTC).isoformat()} | entry.notes))

@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import os
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from flows.machine import why_refused
 from schemas.errors import PerennialError, told
 from schemas.refused import findings
 from schemas.rows import plain
@@ -136,7 +136,7 @@ def exit_code(
         _nothing_read_on()
         return 0
     except Exception as error:
-        if _of_the_disk(error) and (why := home.why_not()):
+        if why := why_refused(error):
             return said(why)
         if as_json():
             _document({"error": told(error)})
@@ -176,15 +176,6 @@ def _words_beside() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def _of_the_disk(error: BaseException | None) -> bool:
-    """Did the disk refuse, be it to us, to SQLite or to whoever raised because of that?"""
-    while error is not None:
-        if isinstance(error, (OSError, sqlite3.Error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _nothing_read_on() -> None:

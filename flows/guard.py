@@ -9,7 +9,9 @@ from prefect.concurrency.sync import concurrency
 from prefect.settings import get_current_settings
 from prefect.states import State
 
+from flows.machine import in_one_sentence
 from schemas.errors import PerennialError
+from tasks.database import UnreadableDatabaseError
 
 __all__ = ["limit_name", "make_limit", "may_pass", "one_turn_at_a_time"]
 
@@ -25,7 +27,8 @@ def limit_name(problem: str) -> str:
 def one_turn_at_a_time(problem: str) -> Iterator[None]:
     """Hold the problem's only slot. The ledger's unique key is the real guard; this one saves the work of losing."""
     make_limit(problem, str(get_current_settings().api.url))
-    with concurrency(limit_name(problem), strict=True, timeout_seconds=_WAIT, lease_duration=_LEASE):
+    slot = concurrency(limit_name(problem), strict=True, timeout_seconds=_WAIT, lease_duration=_LEASE)
+    with slot, in_one_sentence():
         yield
 
 
@@ -37,9 +40,12 @@ def make_limit(problem: str, _server: str) -> None:
 
 
 def may_pass(_task: object, _run: object, state: State[object]) -> bool:
-    """Is it worth trying again? Not where we refused ourselves: the same input is refused again."""
+    """Is it worth trying again? Not where we refused ourselves: the same input is refused again. A database that cannot be
+    opened may be away for a moment, and every run is a new process that opens it first."""
     try:
         state.result()
+    except UnreadableDatabaseError:
+        return True
     except PerennialError:
         return False
     except Exception:

@@ -46,9 +46,9 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
     return str(entry.state.stage)
 
 
-# A database that is away for a moment comes back; a verdict, or a refusal of ours, would only be the same again.
+# A database that is away for a minute comes back; a verdict, or a refusal of ours, would only be the same again.
 open_turn = task(
-    name="open turn", retries=2, retry_delay_seconds=5, retry_condition_fn=may_pass, cache_policy=NO_CACHE
+    name="open turn", retries=3, retry_delay_seconds=[5, 20, 60], retry_condition_fn=may_pass, cache_policy=NO_CACHE
 )(begin)
 close_turn = task(name="close turn", cache_policy=NO_CACHE)(conclude)
 

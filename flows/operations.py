@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from flows.asking import approve, ask, pause, resume, revert_now, user
 from flows.lifecycle import lifecycle
+from flows.telling import tell
 from schemas.errors import PerennialError
 from schemas.plans import Reason
 from schemas.problem import known_problems, load_problem
@@ -120,6 +121,7 @@ def roll_back(problem: ProblemName, name: Said, reason: Said) -> str:
         reason: Why; it stands in the ledger for good.
     """
     state = revert_now(problem, note=reason, actor=name)
+    tell(state)
     return f"{state.champion} serves; {state.stage}"
 
 

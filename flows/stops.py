@@ -46,7 +46,8 @@ def approved(turn: Turn, decision: Decision) -> Decision:
         return replace(decision, verdict=Verdict(verdict.gate, Outcome.PASS, said, verdict.evidence, verdict.beside))
     if state.awaits is not None and turn.now - state.awaits >= plan.approval_at_most:
         said = f"nobody approved {target} within {plan.approval_at_most / timedelta(days=1):g} days; {verdict.reason}"
-        return Decision(Verdict("approval", Outcome.FAIL, said, verdict.evidence), notes=decision.notes)
+        lapsed = {"lapsed": str(target)}  # a person's no is the same verdict, and another event
+        return Decision(Verdict("approval", Outcome.FAIL, said, verdict.evidence), notes=decision.notes | lapsed)
     said = f"{target} waits for a person's approval (make approve PROBLEM={turn.name}); {verdict.reason}"
     # What a PASS brings with it, such as a challenger, comes with the turn that finds the approval.
     return Decision(Verdict("approval", Outcome.WAIT, said, verdict.evidence), notes=decision.notes, awaits=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from schemas.errors import PerennialError
+from flows.clock import moment_of
 from schemas.problem import Problem, load_problem
 from schemas.rows import Entry, State
 from schemas.settings import Settings
@@ -21,7 +21,6 @@ from tasks.scoring import Answers
 from tasks.transitions import Decision, advance, rules_changed
 
 __all__ = [
-    "ClockError",
     "Turn",
     "answers_of",
     "begin",
@@ -33,14 +32,6 @@ __all__ = [
 
 _CHUNK = timedelta(days=7)  # requests are read and scored a week at a time, so memory stays bounded
 log = logging.getLogger("perennial")
-
-
-class ClockError(PerennialError):
-    def __init__(self, problem: str, now: datetime, last: datetime) -> None:
-        super().__init__(
-            f"a turn of {problem!r} at {now.isoformat()} would come before the newest ledger row at {last.isoformat()}. "
-            "Turns only go forward: correct the clock, or replay into another PERENNIAL_HOME."
-        )
 
 
 @dataclass(frozen=True)
@@ -72,10 +63,8 @@ class Turn:
 def begin(name: str, now: datetime | None = None) -> Turn:
     """Read the ledger, re-assert its projection, answer the requests that came since, take in the labels."""
     problem, live = load_problem(name), now is None
-    now = windows.aware(now or datetime.now(UTC), "now")
     state = ledger.state_of(name)
-    if state.at and now < state.at:
-        raise ClockError(name, now, state.at)
+    now = moment_of(problem, state, now)
     if state.rules != problem.rules():
         contract_history.keep(problem)  # before the ledger's row: a hash there always has its contract here
         state = ledger.append(state, rules_changed(state, problem.rules(), now=now))

@@ -74,6 +74,13 @@ _OURS = (
         "Look at the evidence, then approve or reject it by the form, or let it lapse.",
         form="approve",
     ),
+    Happening(
+        "approval-lapsed",
+        "Nobody answered in time for a stage that waited for a person: its challenger goes, the champion stays.",
+        _W,
+        "See that whoever should answer hears of it, and ask for a retrain if one is still wanted.",
+        form="retrain",
+    ),
     Happening("promotion", "A challenger became the champion; the previous one scores in its shadow.", _I, "Nothing."),
     Happening("confirmed", "A new champion came through its probation.", _I, "Nothing."),
     Happening(
@@ -89,6 +96,13 @@ _OURS = (
         "Find what broke it; the champion answers meanwhile.",
         starts="lifecycle",
     ),
+    Happening(
+        "pause",
+        "A person paused the loop: no retrain, no promotion, no larger share until it ends.",
+        _W,
+        "Nothing, if you know why; whoever wants it to go on resumes.",
+    ),
+    Happening("resume", "A person ended a pause: the next turn goes on.", _I, "Nothing."),
     # Why a champion is no longer the right one.
     Happening(
         "drift",
@@ -216,6 +230,13 @@ RUNS = (
         _W,
         "Nothing once; more often, look at memory and at the host.",
         heard="prefect.flow-run.Crashed",
+    ),
+    Happening(
+        "run-stuck",
+        "A run was told to end: a turn ran for half a day, or somebody cancelled it.",
+        _W,
+        "Read the last line of its log: what did it wait for?",
+        heard="prefect.flow-run.Cancelling",
     ),
     Happening(
         "run-late",

@@ -185,9 +185,12 @@ def _kept(problem: Problem) -> Path:
 
 def _put(bad: pd.DataFrame, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.touch(mode=0o600)
-    bad.to_parquet(partial, index=False)
-    partial.replace(path)
+    try:
+        partial.touch(mode=0o600)
+        bad.to_parquet(partial, index=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # on a full disk it would be what fills it
 
 
 def sample_of(checked: Checked, n: int = 10) -> pd.DataFrame:

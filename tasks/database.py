@@ -15,7 +15,7 @@ from schemas.errors import PerennialError
 from schemas.settings import Settings
 from tasks import home
 
-__all__ = ["UnreadableDatabaseError", "behind", "close_databases", "ensure", "open_database", "unreachable"]
+__all__ = ["UnreadableDatabaseError", "behind", "close_databases", "ensure", "open_database", "unreachable", "why_away"]
 
 
 class UnreadableDatabaseError(PerennialError):
@@ -53,6 +53,22 @@ def unreachable(url: str) -> str:
         kind = type(getattr(error, "orig", None) or error).__name__
         return f"{made.render_as_string(hide_password=True)} cannot be opened ({kind})"
     return ""
+
+
+def why_away(error: BaseException | None) -> str:
+    """Which of our databases went away, where that is what `error`, or what it was raised from, comes of; else empty."""
+    while error is not None:
+        if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
+            settings = Settings()
+            kept = {settings.ledger: "ledger", settings.log: "prediction log", settings.mlflow: "MLflow store"}
+            away = [f"the {what}: {why}" for url, what in kept.items() if "://" in url and (why := _why(url))]
+            return f"a database is away, {'; '.join(away)}" if away else ""
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _why(url: str) -> str:
+    return "" if url.startswith(("http://", "https://", "sqlite")) else unreachable(url)
 
 
 def ensure(url: str) -> None:

@@ -63,10 +63,7 @@ def events_of(entry: Entry) -> list[Event]:
 
     One incident is one event: where a challenger is wanted for it, or the loop holds, its payload says what triage calls it.
     """
-    told = _held(entry) or _moved(entry)
-    if entry.before is Stage.HEALTHY and (not told or entry.arrow == REVERT):
-        told = [*told, *_found(entry)]
-    names = dict.fromkeys(["verdict", *told, *_beside(entry)])
+    names = dict.fromkeys(_of_a_turn(entry) if entry.kind == "turn" else _of_a_word(entry))
     about, payload = f"{entry.state.sequence}/{entry.state.hash}", _payload(entry)
     reasons = _reasons(entry)
     return [
@@ -75,12 +72,24 @@ def events_of(entry: Entry) -> list[Event]:
     ]
 
 
+def _of_a_turn(entry: Entry) -> list[str]:
+    told = _held(entry) or _moved(entry)
+    if entry.before is Stage.HEALTHY and (not told or entry.arrow == REVERT):
+        told = [*told, *_found(entry)]
+    return ["verdict", *told, *_beside(entry)]
+
+
+def _of_a_word(entry: Entry) -> list[str]:
+    """A person's, and no turn: a pause would stop a loop in silence. What is asked or answered is told by the turn it leads to."""
+    return [("pause" if entry.state.paused else "resume")] if entry.kind == "pause" else []
+
+
 def _held(entry: Entry) -> list[str]:
     verdict = entry.verdict
     name = _HELD.get(verdict.gate)
     if name is None or verdict.outcome is Outcome.PASS:
         return []
-    # Nobody approved in time: the stage FAILs as others do.
+    # Rejected, or not answered in time: the stage FAILs as others do.
     return [name] if name != "approval-waiting" or verdict.outcome is Outcome.WAIT else []
 
 
@@ -105,7 +114,8 @@ def _found(entry: Entry) -> list[str]:
 def _beside(entry: Entry) -> list[str]:
     verdict = entry.verdict
     unjudged = verdict.outcome is not Outcome.PASS and any(words in verdict.reason for words in _UNJUDGED)
-    return [*_reasons(entry), *(["unjudged"] if unjudged else [])]
+    lapsed = ["approval-lapsed"] if entry.notes.get("lapsed") else []
+    return [*lapsed, *_reasons(entry), *(["unjudged"] if unjudged else [])]
 
 
 def _reasons(entry: Entry) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Can anything be kept where PERENNIAL_HOME says? One sentence where it cannot, whoever meets it first."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -8,6 +10,9 @@ from schemas.errors import PerennialError
 from schemas.settings import Settings
 
 __all__ = ["makeable", "why_not"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, of a quota, of a limit set for the process
+_LITTLE = 1 << 18  # bytes: less room than this is none for a row of the log with its pages
 
 
 def makeable() -> None:
@@ -21,8 +26,14 @@ def why_not() -> str:
     permission helps on a disk that is full or mounted to be read."""
     root = Settings().root
     try:
-        Path(mkdtemp(dir=_nearest(root), prefix=".tried-")).rmdir()
+        _try(_nearest(root))
     except OSError as error:
+        if error.errno in _FULL:
+            return (
+                f"the disk that holds {root} is full ({error.strerror}). Free some of it (make archive moves old rows of the "
+                "log away; logs/, cache/ and .partial- files may be deleted while nothing runs) or enlarge it. What was not "
+                "written whole counts for nothing: the next run goes on from the ledger's newest row."
+            )
         named = (
             "PERENNIAL_HOME names it" if "PERENNIAL_HOME" in map(str.upper, os.environ) else "PERENNIAL_HOME is not set"
         )
@@ -31,6 +42,18 @@ def why_not() -> str:
             "or make this one so."
         )
     return ""
+
+
+def _try(folder: Path) -> None:
+    """A folder is made where not even a small file finds room: both are tried."""
+    tried = Path(mkdtemp(dir=folder, prefix=".tried-"))
+    try:
+        with (tried / "file").open("wb") as file:
+            file.write(bytes(_LITTLE))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        shutil.rmtree(tried, ignore_errors=True)
 
 
 def _nearest(path: Path) -> Path:

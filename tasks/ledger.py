@@ -21,6 +21,7 @@ __all__ = [
     "LostRaceError",
     "Row",
     "append",
+    "clock",
     "decisions_on",
     "newest",
     "problems",
@@ -149,6 +150,16 @@ def append(prior: State, entry: Entry) -> State:
     except sa.exc.IntegrityError:
         raise LostRaceError(entry.state.problem, entry.state.sequence) from None
     return state_from(facts, notes, row_hash)
+
+
+def clock() -> datetime | None:
+    """What the database says is the time; None where it is a file, and has no clock of its own."""
+    engine = _engine()
+    if engine.dialect.name == "sqlite":
+        return None
+    with engine.connect() as connection:
+        said: datetime = connection.execute(sa.select(sa.func.now())).scalar_one()
+    return said.astimezone(UTC)
 
 
 def rows(problem: str, *, since: int = 0, after: datetime | None = None) -> Iterator[Row]:

@@ -28,10 +28,13 @@ def freeze(problem: str, frame: pd.DataFrame) -> Snapshot:
     folder = Settings().root / "snapshots" / problem
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".partial-{os.getpid()}.parquet"
-    frame.to_parquet(partial, index=False)
-    digest = _digest(partial)
-    target = folder / f"{digest}.parquet"
-    partial.replace(target)
+    try:
+        frame.to_parquet(partial, index=False)
+        digest = _digest(partial)
+        target = folder / f"{digest}.parquet"
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)  # on a full disk it would be what fills it
     return Snapshot(target, digest, len(frame))
 
 

@@ -11,7 +11,8 @@ __all__ = ["add"]
 
 
 def _score(args: Args) -> Done:
-    from flows.scoring import Asked, scored
+    from flows.score_request import Asked
+    from flows.scoring import scored
     from flows.scoring_story import lines
 
     def show(done: int, of: int, rows: int) -> None:

@@ -9,10 +9,11 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from prefect.blocks.system import Secret
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments import automations as automations_of_ours
 from deployments import servers
 from deployments.gateway.__main__ import emit
 from deployments.serve import serve
@@ -238,7 +240,7 @@ def test_a_run_that_goes_wrong_is_told_by_its_name_and_not_by_its_error(api, rec
     run = asked(api, f"deployments/{deployment}/create_flow_run", {"parameters": {"problem": "fraud"}})
     state = {"type": kind, "name": name, "message": "ValueError: row 17 of customer Ada"}
     asked(api, f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
-    subject = f"retrain/retrain: run {name.lower()} (warning)"
+    subject = f"retrain/retrain: {known.name.replace('-', ' ')} (warning)"
     (got,) = eventually(
         lambda: [one for one in receiver.got if (one["event"], one["subject"]) == (known.heard, subject)]
     )
@@ -248,6 +250,66 @@ def test_a_run_that_goes_wrong_is_told_by_its_name_and_not_by_its_error(api, rec
     assert told == run["id"] or name == "Late"
     assert f"https://git.example/RUNBOOK.md#{known.name}" in got["text"]
     assert "Ada" not in got["text"]
+
+
+LOST = {  # how a run comes to stand for ever, of which deployment, and how it is ended
+    "killed": ("score/score", ["PENDING", "RUNNING"], "Crashed"),
+    "never begun": ("drills/drills", ["PENDING"], "Crashed"),
+    "hanging": ("lifecycle/fraud", ["PENDING", "RUNNING"], "Cancelling"),
+}
+
+
+def begun(api: str, deployment: str, states: list[str]) -> str:
+    """A run of that deployment that came so far, as its own process says it; its id."""
+    flow, name = deployment.split("/")
+    wanted = {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
+    of = asked(api, "deployments/filter", wanted)[0]["id"]
+    given = {"parameters": {"problem": "fraud"}, "enforce_parameter_schema": False}
+    run = asked(api, f"deployments/{of}/create_flow_run", given)
+    for kind in states:
+        said = asked(api, f"flow_runs/{run['id']}/set_state", {"state": {"type": kind, "name": kind.title()}})
+        assert said["status"] == "ACCEPT", said
+    return str(run["id"])
+
+
+def beats(api: str, run: str) -> None:
+    """The run's process says that it lives, as Prefect's engine does."""
+    tag = {"prefect.resource.id": "prefect.tag.perennial", "prefect.resource.role": "tag"}
+    said = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "prefect.flow-run.heartbeat",
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
+        "related": [tag],
+        "payload": {},
+    }
+    loopback.post(f"{api}/events", json=[said], timeout=60).raise_for_status()
+
+
+def test_a_run_that_was_killed_never_began_or_hangs_is_ended_and_its_slot_is_free(api, receiver, monkeypatch):
+    for name in ("_SILENCE", "_START", "_LONGEST"):
+        monkeypatch.setattr(automations_of_ours, name, timedelta(seconds=10))  # the server takes no less
+    register()
+    is_ready(receiver, "drift")
+    runs = {how: begun(api, deployment, states) for how, (deployment, states, _) in LOST.items()}
+    beats(api, runs["killed"])
+
+    def states() -> dict[str, str]:
+        return {how: loopback.get(f"{api}/flow_runs/{run}").json()["state_name"] for how, run in runs.items()}
+
+    assert states() == {"killed": "Running", "never begun": "Pending", "hanging": "Running"}
+    limit = "deployments/name/lifecycle/fraud"
+    assert loopback.get(f"{api}/{limit}").json()["global_concurrency_limit"]["active_slots"] == 1
+    eventually(lambda: states() == {how: end for how, (_, _, end) in LOST.items()}, seconds=90)
+    said = {how: loopback.get(f"{api}/flow_runs/{run}").json()["state"]["message"] for how, run in runs.items()}
+    assert said["killed"] == "no heartbeat for 10 s: its process is gone"
+    assert "whoever was to start it is gone" in said["never begun"]
+    assert "it hangs" in said["hanging"]
+    # Whoever runs it ends its process, and says so.
+    asked(api, f"flow_runs/{runs['hanging']}/set_state", {"state": {"type": "CANCELLED", "name": "Cancelled"}})
+    assert loopback.get(f"{api}/{limit}").json()["global_concurrency_limit"]["active_slots"] == 0
+    monkeypatch.undo()
+    register()
 
 
 def test_the_address_of_the_webhook_is_shown_nowhere(api):

@@ -114,7 +114,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             patch.delenv(name)
         for name, value in {**QUICK, "PERENNIAL_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}.items():
             patch.setenv(name, value)
-        windows.materialise(load_problem("fraud"), _payments_until_tomorrow())
+        windows.materialise(load_problem("fraud"), payments_until_tomorrow())
         with servers.prefect_server() as api:
             log = home / "logs" / "serve.log"
             with log.open("wb") as output:
@@ -135,7 +135,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 process.wait(10)
 
 
-def _payments_until_tomorrow() -> pd.DataFrame:
+def payments_until_tomorrow() -> pd.DataFrame:
     frame = payments(seed=7, days=DAYS, per_day=PER_DAY)
     # Whole days, so that the hour of a payment stays the hour that its columns say.
     shift = pd.Timestamp.now("UTC").normalize() + timedelta(days=1) - frame["paid_at"].max().normalize()

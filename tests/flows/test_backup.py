@@ -17,9 +17,10 @@ import pytest
 import sqlalchemy as sa
 
 from deployments.__main__ import main
-from flows import backup as backups
-from flows.backup import backup, restore
+from flows import restoring
+from flows.backup import backup
 from flows.replay import plain_turn
+from flows.restoring import restore
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.problems._fraud_simulator import START, payments
@@ -248,7 +249,7 @@ def test_one_that_was_altered_is_refused_and_nothing_is_touched(small, tmp_path,
     with pytest.raises(PerennialError, match=says):
         restore(file, force=True)
     assert _state(small) == before
-    assert not (small / backups._STAGING).exists()
+    assert not (small / restoring._STAGING).exists()
     assert not (tmp_path / "escaped").exists()
     assert not Path("/tmp/perennial-escaped").exists()
 

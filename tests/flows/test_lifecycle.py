@@ -29,10 +29,10 @@ from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 
 from flows import improvement_story, operations, overview, replay_story, story
 from flows import lifecycle as module
+from flows.clock import ClockError
 from flows.improvement import Budget, improve
 from flows.life import life_file
 from flows.lifecycle import STEP, lifecycle
-from flows.turn import ClockError
 from schemas.plans import Promotion, Reason
 from schemas.problem import known_problems, load_problem
 from schemas.stage import Stage

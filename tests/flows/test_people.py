@@ -2,7 +2,11 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,6 +22,7 @@ from schemas.settings import Settings
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import ledger, operators
+from tasks.due import events_of
 from tasks.ledger import LostRaceError
 from tasks.transitions import Decision
 from tests.flows.test_turns import DAY, PROBLEM, newest, state, verdicts
@@ -85,6 +90,8 @@ def test_a_challenger_that_nobody_approves_goes_at_the_deadline(at, wants_approv
     plain_turn("fraud", now + 3 * DAY)
     assert (state().stage, state().challenger) == (Stage.HEALTHY, None)
     assert newest().notes["reason"].startswith("nobody approved CANARY within 3 days")
+    told = [event.known.name for event in events_of(newest().entry)]
+    assert told == ["verdict", "rejected", "approval-lapsed"]
 
 
 def test_an_approval_does_not_carry_over_to_the_next_stage(at, monkeypatch):
@@ -229,6 +236,48 @@ def test_the_form_of_a_pause_pauses_and_resumes(at):
     assert (state().paused.actor, state().paused.until - state().paused.since) == ("ana", 2 * DAY)
     assert pause_loop.fn("fraud", "resume", "ana", "moved") == "HEALTHY"
     assert state().paused is None
+
+
+class Told(BaseHTTPRequestHandler):
+    """Stands for the Prefect server, and keeps the events that it is told of."""
+
+    events: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        self.events.extend(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing on standard error."""
+
+
+@pytest.fixture
+def told(monkeypatch) -> Iterator[list[dict[str, Any]]]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Told) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+        Told.events.clear()
+        yield Told.events
+        server.shutdown()
+
+
+def test_a_pause_and_its_end_are_told_from_a_shell_and_a_replays_are_not(at, told):
+    now = at("HEALTHY")
+    operations.pause("fraud", note="of a replay", actor="ana", now=now)
+    assert not told
+    assert main(["pause", "fraud", "--actor", "ana", "--reason", "a move"]) == 0
+    assert main(["resume", "fraud", "--actor", "ana", "--reason", "moved"]) == 0
+    assert [said["event"] for said in told] == ["perennial.pause", "perennial.resume"]
+    assert told[0]["payload"]["reason"] == "ana (a claimed name) pauses: a move"
+    assert told[0]["payload"]["sequence"] == state().sequence - 1
+
+
+def test_a_word_holds_where_nobody_can_be_told(at, monkeypatch):
+    at("HEALTHY")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    assert main(["pause", "fraud", "--actor", "ana", "--reason", "a move"]) == 0
+    assert state().paused.note == "a move"
 
 
 # Whose word it is.

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from flows import lifecycle, scored_part, scoring
 from flows.__main__ import main as flows
 from flows.replay import plain_turn
-from flows.scoring import Asked, Output, Rows, score, scored
+from flows.score_request import Asked, Output, Rows
+from flows.scoring import score, scored
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from schemas.rows import SCORED, State

@@ -130,6 +130,13 @@ def faults() -> dict[str, Any]:
     return prove()
 
 
+def crashes() -> dict[str, Any]:
+    """A full disk at every border, a database away in every stage, worker and server killed in a training: the next turn goes on."""
+    from tests.proofs.crashes import prove
+
+    return prove()
+
+
 def scoring() -> dict[str, Any]:
     """A month of rows scored as one request that is killed thirty times: each row once, in the log and in the output."""
     from tests.proofs.scoring import prove
@@ -151,6 +158,7 @@ PROOFS = {
     "causes": causes,
     "choosing": choosing,
     "faults": faults,
+    "crashes": crashes,
     "scoring": scoring,
 }
 

@@ -30,7 +30,7 @@ from tasks import database, ledger, predictions, tracking
 from tests.flows import made
 from tests.tasks import postgres
 
-__all__ = ["prove"]
+__all__ = ["BORDERS", "NAME", "Place", "between", "live", "load", "prove", "story"]
 
 NAME = made.PROBLEM.name
 BEGIN = made.START + 38 * made.DAY
@@ -159,11 +159,11 @@ def _dying_at_what_is_new(seen: Path) -> None:
 
     for border in BORDERS:
         module, _, name = border.rpartition(".")
-        _between(import_module(module), name, look)
+        between(import_module(module), name, look)
     live()
 
 
-def _between(module: Any, name: str, look: Callable[[str, str], None]) -> None:
+def between(module: Any, name: str, look: Callable[[str, str], None]) -> None:
     real = getattr(module, name)
 
     def watched(*args: Any, **named: Any) -> Any:
@@ -240,7 +240,7 @@ def _mlflow_tables(url: str) -> None:
     engine.dispose()
 
 
-def _loaded() -> None:
+def load() -> None:
     """Import once what every child would; nothing is opened, since a connection must not be shared by a fork."""
     for name in (
         "mlflow.sklearn",
@@ -256,7 +256,7 @@ def _loaded() -> None:
 
 def prove(*, kills: int = KILLS, kinds: tuple[str, ...] = ("sqlite", "postgresql")) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    _loaded()
+    load()
     with TemporaryDirectory(prefix="perennial-faults-") as scratch, made.added(made.PROBLEM, Path(scratch)):
         for kind in kinds:
             with places(Path(scratch), kind) as fresh:

@@ -33,7 +33,8 @@ def _start(home: str, since: datetime, until: datetime, part_rows: int, kill_at:
     os.environ["PERENNIAL_HOME"] = home
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (until the process ends)
-    from flows.scoring import Asked, scored
+    from flows.score_request import Asked
+    from flows.scoring import scored
 
     calls = 0
 

@@ -40,7 +40,9 @@ def test_what_starts_a_retrain_names_a_cause_that_the_deployment_takes():
 
 
 def test_events_of_runs_are_those_that_prefect_emits_itself():
-    assert {known.heard for known in RUNS} == {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Late")}
+    assert {known.heard for known in RUNS} == {
+        f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling", "Late")
+    }
     assert not [known for known in EVENTS.values() if known.heard and known not in RUNS]
 
 

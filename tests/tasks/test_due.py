@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from flows.window import unless_it_raises
 from schemas.events import EVENTS, RUNS
 from schemas.plans import Reason
-from schemas.rows import Entry, State
+from schemas.rows import Approval, Entry, Pause, Request, State
 from schemas.stage import NEXT, REVERT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import gates
 from tasks.due import events_of
+from tasks.transitions import answered, asked, paused, rules_changed
 
 PASS, FAIL, WAIT = Outcome
 COLD, HEALTHY, RETRAIN, SHADOW, CANARY, AB, PROBATION = Stage
@@ -68,6 +69,8 @@ ROWS = [
     (row(SHADOW, WAIT, "approval"), ["approval-waiting"]),
     (row(SHADOW, FAIL, "approval"), ["rejected"]),
     (row(AB, FAIL, "approval"), ["rollback"]),
+    (row(SHADOW, FAIL, "approval", lapsed="CANARY"), ["rejected", "approval-lapsed"]),
+    (row(AB, FAIL, "approval", lapsed="PROBATION"), ["rollback", "approval-lapsed"]),
     (row(CANARY, WAIT, "contract"), ["fault"]),
     (row(HEALTHY, WAIT, "contract"), ["fault"]),
     (row(HEALTHY, WAIT, "data"), ["fault"]),
@@ -115,13 +118,30 @@ ROWS = [
 ]
 
 
+SHADOWED = State("fraud", sequence=4, at=NOW, stage=SHADOW)
+PAUSE = Pause("ana", "a move", NOW)
+WAITS = Verdict("pause", WAIT, "because")
+WORDS = [
+    (paused(SHADOWED, PAUSE, WAITS, now=NOW), ["pause"]),
+    (paused(replace(SHADOWED, paused=PAUSE), None, WAITS, now=NOW), ["resume"]),
+    (asked(SHADOWED, Request("retrain", Reason.PERSON, "x", "ana"), now=NOW), []),
+    (answered(replace(SHADOWED, awaits=NOW), Approval("CANARY", "ana", "x"), now=NOW), []),
+    (rules_changed(replace(SHADOWED, paused=PAUSE), "b" * 64, now=NOW), []),
+]
+
+
+@pytest.mark.parametrize("entry, due", WORDS, ids=[entry.kind for entry, _ in WORDS])
+def test_a_word_is_no_turn_and_only_one_that_stops_or_starts_the_loop_is_told(entry, due):
+    assert names(entry) == due
+
+
 @pytest.mark.parametrize("entry, due", ROWS, ids=[f"{e.before}-{e.arrow}-{'+'.join(d) or 'none'}" for e, d in ROWS])
 def test_a_row_calls_for_the_verdict_and_for_what_happened(entry, due):
     assert names(entry) == ["verdict", *due]
 
 
 def test_every_event_that_a_turn_can_tell_is_told_of_some_row():
-    told = {name for entry, _ in ROWS for name in names(entry)}
+    told = {name for entry, _ in [*ROWS, *WORDS] for name in names(entry)}
     elsewhere = {"trip", *(known.name for known in RUNS)}  # the gateway's, and Prefect's own
     assert told == set(EVENTS) - elsewhere
 
