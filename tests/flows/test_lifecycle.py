@@ -128,32 +128,6 @@ def test_a_turn_before_the_newest_row_is_refused_and_writes_nothing(first_turns,
     assert ledger.state_of("fraud") == before
 
 
-def test_a_turn_logs_of_which_problem_stage_and_run_each_line_is(first_turns, at):
-    written, log = io.StringIO(), logging.getLogger("perennial")
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(logs.JsonLines())
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        lifecycle("fraud", now=at("COLD"))
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-    lines = [json.loads(line) for line in written.getvalue().splitlines()]
-    (decided,) = [line for line in lines if "COLD → HEALTHY" in line["message"]]
-    assert {name: decided[name] for name in ("level", "problem", "stage", "flow")} == {
-        "level": "INFO",
-        "problem": "fraud",
-        "stage": "COLD",
-        "flow": "lifecycle",
-    }
-    newest = runs()[0]
-    assert decided["run_id"] == str(newest.id)
-    assert decided["task"].startswith("close turn")
-    assert {line["problem"] for line in lines} == {"fraud"}
-
-
 def test_a_turn_draws_the_life_so_far_in_its_artifact_and_as_a_page(first_turns):
     drawn = artifacts()[0].data.partition("its life so far](data:image/svg+xml;base64,")[2].partition(")")[0]
     assert "3 turns" in base64.b64decode(drawn).decode()
@@ -288,3 +262,29 @@ def test_a_night_as_a_flow_shows_each_experiment_as_it_runs_and_its_report(tmp_p
     assert len(json.loads(steps.data)) == 1
     assert artifacts(f"night-page-{nights.NAME}")
     database.close_databases()
+
+
+def test_a_turn_logs_of_which_problem_stage_and_run_each_line_is(first_turns, at):
+    written, log = io.StringIO(), logging.getLogger("perennial")
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logs.JsonLines())
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        lifecycle("fraud", now=at("COLD"))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    (decided,) = [line for line in lines if "COLD → HEALTHY" in line["message"]]
+    assert {name: decided[name] for name in ("level", "problem", "stage", "flow")} == {
+        "level": "INFO",
+        "problem": "fraud",
+        "stage": "COLD",
+        "flow": "lifecycle",
+    }
+    newest = runs()[0]
+    assert decided["run_id"] == str(newest.id)
+    assert decided["task"].startswith("close turn")
+    assert {line["problem"] for line in lines} == {"fraud"}
