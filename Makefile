@@ -18,16 +18,16 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore score
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy turn replay retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore score
 
-help: ## what can be done here
+help: ## what can be done here; ARGS=--json makes a command print one JSON document
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## .venv with the locked versions
 
 $(SETUP): requirements.lock .bootstrap.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Perennial needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}. Choose another: make setup PYTHON=python3.12")'
-	@echo "setting up $(VENV) with the versions in requirements.lock"
+	@echo "setting up $(VENV) with the versions in requirements.lock" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .bootstrap.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
@@ -72,7 +72,7 @@ errors: $(SETUP) ## which rows the newest experiment got wrong, by tag and slice
 	@$(BIN)/python -m flows errors $(PROBLEM) $(ARGS)
 
 reproduce: $(SETUP) ## rebuild a run's model from its frozen rows, and prove it equal: RUN=MLflow id
-	@$(BIN)/python -m flows reproduce $(RUN)
+	@$(BIN)/python -m flows reproduce $(RUN) $(ARGS)
 
 staleness: $(SETUP) ## how fast models lose with age: PROBLEM=electricity DATA=path/to/table
 	@$(BIN)/python -m flows staleness $(PROBLEM) $(if $(DATA),--data $(DATA)) $(ARGS)
@@ -97,6 +97,12 @@ deploy: $(SETUP) ## register deployments, schedules and automations on the Prefe
 
 score: $(SETUP) ## score a file or a window, each row once: PROBLEM=fraud FILE=requests.csv (or SINCE= UNTIL=; REQUEST= OUT=)
 	@$(BIN)/python -m flows score $(PROBLEM) $(if $(FILE),--file "$(FILE)") $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") $(if $(REQUEST),--request "$(REQUEST)") $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+turn: $(SETUP) ## turn the crank once, now: PROBLEM=fraud
+	@$(BIN)/python -m flows turn $(PROBLEM) $(ARGS)
+
+replay: $(SETUP) ## its last days, in a home beside the live loop: PROBLEM=fraud DAYS=90 NAME=latest
+	@$(BIN)/python -m flows replay $(PROBLEM) $(if $(DAYS),--days $(DAYS)) $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 retrain: $(SETUP) ## ask for a retrain: PROBLEM=fraud REASON="..."
 	@$(BIN)/python -m flows retrain $(PROBLEM) --reason "$(REASON)" $(ARGS)
@@ -135,10 +141,10 @@ verify: $(SETUP) ## prove that the ledger is whole
 	@$(BIN)/python -m flows verify $(ARGS)
 
 contract: $(SETUP) ## what a changed contract would refuse, beside the recorded one: PROBLEM=fraud
-	@$(BIN)/python -m flows contract $(PROBLEM)
+	@$(BIN)/python -m flows contract $(PROBLEM) $(ARGS)
 
 data: $(SETUP) ## fetch a problem's public table: PROBLEM=electricity
-	@$(BIN)/python -m flows data $(PROBLEM)
+	@$(BIN)/python -m flows data $(PROBLEM) $(ARGS)
 
 skew: $(SETUP) ## are the features that clients send those of the table? PROBLEM=fraud
 	@$(BIN)/python -m flows skew $(PROBLEM) $(ARGS)

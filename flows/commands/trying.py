@@ -34,7 +34,7 @@ _DIAGNOSIS = (
         "checks",
     ),
     *("curve", "calibration", "over_time", "confusion", "classes", "slices", "effects", "wrong", "probes"),
-    *("opportunity", "seconds", "of_seconds"),
+    *("opportunity", "seconds", "of_seconds", "next", "page"),
 )
 _REPRODUCED = (
     *("run", "problem", "model", "rows", "same_content", "largest", "decisions", "tolerance", "commit", "versions"),
@@ -74,7 +74,11 @@ def _diagnose(args: Args) -> Done:
     problem = with_data(args)
     view, page, won = advised(problem.name, now=args.now)
     say(advice(view, page, won))
-    return kept("diagnose", problem.name, view.diagnosis.to_json())
+    best_first = [
+        {"name": one.idea.name, "quadrant": str(one.quadrant), "chance": one.chance.mean, "impact": one.idea.impact}
+        for one in view.backlog
+    ]
+    return kept("diagnose", problem.name, view.diagnosis.to_json() | {"next": best_first, "page": page.as_uri()})
 
 
 def _backlog(args: Args) -> Done:

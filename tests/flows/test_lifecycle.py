@@ -2,7 +2,9 @@
 
 import base64
 import inspect
+import io
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -34,7 +36,7 @@ from flows.lifecycle import STEP, lifecycle
 from schemas.plans import Promotion, Reason
 from schemas.problem import known_problems, load_problem
 from schemas.stage import Stage
-from tasks import database, ledger, splits, tracking
+from tasks import database, ledger, logs, splits, tracking
 from tests.flows import made
 from tests.flows import test_night as nights
 from tests.pictured import night
@@ -260,3 +262,29 @@ def test_a_night_as_a_flow_shows_each_experiment_as_it_runs_and_its_report(tmp_p
     assert len(json.loads(steps.data)) == 1
     assert artifacts(f"night-page-{nights.NAME}")
     database.close_databases()
+
+
+def test_a_turn_logs_of_which_problem_stage_and_run_each_line_is(first_turns, at):
+    written, log = io.StringIO(), logging.getLogger("perennial")
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logs.JsonLines())
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        lifecycle("fraud", now=at("COLD"))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    (decided,) = [line for line in lines if "COLD → HEALTHY" in line["message"]]
+    assert {name: decided[name] for name in ("level", "problem", "stage", "flow")} == {
+        "level": "INFO",
+        "problem": "fraud",
+        "stage": "COLD",
+        "flow": "lifecycle",
+    }
+    newest = runs()[0]
+    assert decided["run_id"] == str(newest.id)
+    assert decided["task"].startswith("close turn")
+    assert {line["problem"] for line in lines} == {"fraud"}

@@ -26,7 +26,7 @@ from tasks.door import Admitted
 from tasks.journal import Group, Numbers
 from tasks.scoring import Outputs
 from tests.benchmarks.serve_made import FEATURES, PROBLEMS, START, known
-from tests.deployments.gateway.running import NAME, copied, gateway, moved_on
+from tests.deployments.gateway.running import GOOD, NAME, copied, gateway, moved_on
 
 COLUMNS = ("id", *FEATURES)
 
@@ -426,6 +426,26 @@ def test_a_request_that_meets_a_defect_of_ours_fails_alone(canary, monkeypatch):
     monkeypatch.setattr(type(canary.worker.journal), "write", write)
     statuses = dict(zip(range(10, 16), (reply.status for reply in canary.ask(*range(10, 16))), strict=True))
     assert statuses == {10: 200, 11: 200, 12: 200, 13: 500, 14: 200, 15: 200}
+
+
+def test_a_defect_is_logged_with_the_id_that_the_client_gave_its_request(canary, monkeypatch, caplog):
+    def write(self, group):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(type(canary.worker.journal), "write", write)
+    assert canary.ask(1, client_id="mine")[0].status == 500
+    assert canary.ask(2)[0].status == 500
+    assert [getattr(record, "request", None) for record in caplog.records] == ["mine", None]
+
+
+def test_where_it_is_set_each_line_of_its_log_is_json_and_says_whose_it_is(home, tmp_path):
+    with gateway(home, tmp_path, PERENNIAL_LOGS="json") as running:
+        assert running.post("/invocations", GOOD).status_code == 200
+        running.end()
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert {line["problem"] for line in lines} == {NAME}
+    (route,) = [line["message"] for line in lines if line["message"].startswith("route ")]
+    assert "champion version 1" in route
 
 
 def test_what_was_spilled_and_cannot_be_taken_in_is_kept_and_stops_nobody(canary, monkeypatch):
