@@ -128,7 +128,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(name: str, command: list[str], env: dict[str, str], health: str, *, seconds: float = 90) -> Iterator[None]:
+def _running(
+    name: str, command: list[str], env: dict[str, str], health: str, *, seconds: float = 300
+) -> Iterator[None]:
     logs = Settings().root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"

@@ -1,8 +1,8 @@
 """Does one machine keep twenty problems, 96 turns each as fast as they come? None missed, memory flat, disk bounded, pages quick.
 
-`python -m tests.proofs twenty` (make prove NAME=twenty) starts a Prefect server and an MLflow server as `make up` does, over SQLite
-in a folder of its own, and deploys twenty problems. The first turns of each are started by the process that serves (a process a
-turn); the others by long-lived processes, which make, take and run flow runs of the same deployments with the imports done once:
+`python -m tests.proofs twenty` (make prove NAME=twenty) starts a Prefect server and an MLflow server as `make up` does, over one
+PostgreSQL as a team has it (PERENNIAL_DATABASE), and deploys twenty problems. The first turn of some is started by the process that serves (a process a turn);
+the others by long-lived processes, which make, take and run flow runs of the same deployments with the imports done once:
 a process a turn alone would take hours of imports. Then pages are opened in a browser, and what is kept is held to its bounds.
 """
 
@@ -23,15 +23,18 @@ from typing import Any
 import pytest
 
 from deployments import servers
+from tasks.database import close_databases
 from tests.deployments.browser import chromium
 from tests.deployments.test_server import Server, eventually
-from tests.proofs.twenty_counted import astray, descendants, flatness, growth, rss, sizes
+from tests.proofs.twenty_counted import astray, cpu, descendants, flatness, growth, rss, sizes
+from tests.proofs.twenty_databases import database_sizes, postmaster
 from tests.proofs.twenty_problems import TURNS, moment, named, settle, visible
+from tests.tasks import postgres
 
 __all__ = ["prove"]
 
 PROBLEMS = 20
-STARTED = 1  # turns of each problem that the process that serves starts
+STARTED = 6  # problems whose first turn the process that serves starts
 PROCESSES = 4  # that turn at once
 MINUTES = 60.0  # that turns may take: a machine that is busy with other things is no judge
 _FLAT = 1.15  # the last quarter's memory over the second's
@@ -54,6 +57,7 @@ class Samples:
     lines: Path
     memory: list[dict[str, int]] = field(default_factory=list)
     disk: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    computed: dict[str, dict[int, list[float]]] = field(default_factory=dict)  # seconds of each process, first and last
 
     def take(self) -> None:
         now = dict.fromkeys(_KINDS, 0)
@@ -61,9 +65,25 @@ class Samples:
             kind = next((kind for kind, word in _KINDS.items() if word in command), None)
             if kind:
                 now[kind] += rss(process)
+                self._computed(kind, process)
+        for process in descendants(postmaster()):
+            self._computed("postgresql", process)
         self.memory.append(now)
         done = self.lines.read_bytes().count(b"\n") if self.lines.exists() else 0
-        self.disk.append((done, sizes(self.home)))
+        self.disk.append((done, sizes(self.home) | database_sizes()))
+
+    def _computed(self, kind: str, process: int) -> None:
+        seconds = cpu(process)
+        if seconds:
+            # A process that began since the last look computed all of it in between.
+            known = self.computed.setdefault(kind, {}).setdefault(process, [0.0 if self.memory else seconds, seconds])
+            known[1] = seconds
+
+    def computed_a_turn(self) -> dict[str, float]:
+        """Seconds of computing that a turn costs, by kind of process: what other work the machine has does not count."""
+        turns = self.disk[-1][0]
+        seconds = {kind: sum(b - a for a, b in each.values()) / turns for kind, each in self.computed.items()}
+        return {kind: round(taken, 2) for kind, taken in seconds.items()} | {"all": round(sum(seconds.values()), 2)}
 
     @contextmanager
     def every(self, seconds: float) -> Iterator[None]:
@@ -105,15 +125,20 @@ def prove(
                 settle(folder / "home", folder / "path", names)
                 for name, value in visible(folder / "path").items():
                     patch.setenv(name, value)
-                return _proved(folder, names, turns, started, processes, minutes, patch)
+                with postgres.running() as url:
+                    patch.setenv(
+                        "PERENNIAL_DATABASE", url.replace("+psycopg2", "").removesuffix("postgres") + "perennial"
+                    )
+                    return _proved(folder, names, turns, started, processes, minutes, patch)
             finally:
+                close_databases()
                 schemas.problems.__path__[:] = seen
 
 
 def _proved(
     folder: Path, names: list[str], turns: int, started: int, processes: int, minutes: float, patch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
-    from tests.proofs import twenty_kept
+    from tests.proofs.twenty_kept import held_to_its_bounds
 
     home, found = folder / "home", dict[str, Any]()
     with servers.prefect_server() as api:
@@ -123,14 +148,16 @@ def _proved(
             env = servers.environment(api_url=api) | {"PERENNIAL_UI_URL": tracking}
             samples = Samples(home, folder / "lines")
             with samples.every(2):
-                found["by_a_process_a_turn"] = _said("by a process a turn", _started(folder, api, env, names, started))
-            own = samples.memory[:]
-            samples.memory.clear(), samples.disk.clear()
+                found["by_a_process_a_turn"] = _said("by a process a turn", _started(folder, api, env, names[:started]))
+            own = samples.memory
+            samples = Samples(home, folder / "lines")
             began = time.monotonic()
             with samples.every(5):
-                _turned(folder, env, names, started, turns, processes, until=time.time() + 60 * minutes)
+                _turned(folder, env, names, turns, processes, until=time.time() + 60 * minutes)
             lines = [json.loads(line) for line in (folder / "lines").read_text().splitlines()]
-            found["long_lived"] = _said("long-lived", _speed(lines, time.monotonic() - began))
+            found["long_lived"] = _speed(lines, time.monotonic() - began)
+            found["long_lived"] |= {"computed_seconds_a_turn": samples.computed_a_turn()}
+            _said("long-lived", found["long_lived"])
             found["turns"] = _said("turns", _accounted(api, names, turns))
             found["memory"] = _said("memory", _memory(own, samples.memory, lines))
             found["disk"] = _said("disk", _disk(samples.disk))
@@ -144,7 +171,7 @@ def _proved(
             found["pages"] = _said("pages", pages | {"holds": max(p["worst"] for p in pages.values()) < _PATIENCE})
     patch.delenv("PREFECT_API_URL")
     patch.delenv("MLFLOW_TRACKING_URI")
-    found["kept"] = _said("kept", twenty_kept.held_to_its_bounds(home, names, now=moment(turns)))
+    found["kept"] = _said("kept", held_to_its_bounds(home, names, now=moment(turns)))
     whole = "pages" in found and all(one["holds"] for one in found.values() if "holds" in one)
     return found | {"problems": len(names), "turns_each": turns, "processes": processes, "holds": whole}
 
@@ -154,28 +181,29 @@ def _said(what: str, found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _started(folder: Path, api: str, env: dict[str, str], names: list[str], turns: int) -> dict[str, Any]:
-    """The first turns, each in a process that the process that serves starts; a round of all problems at once."""
-    log = folder / "home" / "logs" / "serve.log"
+def _started(folder: Path, api: str, env: dict[str, str], names: list[str]) -> dict[str, Any]:
+    """The first turn of these problems, each in a process that the process that serves starts, asked for at once."""
+    log, states = folder / "home" / "logs" / "serve.log", list[str]()
     with log.open("wb") as output:
         command = [sys.executable, "-m", "deployments.serve"]
         process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
-    server, rounds, states = Server(api, process, log), list[float](), list[str]()
+    server = Server(api, process, log)
     try:
         eventually(lambda: b"serving" in log.read_bytes() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        for turn in range(turns):
-            began = time.monotonic()
-            runs = [
-                server.start(f"lifecycle/{name}", problem=name, now=moment(turn).isoformat()).raise_for_status().json()
-                for name in names
-            ]
-            over = eventually(lambda runs=runs: _over(server, [run["id"] for run in runs]), seconds=1800)
-            rounds.append(round(time.monotonic() - began, 1))
-            states += [state for state in over if state != "COMPLETED"]
+        ids, began = server.deployments(), time.monotonic()
+        runs = []
+        for name in names:
+            said = {"problem": name, "now": moment(0).isoformat()}
+            made = server.post(f"deployments/{ids[f'lifecycle/{name}']['id']}/create_flow_run", parameters=said)
+            runs.append(made.raise_for_status().json()["id"])
+        if runs:
+            states = eventually(lambda: _over(server, runs), seconds=1800)
+        seconds = time.monotonic() - began
     finally:
         servers.end(process)
-    return {"turns": turns * len(names), "seconds_of_rounds": rounds, "not_completed": states, "holds": not states}
+    wrong = [state for state in states if state != "COMPLETED"]
+    return {"turns": len(names), "seconds": round(seconds, 1), "not_completed": wrong, "holds": not wrong}
 
 
 def _over(server: Server, runs: list[str]) -> list[str]:
@@ -185,16 +213,14 @@ def _over(server: Server, runs: list[str]) -> list[str]:
     return states if len(states) == len(runs) and all(state in _OVER for state in states) else []
 
 
-def _turned(
-    folder: Path, env: dict[str, str], names: list[str], first: int, turns: int, processes: int, *, until: float
-) -> None:
+def _turned(folder: Path, env: dict[str, str], names: list[str], turns: int, processes: int, *, until: float) -> None:
     """All other turns: every process has its own problems, and takes one turn of each after the other."""
     own = env | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": env["PREFECT_RUNNER_HEARTBEAT_FREQUENCY"]}
     command = [sys.executable, "-m", "tests.proofs.twenty_turns"]
     with (folder / "home" / "logs" / "turns.log").open("wb") as output:
         running = [
             subprocess.Popen(
-                [*command, str(folder / "lines"), str(first), str(turns), str(until), *some],
+                [*command, str(folder / "lines"), str(turns), str(until), *some],
                 env=own,
                 stdout=output,
                 stderr=output,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-__all__ = ["astray", "descendants", "flatness", "growth", "rss", "sizes"]
+__all__ = ["astray", "cpu", "descendants", "flatness", "growth", "rss", "sizes"]
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -81,6 +81,15 @@ def rss(process: int | str) -> int:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
+
+
+def cpu(process: int) -> float:
+    """Seconds that a process has computed; 0 once it is gone."""
+    try:
+        said = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):
+        return 0.0
 
 
 def descendants(process: int) -> dict[int, str]:

@@ -1,15 +1,16 @@
 """What is left of twenty problems' lives when time has passed? Prefect's own runs and events, and what the plans keep, each in its bound."""
 
-import os
-import sqlite3
 import time
-from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from deployments import servers
+from schemas.settings import Settings
 from tests.proofs.twenty_counted import sizes
+from tests.proofs.twenty_databases import age, counted, database_sizes, largest, opened
 
 __all__ = ["held_to_its_bounds"]
 
@@ -19,86 +20,66 @@ _PATIENCE = 300.0
 
 
 def held_to_its_bounds(home: Path, names: list[str], *, now: datetime) -> dict[str, Any]:
-    """Half of the runs and events are made as old as they may not become; then the server is started, and what it is left with
-    counted; and every problem's `retention` runs, long after all turns."""
-    database = home / "prefect" / "prefect.db"
-    whole = _counted(database)
-    aged = _aged(database)
-    before = sizes(home)
+    """The older half of runs and events is made as old as nothing may become; then the server is started anew, and what it is
+    left with counted; and every problem's `retention` runs, long after all turns."""
+    url, present = Settings().prefect_database, datetime.now(UTC)
+    whole, tables = counted(url, _TABLES), largest(url)
+    aged = {
+        "flow_run": age(url, "flow_run", "end_time", to=present - timedelta(days=91)),
+        "events": age(url, "events", "occurred", to=present - timedelta(days=8)),
+        "event_resources": age(url, "event_resources", "occurred", to=present - timedelta(days=8)),
+    }
+    before = sizes(home) | database_sizes()
     with servers.prefect_server() as api:
-        os.environ["PREFECT_API_URL"] = api
-        try:
-            took = _until_gone(database, whole["flow_run"] - aged["flow_run"])
-            said = _kept_as_planned(names, now + _LATER)
-            left = _until_still(database)
-        finally:
-            del os.environ["PREFECT_API_URL"]
-    after = sizes(home)
+        took = _until_gone(url)
+        left = _until_still(url)
+        said = _kept_as_planned(api, names, now + _LATER)
+    after = sizes(home) | database_sizes()
     return {
         "rows_before": whole,
+        "mb_of_prefects_tables": tables,
         "aged": aged,
         "rows_after": left,
         "seconds_until_gone": took,
         "retention_says": said,
         "mb_before": {part: round(size / 2**20, 1) for part, size in before.items()},
         "mb_after": {part: round(size / 2**20, 1) for part, size in after.items()},
-        "holds": took is not None and left["events"] < whole["events"],
+        "holds": took is not None,
     }
 
 
-def _aged(database: Path) -> dict[str, int]:
-    """The older half of what is over, made as old as nothing stays: runs by 91 days, events by 8."""
-    moved = "strftime('%Y-%m-%d %H:%M:%f000', {0}, '-{1} days')"
-    with closing(sqlite3.connect(database)) as open_, open_:
-        runs = open_.execute(
-            f"UPDATE flow_run SET end_time = {moved.format('end_time', 91)} WHERE id IN (SELECT id FROM flow_run WHERE end_time "
-            "IS NOT NULL AND state_type = 'COMPLETED' ORDER BY end_time LIMIT (SELECT count(*) / 2 FROM flow_run))"
-        ).rowcount
-        half = open_.execute(
-            "SELECT occurred FROM events ORDER BY occurred LIMIT 1 OFFSET (SELECT count(*) / 2 FROM events)"
-        )
-        (until,) = half.fetchone()
-        events = open_.execute(
-            f"UPDATE events SET occurred = {moved.format('occurred', 8)} WHERE occurred < ?", (until,)
-        ).rowcount
-        open_.execute(
-            f"UPDATE event_resources SET occurred = {moved.format('occurred', 8)} WHERE occurred < ?", (until,)
-        )
-    return {"flow_run": runs, "events": events}
-
-
-def _counted(database: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as open_:
-        return {name: open_.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in _TABLES}
-
-
-def _until_gone(database: Path, wanted: int) -> float | None:
-    """Seconds until no more runs than those are left; None where they stay. The server makes scheduled runs meanwhile."""
+def _until_gone(url: str) -> float | None:
+    """Seconds until no run is older than we keep it, nor any event than Prefect does; None where they stay."""
     began = time.monotonic()
+    runs = sa.text("SELECT count(*) FROM flow_run WHERE end_time < :moment")
+    events = sa.text("SELECT count(*) FROM events WHERE occurred < :moment")
     while time.monotonic() - began < _PATIENCE:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as open_:
-            (old,) = open_.execute(
-                "SELECT count(*) FROM flow_run WHERE end_time < datetime('now', '-90 days')"
-            ).fetchone()
+        present = datetime.now(UTC)
+        with opened(url) as connection:
+            old = connection.execute(runs, {"moment": present - timedelta(days=90)}).scalar_one()
+            old += connection.execute(events, {"moment": present - timedelta(days=7)}).scalar_one()
         if not old:
             return round(time.monotonic() - began, 1)
         time.sleep(1)
     return None
 
 
-def _until_still(database: Path) -> dict[str, int]:
+def _until_still(url: str) -> dict[str, int]:
     """The rows once they no longer become fewer."""
-    last = _counted(database)
+    last = counted(url, _TABLES)
     for _ in range(30):
         time.sleep(5)
-        found = _counted(database)
+        found = counted(url, _TABLES)
         if sum(found.values()) >= sum(last.values()):
             break
         last = found
     return found
 
 
-def _kept_as_planned(names: list[str], now: datetime) -> dict[str, str]:
+def _kept_as_planned(api: str, names: list[str], now: datetime) -> dict[str, str]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
     from flows.retention import retention
 
-    return {name: retention(name, now=now) for name in names}
+    with temporary_settings({PREFECT_API_URL: api}):
+        return {name: retention(name, now=now) for name in names}

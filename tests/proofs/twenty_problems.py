@@ -14,7 +14,6 @@ from schemas.problem import Problem
 from schemas.source import Source
 from tasks import windows
 from tests.flows import made
-from tests.shared import mlflow_tables
 
 __all__ = ["BETWEEN", "TURNS", "moment", "named", "problem", "settle", "visible"]
 
@@ -46,18 +45,16 @@ def problem(name: str) -> Problem:
         retraining=RetrainingPlan(
             every=9 * made.DAY if number % 4 == 1 else None,
             test=5 * made.DAY,
-            validation=2 * made.DAY,
-            test_rows=500,
+            validation=5 * made.DAY,
+            test_rows=240,  # two days of them
             slice_rows=50,
         ),
     )
 
 
 def settle(home: Path, folder: Path, names: list[str]) -> None:
-    """`home` with a table a problem and with MLflow's tables, and in `folder` the files that make the problems a team's own."""
-    tables = mlflow_tables()  # before the team's own problems are out of sight
+    """`home` with a table a problem, and in `folder` the files that make the problems a team's own."""
     home.mkdir(parents=True)
-    (home / "mlflow.db").write_bytes(tables.read_bytes())
     files = folder / "problems"
     files.mkdir(parents=True)
     for name in names:

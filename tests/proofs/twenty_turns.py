@@ -1,4 +1,4 @@
-"""How does one long-lived process turn cranks as fast as they come? `python -m tests.proofs.twenty_turns FILE FIRST LAST UNTIL NAME ...`
+"""How does one long-lived process turn cranks as fast as they come? `python -m tests.proofs.twenty_turns FILE TURNS UNTIL NAME ...`
 
 Each turn is a flow run of the problem's deployment, made, taken and run as a runner's process does it; what is spared is the start
 of a process, and its imports. After each a line goes to FILE: problem, turn, seconds, memory, and what went wrong. No round of its
@@ -20,6 +20,7 @@ from prefect.utilities.engine import propose_state_sync
 import flows.lifecycle
 from flows import overview
 from schemas.rows import Entry
+from tasks import ledger
 from tests.proofs.twenty_counted import rss
 from tests.proofs.twenty_problems import moment
 
@@ -27,12 +28,14 @@ _tell = flows.lifecycle.tell
 
 
 def main(arguments: list[str]) -> int:
-    file, first, last, until, *names = arguments
+    file, turns, until, *names = arguments
     flows.lifecycle.tell = _as_live
     with get_client(sync_client=True) as client, Path(file).open("a") as out:
         ids = {name: client.read_deployment_by_name(f"lifecycle/{name}").id for name in names}
-        for turn in range(int(first), int(last)):
+        for turn in range(int(turns)):
             for name in names if time.time() < float(until) else ():
+                if (state := ledger.state_of(name)).turned and state.turned >= moment(turn):
+                    continue  # a process of its own took it
                 out.write(json.dumps(_turned(client, ids[name], name, turn)) + "\n")
                 out.flush()
     return 0
