@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,9 @@ __all__ = ["environment", "free_port", "mlflow_server", "mlflow_start", "prefect
 Start = tuple[list[str], dict[str, str]]  # a command, and the environment that it runs in
 _LOOPBACK = "127.0.0.1"
 
+_KEEP_RUNS = timedelta(
+    days=90
+)  # the ledger says for ever what was decided: a run's own page is for those who look into it
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG: a server whose starter was killed ends by itself
 
 
@@ -36,6 +40,9 @@ def environment(*, api_url: str | None = None) -> dict[str, str]:
         "PREFECT_HOME": str(root / "prefect"),
         # Leases in memory would leave a slot taken for ever when the server restarts.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # Prefect forgets events by itself, and flow runs only when told to: each turn leaves 60 KB of rows.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(_KEEP_RUNS.total_seconds()),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "perennial",
         "PREFECT_RUNNER_HEARTBEAT_FREQUENCY": "30",
         "OMP_NUM_THREADS": "1",
@@ -122,7 +129,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(name: str, command: list[str], env: dict[str, str], health: str, *, seconds: float = 90) -> Iterator[None]:
+def _running(
+    name: str, command: list[str], env: dict[str, str], health: str, *, seconds: float = 300
+) -> Iterator[None]:
     logs = Settings().root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"

@@ -18,6 +18,7 @@ from flows.levels import known_levels
 from flows.lock import only_one
 from flows.night import best_of, first_view, spend_night
 from flows.night_told import made_again, written
+from flows.old_experiments import forgotten_after_a_night
 from flows.operations import ProblemName
 from flows.recipes import incumbent
 from flows.standing import Setting, View
@@ -117,6 +118,7 @@ def spent_night(
         night = replace(night, ended=datetime.now(UTC), handed=handed, again=again)
         night = replace(night, links=written(known, night))
         experiments.close(row, night.to_json(), at=night.ended or night.began)
+        forgotten_after_a_night(known, now=datetime.now(UTC))
     return night
 
 

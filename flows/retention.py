@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.artifacts import key_of
 from flows.asking import user
+from flows.old_experiments import forgotten
 from flows.operations import ProblemName
 from flows.reports import tidied
 from schemas.errors import PerennialError
@@ -28,7 +29,8 @@ __all__ = ["Erasure", "erase", "retention"]
 
 @flow(name="retention", flow_run_name="retention {problem}")
 def retention(problem: ProblemName, now: datetime | None = None) -> str:
-    """Delete features, archive answers and labels, and remove reports that are older than the plan of `problem` keeps them.
+    """Delete features, archive answers and labels, and remove reports and files of experiments that are older than the plan of
+    `problem` keeps them.
 
     Args:
         problem: Whose plan says how long.
@@ -44,6 +46,9 @@ def retention(problem: ProblemName, now: datetime | None = None) -> str:
         f"archived in {len(archived.files):,} files"
     )
     said += f"; {reports:,} reports removed" if reports else ""
+    experiments = forgotten(known, now=moment)
+    said += f"; {experiments.files:,} files of experiments removed" if experiments.files else ""
+    said += f"; no file of an experiment: {experiments.kept.rstrip('.')}" if experiments.kept else ""
     create_markdown_artifact(
         key=key_of("retention", problem),
         markdown=_markdown(problem, moment, archived, said),

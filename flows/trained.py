@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from flows.diagnosis import diagnose
 from flows.experiment import Fit, result_of, row_losses
 from flows.levels import known_levels
@@ -28,6 +30,7 @@ __all__ = ["diagnosed"]
 
 log = logging.getLogger("perennial")
 _FEWEST = 200  # validation rows under which nothing can be told of them
+_FEWEST_CLUSTERS = 2  # days or entities in each half of them: rows of one move together, and tell no spread
 _ONCE = Tier(name="retrain", share=1, folds=1, seeds=1)
 
 
@@ -37,7 +40,10 @@ def diagnosed(trial: "Trial", model: Any, measured: Mapping[str, Mapping[str, fl
     if not (trial.turn.live or Settings().reports == "all") or len(trial.folds[0].validation) < _FEWEST:
         return {}
     try:
-        found = _found(trial, model)
+        parts = _parts(trial)
+        if any(_clusters(trial, rows) < _FEWEST_CLUSTERS for rows in (parts.validation, parts.test)):
+            return {}
+        found = _found(trial, model, parts)
         found = replace(found, loss=found.loss | known_levels(trial.problem, now=trial.turn.now))
         found = replace(found, loss=found.loss | {"test": measured["test"]["loss"]})
         return _kept(trial, found)
@@ -46,12 +52,20 @@ def diagnosed(trial: "Trial", model: Any, measured: Mapping[str, Mapping[str, fl
         return {}
 
 
-def _found(trial: "Trial", model: Any) -> Diagnosis:
-    problem, seed, part = trial.problem, seed_of(trial.turn), trial.folds[0]
-    # Held-out rows are the gates' alone: one half of the validation rows stands for what lies beside, the other judges.
+def _parts(trial: "Trial") -> Split:
+    """Held-out rows are the gates' alone: one half of the validation rows stands for what lies beside, the other judges."""
+    problem, part = trial.problem, trial.folds[0]
     unit = development.clusters(problem, part.validation)
     beside = unit.map({name: position(name, key=f"{problem.name}/beside") < 0.5 for name in unit.unique()})
-    parts = Split(part.train, part.validation[beside], part.validation[~beside])
+    return Split(part.train, part.validation[beside], part.validation[~beside])
+
+
+def _clusters(trial: "Trial", rows: pd.DataFrame) -> int:
+    return int(development.clusters(trial.problem, rows).nunique())
+
+
+def _found(trial: "Trial", model: Any, parts: Split) -> Diagnosis:
+    problem, seed = trial.problem, seed_of(trial.turn)
     job = Job(problem.name, trial.frozen.sha256, trial.recipe, _ONCE, seed)
     fits = [Fit(problem, trial.recipe, 0, seed, model, parts, 0.0)]
     return diagnose(problem, job, fits, result_of(job, fits, row_losses(job, fits)), seed=seed)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -167,9 +167,11 @@ def keep(job: Job, result: Result, *, at: datetime) -> bool:
     return True
 
 
-def jobs(problem: str) -> list[Job]:
-    """Every experiment of the problem that has a result, in the order in which they ended."""
+def jobs(problem: str, *, before: datetime | None = None) -> list[Job]:
+    """Every experiment of the problem that has a result, or had one before that moment, in the order in which they ended."""
     query = sa.select(_EXPERIMENTS.c.job).where(_EXPERIMENTS.c.problem == problem).order_by(_EXPERIMENTS.c.at)
+    if before is not None:
+        query = query.where(_EXPERIMENTS.c.at < before.astimezone(UTC).isoformat())
     with _engine().connect() as connection:
         return [Job.from_json(json.loads(job)) for job in connection.execute(query).scalars()]
 

@@ -80,6 +80,11 @@ class ImprovementPlan(Plan):
         min_length=1,
         description="Share of choices made for what they teach, by phase; phases are equal parts of the runs.",
     )
+    keep_experiments: timedelta = Field(
+        default=timedelta(days=180),
+        gt=timedelta(0),
+        description="How long an experiment's frozen rows, row losses and page are kept; what came of it stays for good.",
+    )
     hands_over: bool = Field(
         default=True, description="The winner is asked for as a retrain; what serves is decided by the gates alone."
     )

@@ -38,6 +38,20 @@ def test_what_a_user_has_set_stays(monkeypatch):
     assert servers.environment()["DO_NOT_TRACK"] == "1"
 
 
+@pytest.mark.parametrize("said, days", [(None, 90), ("604800", 7)])
+def test_prefect_reads_that_it_forgets_old_runs_and_what_they_left(monkeypatch, said, days):
+    """It forgets none by itself: a turn's rows would stay for ever."""
+    if said is not None:
+        monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", said)
+    script = (
+        "from prefect.settings import get_current_settings; found = get_current_settings().server.services.db_vacuum; "
+        "print(found.retention_period.days, *sorted(found.enabled_vacuum_types))"
+    )
+    _, env = servers.prefect_start("127.0.0.1", 1)
+    done = subprocess.run([sys.executable, "-c", script], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(days), "events", "flow_runs", "orphans"]
+
+
 @pytest.mark.parametrize("said, silent", [(None, True), ("false", True), ("true", False)])
 def test_make_says_the_same(said, silent, tmp_path):
     """Of the Makefile its own lines up to the first target, and one target that shows what a command would be given."""

@@ -16,6 +16,7 @@ from schemas.diagnosis import Diagnosis
 from schemas.errors import PerennialError
 from schemas.problem import load_problem
 from tasks import ledger, snapshots, windows
+from tests.flows import made
 
 DAY = timedelta(days=1)
 PROBLEM = load_problem("fraud")
@@ -69,6 +70,22 @@ def test_a_retrain_is_diagnosed_with_what_the_gate_measured_beside_and_people_fi
     said = markdown(row.entry)
     assert f"[diagnosis]({page.as_uri()})" in said
     assert row.notes["binding"] in said
+
+
+def test_two_days_of_validation_rows_are_too_few_to_diagnose_by_and_nothing_complains(
+    home, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("PERENNIAL_REPORTS", "all")
+    made.settle(home, made.HIGH, made.readings(days=46))
+    with made.added(made.HIGH, tmp_path):
+        for day in range(38, 46):
+            plain_turn("high", made.START + day * made.DAY)
+            row = list(ledger.rows("high"))[-1]
+            if row.facts["stage"] == "SHADOW":
+                break
+    assert row.facts["before"] == "RETRAIN"
+    assert "diagnosis" not in row.notes
+    assert "could not be diagnosed" not in caplog.text
 
 
 def _held_out(row) -> snapshots.Snapshot:
