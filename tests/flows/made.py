@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,17 @@ import pytest
 
 import schemas.problems
 from schemas.columns import about
-from schemas.framing import CostLoss, CostMatrix, Direction, Fairness, Framing, MatrixLoss, MinimumFunction, Requirement
+from schemas.framing import (
+    BrierLoss,
+    CostLoss,
+    CostMatrix,
+    Direction,
+    Fairness,
+    Framing,
+    MatrixLoss,
+    MinimumFunction,
+    Requirement,
+)
 from schemas.plans import MonitoringPlan, RetrainingPlan, RolloutPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
@@ -111,6 +122,15 @@ HIGH = replace(
         }
     ),
 )
+
+
+def bare(name: str, **parts: Any) -> Problem:
+    """HIGH under a name of its own, judged by its Brier score alone: nothing beside it asks for rows or refuses a model."""
+    left_out = {"requirements": (), "costs": None, "fairness": (), "behaviours": (), "slices": ()}
+    framing = Framing.model_validate(HIGH.framing.model_dump() | left_out | {"loss": BrierLoss()})
+    return replace(
+        HIGH, name=name, source=replace(HIGH.source, location=f"{name}/rows.parquet"), framing=framing, **parts
+    )
 
 
 def readings(*, days: int, per_day: int = 120, seed: int = 7, straight: bool = False) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from flows.training import make_challenger, recipe_for
 from flows.trial import keys_of
 from flows.turn import Turn
 from flows.worth import worth_lines, worths
-from schemas.framing import BrierLoss, Framing
 from schemas.plans import Gate, Promotion, Reason, RetrainingPlan
 from schemas.problem import Problem
 from schemas.recipe import Recipe
@@ -34,14 +33,8 @@ SHIFT = made.START + 46 * DAY
 BEGIN = made.START + 38 * DAY
 LATER = made.START + 62 * DAY
 
-SHIFTING = replace(
-    made.HIGH,
-    name=NAME,
-    source=replace(made.HIGH.source, location="shifting/rows.parquet"),
-    framing=Framing.model_validate(
-        made.HIGH.framing.model_dump()
-        | {"loss": BrierLoss(), "requirements": (), "costs": None, "fairness": (), "behaviours": (), "slices": ()}
-    ),
+SHIFTING = made.bare(
+    NAME,
     recipe=Recipe(features=("x", "z", "kind"), family="sgd", window=28 * DAY),
     retraining=RetrainingPlan(
         every=None,

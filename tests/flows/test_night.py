@@ -20,7 +20,6 @@ from flows.night_told import advice, backlog_lines, summary
 from flows.replay import plain_turn
 from flows.reproduction import reproduce
 from schemas.errors import PerennialError
-from schemas.framing import BrierLoss, Framing
 from schemas.night import Called, Night
 from schemas.plans import ImprovementPlan, Reason, Tier
 from schemas.recipe import Recipe
@@ -31,14 +30,8 @@ from tests.flows.made import DAY
 
 NAME = "night"
 NOW = made.START + 60 * DAY
-PROBLEM = replace(
-    made.HIGH,
-    name=NAME,
-    source=replace(made.HIGH.source, location="night/rows.parquet"),
-    framing=Framing.model_validate(
-        made.HIGH.framing.model_dump()
-        | {"loss": BrierLoss(), "requirements": (), "costs": None, "fairness": (), "behaviours": (), "slices": ()}
-    ),
+PROBLEM = made.bare(
+    NAME,
     # What moves one kind up moves the other down: a straight line learns nothing of it.
     recipe=Recipe(family="linear", features=("x", "z", "kind"), window=40 * DAY),
     improvement=ImprovementPlan(runs=4, tiers=(Tier(name="decide", share=1, folds=2, seeds=2),)),

@@ -13,7 +13,6 @@ from flows.reproduction import reproduce
 from flows.training import make_challenger
 from flows.turn import Turn
 from schemas.errors import PerennialError
-from schemas.framing import BrierLoss, Framing
 from schemas.plans import Gate, Reason
 from schemas.recipe import Recipe
 from schemas.stage import Stage
@@ -25,14 +24,8 @@ from tests.flows.made import DAY
 
 NAME = "again"
 BEGIN = made.START + 45 * DAY
-PROBLEM = replace(
-    made.HIGH,
-    name=NAME,
-    source=replace(made.HIGH.source, location="again/rows.parquet"),
-    framing=Framing.model_validate(
-        made.HIGH.framing.model_dump()
-        | {"loss": BrierLoss(), "requirements": (), "costs": None, "fairness": (), "behaviours": (), "slices": ()}
-    ),
+PROBLEM = made.bare(
+    NAME,
     recipe=Recipe(
         family="forest",
         features=("x", "z", "kind"),

@@ -13,7 +13,6 @@ from flows.experiment import judged_rows, kept_rows, run
 from flows.improvement import advised
 from flows.job import diagnosis_file
 from schemas.errors import PerennialError
-from schemas.framing import BrierLoss, Framing
 from schemas.plans import ImprovementPlan, Tier
 from schemas.recipe import Recipe
 from schemas.settings import Settings
@@ -24,14 +23,8 @@ from tests.shared import copied_home
 
 NAME = "spoilt"
 NOW = made.START + 60 * DAY
-PROBLEM = replace(
-    made.HIGH,
-    name=NAME,
-    source=replace(made.HIGH.source, location="spoilt/rows.parquet"),
-    framing=Framing.model_validate(
-        made.HIGH.framing.model_dump()
-        | {"loss": BrierLoss(), "requirements": (), "costs": None, "fairness": (), "behaviours": (), "slices": ()}
-    ),
+PROBLEM = made.bare(
+    NAME,
     recipe=Recipe(family="linear", features=("x", "kind"), window=40 * DAY, parameters={"C": 0.5}),
     improvement=ImprovementPlan(runs=2, tiers=(Tier(name="decide", share=1, folds=1, seeds=1),)),
 )
