@@ -80,10 +80,17 @@ def _run(args: argparse.Namespace) -> int:
                     "no Prefect server is named: set PREFECT_API_URL, or run `make up`, which deploys too."
                 )
             servers.use(os.environ["PREFECT_API_URL"])
-            from deployments.deploy import deploy
+            from deployments.deploy import deploy, undeploy
+            from flows.orphans import orphans
+
+            if args.command == "undeploy":
+                print(f"removed {undeploy(args.of)} deployments of this clone")
+                return 0
 
             for name in deploy():
                 print(f"deployed {name}")
+            for orphan in orphans():
+                print(orphan)
             return 0
 
 
@@ -131,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--reason", default="a person asked")
     rollback.add_argument("--url", help="its gateway; without one the registry is all that is looked at")
     commands.add_parser("deploy", help="register deployments, schedules and automations")
+    undeploy = commands.add_parser("undeploy", help="remove from the Prefect server what this clone has deployed there")
+    undeploy.add_argument("--of", metavar="LEDGER", help="what was deployed over a ledger that is gone")
     return parser
 
 

@@ -13,10 +13,10 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 
 from schemas.events import EVENTS, Happening
 from schemas.problem import known_problems
+from schemas.settings import Settings
 
-__all__ = ["TAG", "acting", "apply"]
+__all__ = ["acting", "apply"]
 
-TAG = "perennial"  # what we declared carries it, and goes when it is declared no longer
 _SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
 _ONCE = timedelta(minutes=10)  # several events of one incident start one run
 _PAGE = 200
@@ -36,26 +36,26 @@ def acting(ids: Mapping[str, UUID]) -> list[AutomationCore]:
 
 
 async def apply(client: PrefectClient, declared: list[AutomationCore]) -> None:
-    """Make the server's automations of ours those declared: create, update what changed, and delete what is gone."""
-    found = await _all(client)
+    """Make the server's automations of this clone those declared: create, update what changed, and delete what is gone."""
+    found, mark = await _all(client), Settings().mark
     wanted = {automation.name for automation in declared}
     for there in found:
-        if TAG in there.tags and there.name not in wanted:
+        if mark in there.tags and there.name not in wanted:
             await client.delete_automation(there.id)
     for automation in declared:
         same = [there for there in found if there.name == automation.name]
-        await _upsert(client, automation.model_copy(update={"tags": [TAG]}), same)
+        await _upsert(client, automation.model_copy(update={"tags": [mark]}), same)
 
 
 def _starts_a_retrain(known: Happening, retrain_id: UUID) -> AutomationCore:
     """At once, with what was found as its reason. A turn that found it went to RETRAIN by itself, and its run only trains
     sooner than the schedule would: the row that the event names says so to the flow. An event from elsewhere asks."""
     return AutomationCore(
-        name=f"perennial: {known.name.replace('-', ' ')} starts a retrain",
+        name=f"{Settings().mark}: {known.name.replace('-', ' ')} starts a retrain",
         description=f"A {known.event} event of a problem runs the retrain deployment.",
         trigger=EventTrigger(
             expect={known.event},
-            match={"prefect.resource.id": "perennial.problem.*"},
+            match={"prefect.resource.id": f"{Settings().mark}.problem.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,
             threshold=1,
@@ -81,11 +81,11 @@ def _starts_a_retrain(known: Happening, retrain_id: UUID) -> AutomationCore:
 def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> AutomationCore:
     """A gateway has stopped a challenger by itself: the next turn, started at once, writes the rollback down."""
     return AutomationCore(
-        name=f"perennial: a {known.name} of {problem} turns the crank",
+        name=f"{Settings().mark}: a {known.name} of {problem} turns the crank",
         description=f"A {known.event} event of {problem} runs its lifecycle.",
         trigger=EventTrigger(
             expect={known.event},
-            match={"prefect.resource.id": f"perennial.problem.{problem}"},
+            match={"prefect.resource.id": f"{Settings().mark}.problem.{problem}"},
             posture=Posture.Reactive,
             threshold=1,
         ),
@@ -97,13 +97,13 @@ def _crash_without_heartbeat() -> AutomationCore:
     """A run whose process was killed says nothing more, and would stay Running for ever."""
     ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
     return AutomationCore(
-        name="perennial: a run without a heartbeat has crashed",
+        name=f"{Settings().mark}: a run without a heartbeat has crashed",
         description="The next turn mends what a killed one left behind.",
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
             expect={"prefect.flow-run.heartbeat", *ended},
             match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+            match_related={"prefect.resource.id": f"prefect.tag.{Settings().mark}", "prefect.resource.role": "tag"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

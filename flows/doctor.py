@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import ibis
 import pandas as pd
 
+from flows import orphans
 from flows.baselines import suspected, worth_of
 from schemas.errors import PerennialError, told
 from schemas.framing import Framing
-from schemas.problem import Problem, load_problem
+from schemas.problem import Problem, known_problems, load_problem
 from schemas.rows import plain
 from schemas.settings import Settings
 from tasks import cleaning, contracts, counts, engine_contracts, environment, splits, survey, windows
@@ -31,14 +32,24 @@ _TICK = timedelta(microseconds=1)  # windows are half-open: the last row lies be
 
 def doctor(name: str, *, now: datetime | None = None) -> tuple[list[str], int]:
     """The screen's lines, and how many findings must be fixed before the first turn; the same as JSON among the figures."""
+    if name not in known_problems() and (left := _left(name)):
+        return left, len(left)
     facts = gather(load_problem(name), now=now or datetime.now(UTC))
     findings = advise(facts)
     must = sum(finding.severity is Severity.MUST for finding in findings)
-    lines = list(screen(facts, findings, checks=CHECKS))
+    lines = [*screen(facts, findings, checks=CHECKS), *_left(name)]
     if not (facts.environment and facts.environment.writable):
         return lines, must
     keep(f"doctor-{name}", _figures(facts, findings, must))
     return lines, must
+
+
+def _left(name: str) -> list[str]:
+    """That the ledger holds another name which this problem may have had. One that cannot be read is among the findings."""
+    try:
+        return list(orphans.about(name))
+    except Exception:
+        return []
 
 
 def gather(problem: Problem, *, now: datetime) -> Facts:

@@ -24,6 +24,7 @@ from prefect import flow
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from flows import scoring_story as story
+from flows.guard import of_this_clone
 from flows.lock import only_start
 from flows.operations import ProblemName
 from flows.scored_part import logged, score_part
@@ -121,6 +122,7 @@ def score(
         rows: Those of a file, or of a window of the problem's table.
         output: Where the answers go.
     """
+    of_this_clone()
     path, folder = rows.path and Path(rows.path), output.folder and Path(output.folder)
     asked = Asked(request, rows.since, rows.until, path or None, folder or None, output.part_rows)
     bar = story.begin_progress(problem, request)

@@ -46,6 +46,13 @@ def _resume(args: Args) -> None:
     print(f"resumed, as row {state.sequence}; {args.problem} is {state.stage}, and its next turn goes on")
 
 
+def _retire(args: Args) -> None:
+    from flows import orphans
+
+    state = orphans.retire(args.problem, note=args.reason, actor=args.actor)
+    print(f"ended, as row {state.sequence}; {args.problem} is {state.stage}, and {state.champion} stays its champion")
+
+
 def _operator(args: Args) -> None:
     # What every command is about stands under one name: here it is a person.
     from tasks import operators
@@ -97,6 +104,9 @@ def add(command: AddCommand) -> None:
         added.add_argument("--actor", default="", help="who asks; by default whoever runs this")
         if run is _pause:
             added.add_argument("--days", type=_days, help="for so long; by default until somebody resumes")
+    retire = command("retire", _retire, "end the rollout of a problem whose file is gone")
+    retire.add_argument("--reason", required=True)
+    retire.add_argument("--actor", default="", help="who asks; by default whoever runs this")
     operator = command("operator", _operator, "a token that proves a name", metavar="NAME")
     operator.add_argument("--dismiss", action="store_true", help="end it instead")
     adopt = command("adopt", _adopt, "start from a model of yours")
