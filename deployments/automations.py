@@ -18,6 +18,7 @@ from schemas.settings import Settings
 __all__ = ["acting", "apply"]
 
 _SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
+_BEGUN = timedelta(minutes=15)  # an image is pulled by then
 _ONCE = timedelta(minutes=10)  # several events of one incident start one run
 _PAGE = 200
 
@@ -32,7 +33,7 @@ def acting(ids: Mapping[str, UUID]) -> list[AutomationCore]:
         if known.starts == "lifecycle"
         for name in known_problems()
     ]
-    return [*retrains, *turns, _crash_without_heartbeat()]
+    return [*retrains, *turns, _crash_without_heartbeat(), _crash_before_it_began()]
 
 
 async def apply(client: PrefectClient, declared: list[AutomationCore]) -> None:
@@ -115,6 +116,33 @@ def _crash_without_heartbeat() -> AutomationCore:
                 force=False,
                 state=StateType.CRASHED,
                 message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
+            )
+        ],
+    )
+
+
+def _crash_before_it_began() -> AutomationCore:
+    """A run that a worker took, and whose worker was killed before the run began, has no heartbeat to miss."""
+    taken = {f"prefect.flow-run.{state}" for state in ("Pending", "Submitting", "InfrastructurePending")}
+    return AutomationCore(
+        name=f"{Settings().mark}: a run that never began has crashed",
+        description="Its worker was killed, or could not start it. The next turn is taken as if it had not been.",
+        trigger=EventTrigger(
+            after=taken,
+            expect={"prefect.flow-run.*"},
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related={"prefect.resource.id": f"prefect.tag.{Settings().mark}", "prefect.resource.role": "tag"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=_BEGUN,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                name=None,
+                force=False,
+                state=StateType.CRASHED,
+                message=f"it was taken and did not begin in {_BEGUN.total_seconds() / 60:.0f} min: its worker is gone",
             )
         ],
     )
