@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy turn replay retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore score
+.PHONY: help setup check test demo problem reproduce doctor loop labels up serve traffic evidently deploy turn replay retrain revert rollback approve pause resume operator adopt history quality worth improve diagnose backlog errors staleness bench-drift bench-diagnosis feedback verify contract data skew archive erase drills evidence prove bench bench-gateway bench-data lock clean timeline screenshots backup restore score undeploy retire
 
 help: ## what can be done here; ARGS=--json makes a command print one JSON document
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ evidently: $(SETUP) ## Evidently's own pages over every window's report, until C
 deploy: $(SETUP) ## register deployments, schedules and automations on the Prefect server
 	@$(BIN)/python -m deployments deploy $(ARGS)
 
+undeploy: $(SETUP) ## remove from the Prefect server what this clone has deployed there
+	@$(BIN)/python -m deployments undeploy $(ARGS)
+
 score: $(SETUP) ## score a file or a window, each row once: PROBLEM=fraud FILE=requests.csv (or SINCE= UNTIL=; REQUEST= OUT=)
 	@$(BIN)/python -m flows score $(PROBLEM) $(if $(FILE),--file "$(FILE)") $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") $(if $(REQUEST),--request "$(REQUEST)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
@@ -124,6 +127,9 @@ resume: $(SETUP) ## end a pause: PROBLEM=fraud REASON="..."
 
 operator: $(SETUP) ## a token that proves a name to the ledger: NAME=ana
 	@$(BIN)/python -m flows operator "$(NAME)" $(ARGS)
+
+retire: $(SETUP) ## end the rollout of a problem whose file is gone: PROBLEM=old REASON="..."
+	@$(BIN)/python -m flows retire $(PROBLEM) --reason "$(REASON)" $(ARGS)
 
 adopt: $(SETUP) ## start from a model of yours: PROBLEM=fraud MODEL=path/or/models:/uri
 	@$(BIN)/python -m flows adopt $(PROBLEM) "$(MODEL)" $(ARGS)

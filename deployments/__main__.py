@@ -88,17 +88,34 @@ def _traffic(args: Args) -> Done:
 
 
 def _deploy(_args: Args) -> Done:
+    _server()
+    from deployments.deploy import deploy
+    from flows.orphans import orphans
+
+    deployed, left = deploy(), [str(orphan) for orphan in orphans()]
+    for name in deployed:
+        print(f"deployed {name}")
+    for orphan in left:
+        print(orphan)
+    return Done({"deployments": deployed, "orphans": left})
+
+
+def _undeploy(args: Args) -> Done:
+    _server()
+    from deployments.deploy import undeploy
+
+    removed = undeploy(args.of)
+    print(f"removed {removed} deployments of this clone")
+    return Done({"removed": removed})
+
+
+def _server() -> None:
+    """Speak to the Prefect server that is named."""
     from deployments import servers
 
     if "PREFECT_API_URL" not in os.environ:
         raise PerennialError("no Prefect server is named: set PREFECT_API_URL, or run `make up`, which deploys too.")
     servers.use(os.environ["PREFECT_API_URL"])
-    from deployments.deploy import deploy
-
-    deployed = deploy()
-    for name in deployed:
-        print(f"deployed {name}")
-    return Done({"deployments": deployed})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -166,7 +183,16 @@ def _loops(command: AddCommand) -> None:
     rollback.add_argument("--reason", default="a person asked", help="why; it stands in the ledger for good")
     rollback.add_argument("--actor", default="", help="who asks; by default whoever runs this")
     rollback.add_argument("--url", help="its gateway; without one the registry is all that is looked at")
-    command("deploy", _deploy, "register deployments, schedules and automations", says=("deployments",), problem=None)
+    command(
+        "deploy",
+        _deploy,
+        "register deployments, schedules and automations",
+        says=("deployments", "orphans"),
+        problem=None,
+    )
+    about = "remove from the Prefect server what this clone has deployed there"
+    undeploy = command("undeploy", _undeploy, about, says=("removed",), problem=None)
+    undeploy.add_argument("--of", metavar="LEDGER", help="what was deployed over a ledger that is gone")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ from schemas.events import EVENTS, Happening
 from schemas.problem import known_problems
 from schemas.settings import Settings
 
-__all__ = ["TAG", "TURN", "acting", "apply", "ending"]
+__all__ = ["acting", "apply", "ending", "turn_tag"]
 
-TAG = "perennial"  # what we declared carries it, and goes when it is declared no longer
-TURN = "perennial-turn"  # what turns a crank and ends: a night, a replay or a large request may last for days
 _SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
 _START = timedelta(minutes=30)  # an image is pulled and a process started in less
 _LONGEST = timedelta(hours=12)  # a retrain takes minutes, and on a very large table hours
@@ -46,26 +44,26 @@ def ending() -> list[AutomationCore]:
 
 
 async def apply(client: PrefectClient, declared: list[AutomationCore]) -> None:
-    """Make the server's automations of ours those declared: create, update what changed, and delete what is gone."""
-    found = await _all(client)
+    """Make the server's automations of this clone those declared: create, update what changed, and delete what is gone."""
+    found, mark = await _all(client), Settings().mark
     wanted = {automation.name for automation in declared}
     for there in found:
-        if TAG in there.tags and there.name not in wanted:
+        if mark in there.tags and there.name not in wanted:
             await client.delete_automation(there.id)
     for automation in declared:
         same = [there for there in found if there.name == automation.name]
-        await _upsert(client, automation.model_copy(update={"tags": [TAG]}), same)
+        await _upsert(client, automation.model_copy(update={"tags": [mark]}), same)
 
 
 def _starts_a_retrain(known: Happening, retrain_id: UUID) -> AutomationCore:
     """At once, with what was found as its reason. A turn that found it went to RETRAIN by itself, and its run only trains
     sooner than the schedule would: the row that the event names says so to the flow. An event from elsewhere asks."""
     return AutomationCore(
-        name=f"perennial: {known.name.replace('-', ' ')} starts a retrain",
+        name=f"{Settings().mark}: {known.name.replace('-', ' ')} starts a retrain",
         description=f"A {known.event} event of a problem runs the retrain deployment. {_entry(known.name)}",
         trigger=EventTrigger(
             expect={known.event},
-            match={"prefect.resource.id": "perennial.problem.*"},
+            match={"prefect.resource.id": f"{Settings().mark}.problem.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,
             threshold=1,
@@ -91,11 +89,11 @@ def _starts_a_retrain(known: Happening, retrain_id: UUID) -> AutomationCore:
 def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> AutomationCore:
     """A gateway has stopped a challenger by itself: the next turn, started at once, writes the rollback down."""
     return AutomationCore(
-        name=f"perennial: a {known.name} of {problem} turns the crank",
+        name=f"{Settings().mark}: a {known.name} of {problem} turns the crank",
         description=f"A {known.event} event of {problem} runs its lifecycle. {_entry(known.name)}",
         trigger=EventTrigger(
             expect={known.event},
-            match={"prefect.resource.id": f"perennial.problem.{problem}"},
+            match={"prefect.resource.id": f"{Settings().mark}.problem.{problem}"},
             posture=Posture.Reactive,
             threshold=1,
         ),
@@ -106,7 +104,7 @@ def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> Auto
 def _crash_without_heartbeat() -> AutomationCore:
     """A run whose process was killed together with what started it says nothing more, and would stay Running for ever."""
     return _ends(
-        "perennial: a run without a heartbeat has crashed",
+        "a run without a heartbeat has crashed",
         f"The next turn mends what a killed one left behind. {_entry('worker-killed')}",
         after={"heartbeat"},
         expect={"heartbeat", *_ENDED},
@@ -119,9 +117,9 @@ def _crash_without_heartbeat() -> AutomationCore:
 def _crash_without_a_start() -> AutomationCore:
     """A run whose process was killed before it began has no heartbeat that could stop, and would stay Pending for ever."""
     return _ends(
-        "perennial: a run that never began has crashed",
+        "a run that never began has crashed",
         f"Whoever was to start it is gone; the next turn takes the step. {_entry('worker-killed')}",
-        after={"Pending"},
+        after={"Pending", "Submitting", "InfrastructurePending"},
         expect={"Running", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
         within=_START,
         state=StateType.CRASHED,
@@ -132,14 +130,14 @@ def _crash_without_a_start() -> AutomationCore:
 def _cancel_what_hangs() -> AutomationCore:
     """A turn that waits for what never comes has a heartbeat all the same, and would keep its problem's turns waiting."""
     return _ends(
-        "perennial: a turn that hangs is cancelled",
+        "a turn that hangs is cancelled",
         f"Its process is ended, and the next turn takes the step anew. {_entry('stuck-run')}",
         after={"Running"},
         expect=set(_ENDED),
         within=_LONGEST,
         state=StateType.CANCELLING,
         message=f"running for {_LONGEST.total_seconds() / 3600:.0f} hours: it hangs",
-        tag=TURN,
+        tag=turn_tag(),
     )
 
 
@@ -155,17 +153,20 @@ def _ends(
     within: timedelta,
     state: StateType,
     message: str,
-    tag: str = TAG,
+    tag: str = "",
 ) -> AutomationCore:
     """Change the state of a run of ours that, `within` that time `after` one state, reached none of those it should have."""
     return AutomationCore(
-        name=name,
+        name=f"{Settings().mark}: {name}",
         description=about,
         trigger=EventTrigger(
             after={f"prefect.flow-run.{one}" for one in after},
             expect={f"prefect.flow-run.{one}" for one in expect},
             match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related={"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"},
+            match_related={
+                "prefect.resource.id": f"prefect.tag.{tag or Settings().mark}",
+                "prefect.resource.role": "tag",
+            },
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -173,6 +174,11 @@ def _ends(
         ),
         actions=[ChangeFlowRunState(name=None, force=False, state=state, message=message)],
     )
+
+
+def turn_tag() -> str:
+    """What turns a crank and ends carries it: a night, a replay or a large request may last for days."""
+    return f"{Settings().mark}-turn"
 
 
 def _entry(name: str) -> str:

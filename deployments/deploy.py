@@ -1,6 +1,7 @@
 """What runs on the Prefect server, and when? One call registers all of it; running it again changes only what changed."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -10,15 +11,16 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.responses import DeploymentResponse, GlobalConcurrencyLimitResponse
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.schedules import Cron
 
-from deployments.automations import TAG, TURN, acting, apply
+from deployments import servers
+from deployments.automations import acting, apply, turn_tag
 from deployments.notifications import channels, forget, telling
 from flows.drills import drills
-from flows.guard import limit_name
+from flows.guard import LEDGER, limit_name
 from flows.improvement import improve
 from flows.lifecycle import lifecycle
 from flows.operations import approve_stage, pause_loop, retrain, roll_back
@@ -28,9 +30,9 @@ from flows.scoring import score
 from schemas.errors import PerennialError
 from schemas.problem import Problem, known_problems, load_problem
 from schemas.settings import Settings
-from tasks import windows
+from tasks import ledger, windows
 
-__all__ = ["declared", "deploy", "register"]
+__all__ = ["declared", "deploy", "register", "undeploy"]
 
 
 _PAGE = 200
@@ -58,14 +60,21 @@ async def declared() -> list[RunnerDeployment]:
     return [
         *[await make(problem) for problem in problems for make in (_lifecycle, _retention, _improve)],
         *[
-            await of.ato_deployment(name=of.name, description=about, tags=_tags(of), **_placed(), **_DOTTED)
+            await of.ato_deployment(
+                name=Settings().named(of.name), description=about, tags=_tags(*_turning(of)), **_placed(), **_DOTTED
+            )
             for of, about in _FORMS
         ],
     ]
 
 
-def _tags(form: Flow[Any, Any]) -> list[str]:
-    return [TAG, TURN] if form in (retrain, approve_stage, roll_back, pause_loop) else [TAG]
+def _turning(form: Flow[Any, Any]) -> list[str]:
+    return [turn_tag()] if form in (retrain, approve_stage, roll_back, pause_loop) else []
+
+
+def _tags(*more: str) -> list[str]:
+    """Every run carries its deployment's: whose it is, and over which ledger."""
+    return [Settings().mark, f"{LEDGER}{ledger.identity()}", *more]
 
 
 def _placed() -> dict[str, Any]:
@@ -73,21 +82,22 @@ def _placed() -> dict[str, Any]:
     settings = Settings()
     if settings.work_pool is None:
         return {}
+    said = {name: os.environ.get(name, value) for name, value in servers.of_a_run().items()}
     image = {"image": settings.work_image} if settings.work_image else {}
-    return {"work_pool_name": settings.work_pool, "job_variables": image or None}
+    return {"work_pool_name": settings.work_pool, "job_variables": {"env": said, **image}}
 
 
 async def _lifecycle(problem: Problem) -> RunnerDeployment:
     ready = windows.available(problem)
     paused = f"\n\nPaused: its table is not there yet. {problem.source.hint}"
     return await lifecycle.ato_deployment(
-        name=problem.name,
+        name=Settings().named(problem.name),
         parameters={"problem": problem.name},
         # With a slug, deploying again updates the schedule in place; without one it makes another.
         schedule=Cron(problem.schedule, timezone="UTC", active=ready, slug="turn"),
         concurrency_limit=_ONE,
         description=problem.statement if ready else problem.statement + paused,
-        tags=[TAG, TURN, problem.name],
+        tags=_tags(turn_tag(), problem.name),
         **_placed(),
         **_DOTTED,
     )
@@ -95,13 +105,13 @@ async def _lifecycle(problem: Problem) -> RunnerDeployment:
 
 async def _improve(problem: Problem) -> RunnerDeployment:
     return await improve.ato_deployment(
-        name=problem.name,
+        name=Settings().named(problem.name),
         parameters={"problem": problem.name},
         schedule=Cron("0 1 * * *", timezone="UTC", active=False, slug="night"),
         concurrency_limit=_ONE,
         description="Diagnose, choose one change, run it, learn from it, within a budget; the winner goes to the gates. Its "
         "schedule is off until somebody switches it on.",
-        tags=[TAG, problem.name],
+        tags=_tags(problem.name),
         **_placed(),
         **_DOTTED,
     )
@@ -109,13 +119,13 @@ async def _improve(problem: Problem) -> RunnerDeployment:
 
 async def _retention(problem: Problem) -> RunnerDeployment:
     return await retention.ato_deployment(
-        name=problem.name,
+        name=Settings().named(problem.name),
         parameters={"problem": problem.name},
         # On nights from Saturday to Sunday there are the fewest requests to wait behind it.
         schedule=Cron("17 3 * * 0", timezone="UTC", slug="retention"),
         concurrency_limit=_ONE,
         description="Keep features, answers and labels as long as the plan says; what is older goes, or is archived.",
-        tags=[TAG, problem.name],
+        tags=_tags(problem.name),
         **_placed(),
         **_DOTTED,
     )
@@ -130,19 +140,81 @@ async def register(add: Callable[[RunnerDeployment], Awaitable[UUID]]) -> dict[s
     """`deploy`, with the way a deployment is applied given: a runner serves those that it applied itself."""
     async with get_client() as client:
         ways = await channels(client)  # first: what is set wrongly is refused before anything has changed
+        await _alone(client)
         await _pool(client)
         await _moved(client)
         ids = {}
         for deployment in await declared():
             # Left unsaid, a deployment that a person paused stays paused.
             deployment.model_fields_set.discard("paused")
-            ids[f"{deployment.flow_name}/{deployment.name}"] = await add(deployment)
+            name = (deployment.name or "").removeprefix(Settings().named(""))
+            ids[f"{deployment.flow_name}/{name}"] = await add(deployment)
         await _prune(client, set(ids.values()))
         for name in known_problems():
             await client.upsert_global_concurrency_limit_by_name(limit_name(name), 1)
+        await _unlimit(client, keep={limit_name(name) for name in known_problems()})
         await apply(client, [*acting(ids), *(automation for way in ways for automation in telling(way))])
         await forget(client)
     return ids
+
+
+def undeploy(of: str | None = None) -> int:
+    """Remove from the server what this clone has deployed there, and how many deployments that were. `of` names the ledger
+    that it was deployed over, where that is another than ours: what it left there belongs to nobody else."""
+    return asyncio.run(_undeployed(of or ledger.identity()))
+
+
+async def _undeployed(identity: str) -> int:
+    async with get_client() as client:
+        there = await _ours(client)
+        strange = {said for one in there if (said := _ledger_of(one)) not in ("", identity)}
+        if strange:
+            raise PerennialError(
+                f"what {Settings().mark} has on this Prefect server was deployed over the ledger {', '.join(sorted(strange))}, and "
+                f"not over {identity}. If nobody turns that one any longer, say --of {min(strange)}; if somebody does, it is "
+                "another clone's: set PERENNIAL_CLONE."
+            )
+        await apply(client, [])
+        for deployment in there:
+            await client.delete_deployment(deployment.id)
+        await _unlimit(client, keep=set())
+    return len(there)
+
+
+async def _alone(client: PrefectClient) -> None:
+    """Refuse, before anything has changed, to overwrite another clone's deployments, and to share its pool: a worker takes all
+    that its pool is given, with its own code and over its own ledger."""
+    mine, settings, api = ledger.identity(), Settings(), client.api_url
+    others = [one for one in await _all(client) if _ledger_of(one) not in ("", mine)]
+    same = [one for one in others if settings.mark in one.tags]
+    if same:
+        raise PerennialError(
+            f"another clone has deployed {len(same)} of this name to the Prefect server at {api}, over the ledger "
+            f"{_ledger_of(same[0])}; ours is {mine}. Nothing was changed. Give this clone a name of its own (PERENNIAL_CLONE=...); "
+            "if both are meant to be one, let PERENNIAL_HOME, PERENNIAL_DATABASE and PERENNIAL_LEDGER_URL name one ledger; if the "
+            f"other is gone for good, remove what it left: make undeploy ARGS='--of {_ledger_of(same[0])}'."
+        )
+    pool = [one for one in others if one.work_pool_name is not None and one.work_pool_name == settings.work_pool]
+    if pool:
+        raise PerennialError(
+            f"the work pool {settings.work_pool!r} has runs of another clone, over the ledger {_ledger_of(pool[0])}: its workers "
+            "would take ours. Nothing was changed. Name a pool of this clone's own in PERENNIAL_WORK_POOL."
+        )
+
+
+def _ledger_of(deployment: DeploymentResponse) -> str:
+    """The ledger that it was deployed over; empty of what is none of ours, and of what was deployed before this was said."""
+    return next((tag.removeprefix(LEDGER) for tag in deployment.tags if tag.startswith(LEDGER)), "")
+
+
+async def _unlimit(client: PrefectClient, *, keep: set[str]) -> None:
+    """The limits of problems that are gone. One whose slot is taken has a turn to wait for: the next deploy removes it."""
+    found = list[GlobalConcurrencyLimitResponse]()
+    while page := await client.read_global_concurrency_limits(limit=_PAGE, offset=len(found)):
+        found += page
+    for limit in found:
+        if limit.name.startswith(limit_name("")) and limit.name not in keep and not limit.active_slots:
+            await client.delete_global_concurrency_limit_by_name(limit.name)
 
 
 async def _pool(client: PrefectClient) -> None:
@@ -181,8 +253,13 @@ async def _prune(client: PrefectClient, keep: set[UUID]) -> None:
 
 
 async def _ours(client: PrefectClient) -> list[DeploymentResponse]:
-    """All that carry our tag, a page at a time."""
-    tagged, found = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])), list[DeploymentResponse]()
-    while page := await client.read_deployments(deployment_filter=tagged, limit=_PAGE, offset=len(found)):
+    """All that carry this clone's mark."""
+    return await _all(client, DeploymentFilter(tags=DeploymentFilterTags(all_=[Settings().mark])))
+
+
+async def _all(client: PrefectClient, wanted: DeploymentFilter | None = None) -> list[DeploymentResponse]:
+    """What the server has, a page at a time."""
+    found = list[DeploymentResponse]()
+    while page := await client.read_deployments(deployment_filter=wanted, limit=_PAGE, offset=len(found)):
         found += page
     return found

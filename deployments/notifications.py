@@ -14,14 +14,12 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
-from deployments.automations import TAG
 from schemas.errors import PerennialError
 from schemas.events import RUNS, Happening, Severity
 from schemas.settings import Settings
 
 __all__ = ["QUIET", "Channel", "channels", "forget", "telling"]
 
-_BLOCK = "perennial-notify"  # the webhook block that we keep for a URL: in its fields the server hides it
 # A happening of a problem is told once in this time, and again after it while it lasts.
 QUIET = {
     Severity.INFO: timedelta(hours=1),
@@ -68,7 +66,7 @@ async def forget(client: PrefectClient) -> None:
     if _is_url(_webhook()):
         return
     try:
-        kept = await client.read_block_document_by_name(_BLOCK, Webhook.get_block_type_slug())
+        kept = await client.read_block_document_by_name(_block(), Webhook.get_block_type_slug())
     except ObjectNotFound:
         return
     await client.delete_block_document(kept.id)
@@ -84,11 +82,11 @@ def telling(channel: Channel) -> list[AutomationCore]:
 
 def _of_problems(channel: Channel, severity: Severity) -> AutomationCore:
     return AutomationCore(
-        name=f"perennial: {channel.name} tells of what is {severity}",
+        name=f"{Settings().mark}: {channel.name} tells of what is {severity}",
         description=f"Tells people of {severity} events of the problems, each once in {_hours(QUIET[severity])}.",
         trigger=EventTrigger(
-            expect={f"{TAG}.*"},
-            match={"prefect.resource.id": "perennial.problem.*", "perennial.severity": str(severity)},
+            expect={"perennial.*"},
+            match={"prefect.resource.id": f"{Settings().mark}.problem.*", "perennial.severity": str(severity)},
             # Each happening of each problem is quiet for itself: one of drift does not silence one of a fault.
             for_each={"prefect.resource.id", "perennial.event"},
             posture=Posture.Reactive,
@@ -107,12 +105,12 @@ def _of_runs(channel: Channel, known: Happening) -> AutomationCore:
         f"What to do: {known.do}\nRunbook: {runbook}"
     )
     return AutomationCore(
-        name=f"perennial: {channel.name} tells of a {known.name.replace('-', ' ')}",
+        name=f"{Settings().mark}: {channel.name} tells of a {known.name.replace('-', ' ')}",
         description=f"Tells people of {known.heard} of our deployments, each once in {_hours(_RUN_QUIET)}.",
         trigger=EventTrigger(
             expect={known.event},
             match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+            match_related={"prefect.resource.id": f"prefect.tag.{Settings().mark}", "prefect.resource.role": "tag"},
             for_each={"related:deployment:prefect.resource.id"},
             posture=Posture.Reactive,
             threshold=1,
@@ -138,7 +136,7 @@ def _calls(block_id: UUID) -> Callable[[str, str], ActionTypes]:
 
 async def _kept(client: PrefectClient, url: str) -> UUID:
     webhook = Webhook(url=SecretStr(url), headers=SecretDict({"content-type": "application/json"}))
-    return await webhook.asave(_BLOCK, overwrite=True, client=client)
+    return await webhook.asave(_block(), overwrite=True, client=client)
 
 
 async def _by_block(client: PrefectClient, name: str, setting: str) -> Callable[[str, str], ActionTypes]:
@@ -161,6 +159,11 @@ async def _by_block(client: PrefectClient, name: str, setting: str) -> Callable[
             "Make one that can in the Prefect UI under Blocks: its types are listed there by what they can do."
         )
     return lambda subject, body: SendNotification(block_document_id=block.id, subject=subject, body=body)
+
+
+def _block() -> str:
+    """The webhook block that we keep for a URL: in its fields the server hides it."""
+    return f"{Settings().mark.replace('.', '-')}-notify"
 
 
 def _webhook() -> str:

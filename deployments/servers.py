@@ -18,7 +18,17 @@ from typing import NoReturn
 from schemas.errors import PerennialError
 from schemas.settings import Settings
 
-__all__ = ["environment", "free_port", "mlflow_server", "mlflow_start", "prefect_server", "prefect_start", "run", "use"]
+__all__ = [
+    "environment",
+    "free_port",
+    "mlflow_server",
+    "mlflow_start",
+    "of_a_run",
+    "prefect_server",
+    "prefect_start",
+    "run",
+    "use",
+]
 
 Start = tuple[list[str], dict[str, str]]  # a command, and the environment that it runs in
 _LOOPBACK = "127.0.0.1"
@@ -31,11 +41,9 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG: a server whose starter was killed ends by
 
 def environment(*, api_url: str | None = None) -> dict[str, str]:
     """What our processes are started with. What the user has set stays."""
-    settings = Settings()
-    root = settings.root
+    root = Settings().root
     defaults = {
-        **settings.silence,
-        **settings.logging,
+        **of_a_run(),
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PREFECT_HOME": str(root / "prefect"),
         # Leases in memory would leave a slot taken for ever when the server restarts.
@@ -43,14 +51,25 @@ def environment(*, api_url: str | None = None) -> dict[str, str]:
         # Prefect forgets events by itself, and flow runs only when told to: each turn leaves 60 KB of rows.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(_KEEP_RUNS.total_seconds()),
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "perennial",
-        "PREFECT_RUNNER_HEARTBEAT_FREQUENCY": "30",
-        "OMP_NUM_THREADS": "1",
         "PERENNIAL_HOME": str(root),
     }
     if api_url:
         defaults["PREFECT_API_URL"] = api_url
     return {**defaults, **os.environ}
+
+
+def of_a_run() -> dict[str, str]:
+    """What a run needs of its environment, whoever starts it: a worker of a pool is started by hand, without ours."""
+    settings = Settings()
+    return {
+        **settings.silence,
+        **settings.logging,
+        **({"PERENNIAL_CLONE": settings.clone} if settings.clone else {}),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "perennial",
+        # By default a run says every 180 s that it lives, and after 95 s of silence it is taken for one that was killed.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 def use(api_url: str) -> None:
@@ -59,8 +78,9 @@ def use(api_url: str) -> None:
 
 
 @contextmanager
-def prefect_server(port: int | None = None) -> Iterator[str]:
-    """The API address of a running server: the user's own (PREFECT_API_URL), or one that is started and ended here."""
+def prefect_server(port: int | None = None, *, seconds: float = 90) -> Iterator[str]:
+    """The API address of a running server: the user's own (PREFECT_API_URL), or one that is started, within so many seconds, and
+    ended here."""
     own = os.environ.get("PREFECT_API_URL")
     if own:
         yield own
@@ -68,7 +88,7 @@ def prefect_server(port: int | None = None) -> Iterator[str]:
     port = port or free_port()
     command, env = prefect_start(_LOOPBACK, port)
     api = f"http://{_LOOPBACK}:{port}/api"
-    with _running("prefect", command, env, f"{api}/health"):
+    with _running("prefect", command, env, f"{api}/health", seconds=seconds):
         yield api
 
 

@@ -5,19 +5,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.errors import told
+from schemas.settings import Settings
 
-__all__ = ["cell", "key_of", "unharmed"]
+__all__ = ["cell", "key_of", "of_clone", "unharmed"]
 
 log = logging.getLogger("perennial")
 
 
 def key_of(what: str, problem: str) -> str:
-    """Keys are lower case and dashes.
+    """Keys are lower case and dashes, and begin with the clone's name where it has one: a key is one for a whole server.
 
     >>> key_of("turn", "card_Fraud")
     'turn-card-fraud'
     """
-    return f"{what}-{problem.replace('_', '-').lower()}"
+    return of_clone(f"{what}-{problem.replace('_', '-').lower()}")
+
+
+def of_clone(key: str) -> str:
+    return "-".join(part for part in (Settings().clone, key) if part)
 
 
 def cell(text: str) -> str:

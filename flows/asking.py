@@ -18,7 +18,7 @@ from schemas.verdict import Outcome, Verdict
 from tasks import ledger, operators, registry
 from tasks.transitions import Decision, advance, answered, asked, paused
 
-__all__ = ["approve", "ask", "pause", "resume", "revert_now", "stopped_by", "user"]
+__all__ = ["approve", "ask", "pause", "person", "resume", "revert_now", "stopped_by", "user"]
 
 
 def ask(
@@ -46,7 +46,7 @@ def ask(
         Recipe.model_validate(recipe)
     moment = _moment(state, now)
     # What the loop finds asks under its own name; only people have tokens.
-    who = _person(actor)[0] if reason in (Reason.PERSON, Reason.FORCED) else actor or user()
+    who = person(actor)[0] if reason in (Reason.PERSON, Reason.FORCED) else actor or user()
     request = Request(kind, reason, note, who, window_days, recipe)
     return ledger.update(problem, lambda state: asked(state, request, now=moment))
 
@@ -61,7 +61,7 @@ def approve(
 ) -> State:
     """Approve or reject the stage that waits for it. Whoever started the retrain cannot approve it; they may take it back."""
     load_problem(problem)
-    who, claimed = _person(actor)
+    who, claimed = person(actor)
     moment = _moment(ledger.state_of(problem), now)
 
     def approval(state: State) -> Entry:
@@ -82,7 +82,7 @@ def pause(
     """From the next turn on nothing of `problem` goes forward, for `span` or until somebody resumes: no retrain, no promotion,
     no larger share. Requests are answered and watched as before, and what is shown to be worse still goes."""
     load_problem(problem)
-    who, claimed = _person(actor)
+    who, claimed = person(actor)
     moment = _moment(ledger.state_of(problem), now)
     made = Pause(who, note, moment, moment + span if span else None, claimed)
     until = f" until {made.until:%Y-%m-%d %H:%M} UTC" if made.until else ""
@@ -93,7 +93,7 @@ def pause(
 def resume(problem: str, *, note: str, actor: str = "", now: datetime | None = None) -> State:
     """End the pause of `problem`; its next turn goes on."""
     load_problem(problem)
-    who, claimed = _person(actor)
+    who, claimed = person(actor)
     moment = _moment(ledger.state_of(problem), now)
 
     def ended(state: State) -> Entry:
@@ -111,7 +111,7 @@ def _told(state: State, *, live: bool) -> State:
     return state
 
 
-def _person(actor: str) -> tuple[str, bool]:
+def person(actor: str) -> tuple[str, bool]:
     """Who acts, and whether they only say so. A token proves one name, and no other is taken beside it."""
     token = Settings().operator_token
     if token is None:

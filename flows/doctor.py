@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import ibis
 import pandas as pd
 
+from flows import orphans
 from flows.baselines import suspected, worth_of
 from schemas.errors import PerennialError, told
 from schemas.framing import Framing
-from schemas.problem import Problem, load_problem
+from schemas.problem import Problem, known_problems, load_problem
 from schemas.rows import plain
 from schemas.settings import Settings
 from tasks import cleaning, contracts, counts, engine_contracts, environment, splits, survey, windows
@@ -31,14 +32,25 @@ _TICK = timedelta(microseconds=1)  # windows are half-open: the last row lies be
 
 def doctor(name: str, *, now: datetime | None = None) -> tuple[list[str], dict[str, Any]]:
     """The screen's lines, and the same for scripts, which is kept among the figures: `must` counts the findings that must be
-    fixed before the first turn."""
+    fixed before the first turn. Of a problem whose file is gone, what it left."""
+    left = _left(name)
+    if name not in known_problems() and left:
+        return left, {"problem": name, "ready": False, "must": len(left), "left": left}
     facts = gather(load_problem(name), now=now or datetime.now(UTC))
     findings = advise(facts)
     must = sum(finding.severity is Severity.MUST for finding in findings)
-    figures = _figures(facts, findings, must)
+    figures = _figures(facts, findings, must) | {"left": left}
     if facts.environment and facts.environment.writable:
         keep(f"doctor-{name}", figures)
-    return list(screen(facts, findings, checks=CHECKS)), figures
+    return [*screen(facts, findings, checks=CHECKS), *left], figures
+
+
+def _left(name: str) -> list[str]:
+    """That the ledger holds another name which this problem may have had. One that cannot be read is among the findings."""
+    try:
+        return list(orphans.about(name))
+    except Exception:
+        return []
 
 
 def gather(problem: Problem, *, now: datetime) -> Facts:

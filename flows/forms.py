@@ -8,6 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
 from schemas.errors import told
+from schemas.settings import Settings
 
 __all__ = ["form_of"]
 
@@ -15,14 +16,15 @@ log = logging.getLogger("perennial")
 
 
 def form_of(deployment: str, **filled: str) -> str:
-    """The address of the form of the deployment FLOW/NAME; empty where no server, UI or such deployment is known. An address
+    """The address of the form of this clone's deployment FLOW/NAME; empty where no server, UI or such deployment is known. An address
     is a help to people: looking for it never fails a turn."""
     ui = get_current_settings().ui_url
     if not ui:
         return ""
+    of, _, name = deployment.partition("/")
     try:
         with get_client(sync_client=True) as client:
-            found = client.read_deployment_by_name(deployment)
+            found = client.read_deployment_by_name(f"{of}/{Settings().named(name)}")
     except Exception as error:
         log.debug("the form of %s is not known: %s", deployment, told(error))
         return ""

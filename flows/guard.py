@@ -1,4 +1,4 @@
-"""How do we keep two turns of one problem apart? A global concurrency limit on the Prefect server."""
+"""How do we keep two turns of one problem apart, and the runs of two clones? A limit on the Prefect server, and a look at whose run it is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,21 +6,38 @@ from functools import cache
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from prefect.states import State
 
 from flows.machine import in_one_sentence
 from schemas.errors import PerennialError
+from schemas.settings import Settings
+from tasks import ledger
 from tasks.database import UnreadableDatabaseError
 
-__all__ = ["limit_name", "make_limit", "may_pass", "one_turn_at_a_time"]
+__all__ = ["LEDGER", "limit_name", "make_limit", "may_pass", "of_this_clone", "one_turn_at_a_time"]
+
+LEDGER = "ledger:"  # begins the tag by which a deployment, and each of its runs, says which ledger it is of
 
 _WAIT = 600.0  # seconds a turn waits for the one before it; a retrain takes minutes
 _LEASE = 60.0  # seconds after which a killed turn's slot is free again; the server takes no less
 
 
 def limit_name(problem: str) -> str:
-    return f"perennial:{problem}"
+    return f"{Settings().mark}:{problem}"
+
+
+def of_this_clone() -> None:
+    """Refuse a run that was deployed over another ledger than this process has: a worker takes whatever its pool is given,
+    and would turn a problem of the same name in the wrong place."""
+    wanted = {tag for tag in flow_run.tags if tag.startswith(LEDGER)}
+    if wanted and (mine := f"{LEDGER}{ledger.identity()}") not in wanted:
+        raise PerennialError(
+            f"this run was deployed over {', '.join(sorted(wanted))}, and this process has {mine}: nothing was done. Start workers with "
+            "the PERENNIAL_HOME, PERENNIAL_DATABASE and PERENNIAL_LEDGER_URL that it was deployed with, or deploy again with "
+            "theirs; two clones have a work pool each."
+        )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows import improvement_story as story
 from flows.asking import ask
 from flows.development import development_rows, moment_of
+from flows.guard import of_this_clone
 from flows.job import page_file
 from flows.lab import Lab
 from flows.levels import known_levels
@@ -72,6 +73,7 @@ def improve(
         anew: Drop a night that was cut off, and begin another.
         now: The moment that the night stands for; empty is the present, or the end of the table.
     """
+    of_this_clone()
     bar = story.begin_progress(problem)
     night = spent_night(
         problem,

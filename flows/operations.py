@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
 from flows.asking import approve, ask, pause, resume, revert_now, user
+from flows.guard import of_this_clone
 from flows.lifecycle import lifecycle
 from flows.telling import tell
 from schemas.errors import PerennialError
@@ -78,6 +79,7 @@ def retrain(
         actor: Your name, which a form cannot check. Whoever starts a retrain cannot approve its challenger.
         row: Filled by events, with the ledger's row that found it; empty for people.
     """
+    of_this_clone()
     if cause in ("person", "forced replacement"):
         actor = _whoever_filled_the_form(actor, wanted=bool(load_problem(problem).rollout.approval))
     state = ledger.state_of(problem)
@@ -106,6 +108,7 @@ def approve_stage(problem: ProblemName, decision: Literal["approve", "reject"], 
         name: Yours. A form cannot check it, and the ledger calls it a claimed name; an operator's token in a shell proves one.
         note: Why; it stands in the ledger for good.
     """
+    of_this_clone()
     approve(problem, note=note, actor=name, answer=decision)
     return str(lifecycle(problem))
 
@@ -120,6 +123,7 @@ def roll_back(problem: ProblemName, name: Said, reason: Said) -> str:
         name: Yours; a form cannot check it, and the ledger says so.
         reason: Why; it stands in the ledger for good.
     """
+    of_this_clone()
     state = revert_now(problem, note=reason, actor=name)
     tell(state)
     return f"{state.champion} serves; {state.stage}"
@@ -143,6 +147,7 @@ def pause_loop(
         reason: Why; it stands in the ledger for good.
         days: How long the pause lasts, in days; empty is until somebody resumes.
     """
+    of_this_clone()
     if action == "pause":
         state = pause(problem, note=reason, actor=name, span=timedelta(days=days) if days else None)
     else:

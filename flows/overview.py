@@ -11,13 +11,16 @@ from prefect.client.schemas.filters import (
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from flows.artifacts import of_clone
 from schemas.figure import Figure
 from schemas.problem import known_problems, load_problem
 from schemas.rows import State
+from schemas.settings import Settings
 from tasks import ledger, quality_log
 from tasks.standings import Standing, standings
 
@@ -37,7 +40,7 @@ def tell() -> None:
         f"{len(rows)} problems at {now:%Y-%m-%d %H:%M} UTC, {waiting} of them with something that waits. The loss is the newest "
         "that labels realised."
     )
-    create_table_artifact(key=KEY, table=rows, description=said)
+    create_table_artifact(key=of_clone(KEY), table=rows, description=said)
 
 
 def known(next_turn: dict[str, datetime], *, now: datetime) -> list[Standing]:
@@ -67,6 +70,7 @@ def next_turns(now: datetime) -> dict[str, datetime]:
         expected_start_time=FlowRunFilterExpectedStartTime.model_validate(
             {"after_": now - timedelta(hours=1), "before_": now + _SOON}
         ),
+        tags=FlowRunFilterTags(all_=[Settings().mark]),  # another clone may have a problem of the same name
     )
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(

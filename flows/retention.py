@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.artifacts import key_of
 from flows.asking import user
+from flows.guard import of_this_clone
 from flows.old_experiments import forgotten
 from flows.operations import ProblemName
 from flows.reports import tidied
@@ -36,6 +37,7 @@ def retention(problem: ProblemName, now: datetime | None = None) -> str:
         problem: Whose plan says how long.
         now: The moment it counts back from; empty is the present.
     """
+    of_this_clone()
     known = load_problem(problem)
     moment = windows.aware(now or datetime.now(UTC), "now")
     archived = archive(known, now=moment, open_rollout=_open_rollout(problem))

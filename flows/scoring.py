@@ -20,6 +20,7 @@ from typing import Any
 from prefect import flow
 
 from flows import scoring_story as story
+from flows.guard import of_this_clone
 from flows.lock import only_start
 from flows.operations import ProblemName
 from flows.score_request import Asked, Output, RequestId, Rows, checked, inputs_of, refuse_unless_empty, staged
@@ -66,6 +67,7 @@ def score(
         rows: Those of a file, or of a window of the problem's table.
         output: Where the answers go.
     """
+    of_this_clone()
     path, folder = rows.path and Path(rows.path), output.folder and Path(output.folder)
     asked = Asked(request, rows.since, rows.until, path or None, folder or None, output.part_rows)
     bar = story.begin_progress(problem, request)

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from schemas.settings import Settings
+
 __all__ = ["EVENTS", "RUNS", "Event", "Happening", "Severity", "of_problem", "resource_of"]
 
 
@@ -264,7 +266,7 @@ class Event:
 
     @property
     def id(self) -> UUID:
-        return uuid5(_SPACE, f"{self.problem}/{self.about}/{self.known.name}")
+        return uuid5(_SPACE, f"{Settings().named(self.problem)}/{self.about}/{self.known.name}")
 
     def told(self, *, runbook: str) -> dict[str, Any]:
         """Event, resource, payload and id, as Prefect takes them; `runbook` is where RUNBOOK.md can be read."""
@@ -299,7 +301,7 @@ def of_problem(problem: str) -> dict[str, Any]:
 def resource_of(problem: str, known: Happening) -> dict[str, str]:
     """Labels that automations choose by: severity, and the name, so that each is debounced for itself."""
     return {
-        "prefect.resource.id": f"perennial.problem.{problem}",
+        "prefect.resource.id": f"{Settings().mark}.problem.{problem}",
         "prefect.resource.name": problem,
         "perennial.event": known.name,
         "perennial.severity": str(known.severity),

@@ -31,6 +31,7 @@ class _Remembered(type(BaseSettings)):  # type: ignore[misc]  # pydantic names i
         return made
 
 
+_CLONE = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,49}")  # PostgreSQL cuts names at 63, and two of ours end in _mlflow and _prefect
 # mlflow ignores DO_NOT_TRACK=1, and it does not stop Prefect's server.
 _TELLING = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")
@@ -104,6 +105,10 @@ class Settings(BaseSettings, metaclass=_Remembered):
         default=None,
         description="Proves who asks, approves or pauses from this shell: the ledger then says whose token it was.",
     )
+    clone: str = Field(
+        default="",
+        description="A name of this clone where several share one Prefect server: what it deploys carries it, and is its alone.",
+    )
     work_pool: str | None = Field(
         default=None,
         description="Where runs are started: the name of a Prefect work pool; None: by the process that serves the deployments.",
@@ -166,6 +171,26 @@ class Settings(BaseSettings, metaclass=_Remembered):
                 "and the like in the environment, and a password as PGPASSWORD."
             )
         return value
+
+    @field_validator("clone")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        # "problem" would make this clone's events look like those of the clone without a name.
+        if value and (not _CLONE.fullmatch(value) or value == "problem"):
+            raise PerennialError(
+                f"PERENNIAL_CLONE is {value!r}, and a clone's name is of lower-case letters, digits and -, begins with a letter, is "
+                "at most 30 long and not 'problem'. Correct it, or unset it where one clone alone uses the Prefect server."
+            )
+        return value
+
+    @property
+    def mark(self) -> str:
+        """What all of this clone's on a Prefect server begins with, or carries as its tag."""
+        return f"perennial.{self.clone}" if self.clone else "perennial"
+
+    def named(self, name: str) -> str:
+        """A name on the server that no other clone gives: a deployment's is one for all that share it."""
+        return f"{self.clone}.{name}" if self.clone else name
 
     @property
     def runbook(self) -> str:

@@ -1,5 +1,7 @@
 """How are our databases opened? One engine a URL, durable SQLite, tables migrated by Alembic on first touch."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -15,7 +17,16 @@ from schemas.errors import PerennialError
 from schemas.settings import Settings
 from tasks import home
 
-__all__ = ["UnreadableDatabaseError", "behind", "close_databases", "ensure", "open_database", "unreachable", "why_away"]
+__all__ = [
+    "UnreadableDatabaseError",
+    "behind",
+    "close_databases",
+    "ensure",
+    "one_at_a_time",
+    "open_database",
+    "unreachable",
+    "why_away",
+]
 
 
 class UnreadableDatabaseError(PerennialError):
@@ -86,6 +97,26 @@ def ensure(url: str) -> None:
         if not _is_lacking(made):
             return  # away, or closed to us: whoever opens it says so
         _create(made)
+
+
+@contextmanager
+def one_at_a_time(url: str) -> Iterator[bool]:
+    """Hold the PostgreSQL at `url` against others who would make a vendor's tables there, and say whether it has none yet. An
+    SQLite file's first connection is alone by itself."""
+    made = sa.make_url(url)
+    if made.get_backend_name() != "postgresql":
+        yield False
+        return
+    engine = sa.create_engine(made)
+    with ExitStack() as held:
+        held.callback(engine.dispose)
+        try:
+            connection = held.enter_context(engine.connect())
+            connection.exec_driver_sql("SELECT pg_advisory_lock(20261122)")  # it goes with the connection
+            empty = not sa.inspect(connection).get_table_names()
+        except sa.exc.OperationalError:
+            empty = False  # whoever opens it says so
+        yield empty
 
 
 def behind(url: str, migrations: Path) -> bool:

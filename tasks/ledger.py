@@ -23,6 +23,7 @@ __all__ = [
     "append",
     "clock",
     "decisions_on",
+    "identity",
     "newest",
     "problems",
     "rows",
@@ -189,6 +190,12 @@ def problems() -> list[str]:
     """Every problem that has a row."""
     with _engine().connect() as connection:
         return sorted(connection.execute(sa.select(_TABLE.c.problem).distinct()).scalars())
+
+
+def identity() -> str:
+    """Which ledger this is: made with its tables, and the same wherever it is opened from, copied to or restored."""
+    with _engine().connect() as connection:
+        return str(connection.execute(sa.text("SELECT id FROM ledger_identity")).scalar_one())
 
 
 def verify(problem: str) -> int:

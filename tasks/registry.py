@@ -33,6 +33,7 @@ __all__ = [
     "model_file",
     "project",
     "read_route",
+    "reassert",
     "register",
 ]
 
@@ -140,10 +141,15 @@ def adopt(problem: Problem, uri: str) -> Any:
 
 def project(problem: Problem, state: State) -> list[str]:
     """Make aliases and the `route` tag say what the ledger says. Returns the foreign edits it found, in sentences."""
-    client = api()
     _ensure_registered(problem)
+    return reassert(problem.name, state)
+
+
+def reassert(name: str, state: State) -> list[str]:
+    """`project`, of a registered model by its name: a problem whose file is gone has a route to be ended still."""
+    client = api()
     wanted = {role: model.version for role in _ROLES if (model := getattr(state, role)) is not None}
-    registered = client.get_registered_model(problem.name)
+    registered = client.get_registered_model(name)
     actual = {role: str(number) for role, number in registered.aliases.items() if role in _ROLES}
     tag = registered.tags.get("route")
     route, written = Route.of(state), _written_route(tag)
@@ -158,13 +164,13 @@ def project(problem: Problem, state: State) -> list[str]:
         foreign.append("the route tag was overwritten by somebody else with something that is no route")
     for role in _ROLES:
         if role in wanted and actual.get(role) != wanted[role]:
-            client.set_registered_model_alias(problem.name, role, wanted[role])
+            client.set_registered_model_alias(name, role, wanted[role])
         elif role in actual and role not in wanted:
-            client.delete_registered_model_alias(problem.name, role)
+            client.delete_registered_model_alias(name, role)
     if route is not None and written != route:
-        client.set_registered_model_tag(problem.name, "route", route.to_json())
+        client.set_registered_model_tag(name, "route", route.to_json())
     for sentence in foreign:
-        logging.getLogger("perennial").warning("%s: %s", problem.name, sentence)
+        logging.getLogger("perennial").warning("%s: %s", name, sentence)
     return foreign
 
 

@@ -38,10 +38,18 @@ def vendor() -> Any:
 
 @cache
 def made_ready(uri: str) -> None:
-    """Once a process: MLflow's database at `uri` is there, and at the version of the MLflow that opens it, its rows kept."""
+    """Once a process: MLflow's database at `uri` is there with its tables, and at the version of the MLflow that opens it, its
+    rows kept."""
     if not _is_database(uri):
         return
     database.ensure(uri)
+    # Of two that find no tables, MLflow lets one fail: each makes them as if it were alone.
+    with database.one_at_a_time(uri) as empty:
+        if empty:
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            Settings().root.mkdir(parents=True, exist_ok=True)
+            SqlAlchemyStore(uri, Settings().artifacts.as_uri())
     library = find_spec("mlflow")
     assert library is not None
     assert library.origin is not None

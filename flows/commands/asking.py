@@ -69,6 +69,14 @@ def _resume(args: Args) -> Done:
     return Done(stands(state))
 
 
+def _retire(args: Args) -> Done:
+    from flows import orphans
+
+    state = orphans.retire(args.problem, note=args.reason, actor=args.actor)
+    print(f"ended, as row {state.sequence}; {args.problem} is {state.stage}, and {state.champion} stays its champion")
+    return Done(stands(state))
+
+
 def _operator(args: Args) -> Done:
     # What every command is about stands under one name: here it is a person.
     from tasks import operators
@@ -116,9 +124,10 @@ def add(command: AddCommand) -> None:
     pause = command("pause", _pause, "let nothing of a problem go forward", says=STANDS)
     pause.add_argument("--days", type=days(365), help="for so long; by default until somebody resumes")
     resume = command("resume", _resume, "end a pause", says=STANDS)
+    retire = command("retire", _retire, "end the rollout of a problem whose file is gone", says=STANDS)
     for asking in (retrain, revert, approve):
         asking.add_argument("--reason", default="", help="why; it stands in the ledger for good")
-    for asking in (pause, resume):
+    for asking in (pause, resume, retire):
         asking.add_argument("--reason", required=True, help="why; it stands in the ledger for good")
     operator = command(
         "operator",
@@ -130,6 +139,6 @@ def add(command: AddCommand) -> None:
     operator.add_argument("--dismiss", action="store_true", help="end it instead")
     adopt = command("adopt", _adopt, "start from a model of yours", says=STANDS)
     adopt.add_argument("model", help="a .skops file, a folder that holds model.skops, or an MLflow URI")
-    for asking in (retrain, revert, approve, pause, resume, adopt):
+    for asking in (retrain, revert, approve, pause, resume, retire, adopt):
         asking.add_argument("--actor", default="", help="who asks or answers; by default whoever runs this")
     command("turn", _turn, "turn the crank once, now", says=STANDS).set_defaults(stopped=GOES_ON)

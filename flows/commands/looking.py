@@ -149,7 +149,7 @@ def _drills(args: Args) -> Done:
 
 def add(command: AddCommand) -> None:
     """Its commands, with their arguments."""
-    looked = ("shape", "labels", "worth", "contract", "parts", "features")
+    looked = ("shape", "labels", "worth", "contract", "parts", "features", "left")
     doctor = ("problem", "ready", "must", "findings", "could_not_look", *looked)
     command("doctor", _doctor, "what to fix before the first turn", says=doctor)
     command("history", _history, "what served when, and why", says=("problem", "goal", "open_risks", "rows"))

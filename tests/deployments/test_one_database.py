@@ -153,6 +153,15 @@ def test_who_may_not_make_a_database_is_told_what_to_ask_for(server, monkeypatch
     assert "cannot be opened" in first.says
 
 
+def test_two_that_find_no_tables_of_mlflows_make_them_once(server, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_DATABASE", server.replace("/perennial", "/met_at_once"))
+    script = "from tasks import tracking; assert tracking.api().search_registered_models() == []"
+    both = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate(timeout=300)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert "registered_models" in _tables(Settings().mlflow)
+
+
 def test_a_url_of_its_own_goes_before_the_one_setting(server, monkeypatch, tmp_path):
     monkeypatch.setenv("PERENNIAL_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example")
