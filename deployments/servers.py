@@ -48,7 +48,7 @@ def environment(*, api_url: str | None = None) -> dict[str, str]:
         "PREFECT_HOME": str(root / "prefect"),
         # Leases in memory would leave a slot taken for ever when the server restarts.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        # Prefect forgets events by itself, and flow runs only when told to: each turn leaves 60 KB of rows.
+        # Prefect forgets events by itself after a week, and flow runs only when told to: a turn leaves 50 KB of rows.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(_KEEP_RUNS.total_seconds()),
         "PERENNIAL_HOME": str(root),
