@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -71,6 +72,32 @@ def mlflow_home(_mlflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One PERENNIAL_HOME for all registry tests of a process."""
     _settle(monkeypatch, _mlflow_folder)
     return _mlflow_folder
+
+
+# Files that start one thing which takes seconds of CPU, and which one process is to start once: what forks gateways, and
+# Prefect's harness. The long tests of batch scoring stay apart: one process with all of them would be the last to end.
+_TOGETHER = {
+    "tests/deployments/gateway/": "gateways",
+    "tests/flows/test_lifecycle.py": "harness",
+    "tests/flows/test_replaying.py": "harness",
+    "tests/flows/test_retention.py": "harness",
+    "tests/flows/test_workers.py": "harness",
+}
+
+
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """As `--dist loadfile` says, a file is run by one process; and so are files that share what is dear."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return next((name for start, name in _TOGETHER.items() if file.startswith(start)), file)
+
+    return Together(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

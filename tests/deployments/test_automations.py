@@ -39,6 +39,7 @@ from tasks.journal import Trip
 from tasks.posting import post
 from tests import loopback
 from tests.deployments.test_server import eventually
+from tests.shared import prefect_tables
 
 TOKEN = "T0KEN-in-the-path"
 MARKERS = itertools.count()
@@ -89,6 +90,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterato
         patch.setenv("PREFECT_HOME", str(home / "prefect"))
         patch.setenv("PERENNIAL_RUNBOOK_URL", "https://git.example/RUNBOOK.md")
         patch.setenv("PERENNIAL_NOTIFY_WEBHOOK", receiver.url)
+        prefect_tables(home / "prefect" / "prefect.db")
         with servers.prefect_server() as api:
             patch.setenv("PREFECT_API_URL", api)
             with temporary_settings({PREFECT_API_URL: api}):

@@ -6,6 +6,7 @@ server, and a real process that serves. Each run imports for some 9 s: there are
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ from tasks import ledger, windows
 from tasks.due import events_of
 from tasks.journal import Trip
 from tests import loopback
+from tests.shared import mlflow_tables, prefect_tables
 
 DAYS, PER_DAY = 100, 300
 REASON = 'the "mix" of payments moved: Köln → 東京, 5 % {{ of }} \\ rows'
@@ -115,6 +117,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for name, value in {**QUICK, "PERENNIAL_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}.items():
             patch.setenv(name, value)
         windows.materialise(load_problem("fraud"), payments_until_tomorrow())
+        prefect_tables(home / "prefect" / "prefect.db")
+        shutil.copy(mlflow_tables(), home / "mlflow.db")
         with servers.prefect_server() as api:
             log = home / "logs" / "serve.log"
             with log.open("wb") as output:

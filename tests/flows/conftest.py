@@ -13,7 +13,7 @@ from flows.turn import Turn
 from schemas.problem import load_problem
 from schemas.problems._fraud_simulator import START, payments
 from tasks import database, ledger, windows
-from tests.shared import copied_home, mlflow_tables, once
+from tests.shared import copied_home, mlflow_tables, once, prefect_tables
 
 BEGIN = START + timedelta(days=85)  # eight weeks of training rows, then validation, test and maturity, and a few days
 DAY = timedelta(days=1)
@@ -22,6 +22,7 @@ At = Callable[[str], datetime]
 
 
 STAGES = ("COLD", "HEALTHY", "RETRAIN", "SHADOW")
+CUT_OFF = "RETRAIN-cut-off"
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +48,26 @@ def _make_stages(folder: Path) -> None:
             copied_home(home, folder / stage)
 
 
+class Killed(BaseException):
+    """The process ends here, as by kill -9: nothing catches it."""
+
+
+def _make_cut_off(folder: Path) -> None:
+    """The home of RETRAIN after a turn that trained and registered a challenger, and was killed before it wrote its row."""
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    copied_home(once("stages", _make_stages) / "RETRAIN", folder / CUT_OFF)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(folder / CUT_OFF))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(ledger, "append", dies)
+        with pytest.raises(Killed):
+            plain_turn("fraud", BEGIN + STAGES.index("RETRAIN") * DAY)
+        database.close_databases()
+
+
 def _freeze(home: Path) -> None:
     """The rule's reference, as it is frozen when its first window closes: most tests would make it anew from the same rows."""
     state = ledger.state_of("fraud")
@@ -59,13 +80,17 @@ def _freeze(home: Path) -> None:
 
 @pytest.fixture
 def at(stages: dict[str, tuple[Path, datetime]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
-    """`at("SHADOW")` puts this test into its own copy of that home, and returns when its next turn is."""
+    """`at("SHADOW")` puts this test into its own copy of that home, and returns when its next turn is; `at(CUT_OFF)` into one
+    whose next turn was taken already and ended before its row."""
     copies = 0
 
     def enter(stage: str) -> datetime:
         nonlocal copies
         copies += 1
-        source, next_turn = stages[stage]
+        if stage == CUT_OFF:  # few ask for it
+            source, next_turn = once(CUT_OFF, _make_cut_off) / CUT_OFF, stages["RETRAIN"][1]
+        else:
+            source, next_turn = stages[stage]
         home = tmp_path / f"{stage}-{copies}"
         copied_home(source, home)
         monkeypatch.setenv("PERENNIAL_HOME", str(home))
@@ -77,8 +102,13 @@ def at(stages: dict[str, tuple[Path, datetime]], tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prefect's own harness, over a database whose tables are there: it would make them in a folder of its own, each time."""
+    from prefect.testing import utilities
 
-    with prefect_test_harness(server_startup_timeout=60), quick_flows():
-        yield
+    folder = tmp_path_factory.mktemp("prefect")
+    prefect_tables(folder / "prefect-test.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utilities, "mkdtemp", lambda: str(folder))
+        with utilities.prefect_test_harness(server_startup_timeout=180), quick_flows():
+            yield

@@ -7,7 +7,6 @@ import pytest
 
 from flows import events
 from flows.events import announce
-from flows.replay import plain_turn
 from schemas.rows import Entry, State
 from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
@@ -63,8 +62,7 @@ def test_an_event_that_cannot_be_told_fails_no_turn(monkeypatch, caplog):
 
 
 def test_a_row_read_back_from_the_ledger_calls_for_the_same_events(at):
-    now = at("RETRAIN")
-    plain_turn("fraud", now)
+    at("SHADOW")  # the turn before it has made a challenger
     *_, row = ledger.rows("fraud")
     assert row.entry.state == ledger.state_of("fraud")
     assert [event.known.name for event in events_of(row.entry)][:2] == ["verdict", "challenger"]

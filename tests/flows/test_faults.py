@@ -13,8 +13,9 @@ from schemas.plans import Reason
 from schemas.problems import fraud
 from schemas.stage import Stage
 from schemas.verdict import Outcome
-from tasks import ledger, modelfile, predictions, registry, windows
-from tests.flows.test_turns import DAY, PROBLEM, Killed, killed_at, newest, promoted, state, verdicts
+from tasks import modelfile, predictions, registry, windows
+from tests.flows.conftest import CUT_OFF
+from tests.flows.test_turns import DAY, PROBLEM, newest, promoted, state, verdicts
 
 BRITTLE = PROBLEM.recipe.model_copy(update={"unseen_categories": "raise"}).model_dump(mode="json")
 
@@ -54,11 +55,8 @@ def test_a_recipe_that_is_none_is_refused_when_it_is_asked_for(at):
         ask("fraud", kind="retrain", note="x", actor="ana", recipe={"family": "magic", "features": ["amount"]}, now=now)
 
 
-def test_a_training_killed_before_its_row_is_tried_again_later_on(at, monkeypatch):
-    now = at("RETRAIN")
-    with monkeypatch.context() as crash, pytest.raises(Killed):
-        killed_at(crash, ledger, "append")
-        plain_turn("fraud", now)
+def test_a_training_killed_before_its_row_is_tried_again_later_on(at):
+    now = at(CUT_OFF)
     plain_turn("fraud", now + timedelta(hours=5))
     assert (newest().facts["before"], newest().facts["outcome"]) == ("RETRAIN", "PASS")
 

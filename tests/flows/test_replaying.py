@@ -22,14 +22,14 @@ def live(at, prefect_server, monkeypatch):
 
 def test_a_replay_writes_into_a_home_of_its_own(live):
     before = [row.hash for row in ledger.rows("fraud")]
-    said = replay_history("fraud", days=30, name="autumn")
+    said = replay_history("fraud", days=12, name="autumn")
     assert said.endswith("served last")
     assert [row.hash for row in ledger.rows("fraud")] == before, "the live ledger was written to"
     assert Settings().root == live
     home = live / "replays" / "fraud" / "autumn"
     assert {"ledger.db", "mlflow.db", "data"} <= {path.name for path in home.iterdir()}
     size = (home / "ledger.db").stat().st_size
-    assert replay_history("fraud", days=30, name="autumn") == said, "it was over: nothing was left to turn"
+    assert replay_history("fraud", days=12, name="autumn") == said, "it was over: nothing was left to turn"
     assert (home / "ledger.db").stat().st_size == size
 
 

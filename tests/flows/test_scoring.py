@@ -28,6 +28,7 @@ from tasks.predictions import BACKFILL
 from tasks.routing import in_challenger_arm
 from tasks.transitions import Decision
 from tests.flows import jobs
+from tests.flows.clusters import cluster_of_two
 from tests.proofs.scoring import killed_until_it_ends
 
 PROBLEM = load_problem("fraud")
@@ -496,27 +497,12 @@ def test_the_command_names_a_request_by_its_rows_and_says_what_came_of_it(at, tm
 
 
 def test_on_a_cluster_a_part_whose_worker_is_killed_is_scored_again_and_answered_once(at, monkeypatch, tmp_path):
-    pytest.importorskip("distributed", reason="the extra dask")
-    import dask
-    from distributed import LocalCluster
-
     at("SHADOW")
     since, until = window()
     here = log_of(scored("fraud", asked(since, until, part_rows=200)))
     at("SHADOW")
     monkeypatch.setattr(scoring, "score_part", jobs.scored_once_killed)
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 3, "temporary-directory": str(tmp_path)}),
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            silence_logs=60,
-        ) as cluster,
-    ):
+    with cluster_of_two(tmp_path, lost_at_most=3) as cluster:
         monkeypatch.setenv("PERENNIAL_DASK", cluster.scheduler_address)
         there = log_of(scored("fraud", asked(since, until, part_rows=200)))
     assert (Settings().root / "requests" / "killed").exists(), "no worker was killed"

@@ -21,13 +21,10 @@ from schemas.stage import Stage
 from schemas.verdict import Outcome, Verdict
 from tasks import ledger, predictions, registry, splits, tracking, training, windows
 from tasks.transitions import Decision
+from tests.flows.conftest import CUT_OFF, Killed
 
 PROBLEM = fraud.PROBLEM
 DAY = timedelta(days=1)
-
-
-class Killed(BaseException):
-    """The process ends here, as by kill -9: nothing catches it."""
 
 
 def state() -> State:
@@ -161,11 +158,8 @@ def test_a_turn_repeated_after_a_crash_logs_nothing_twice_and_writes_the_same_ro
     pd.testing.assert_frame_equal(predictions.cohort(PROBLEM, since=now - 3 * DAY, now=now, matured=False), logged)
 
 
-def test_a_repeated_registration_finds_its_own_version_and_run(at, monkeypatch):
-    now = at("RETRAIN")
-    with monkeypatch.context() as crash, pytest.raises(Killed):
-        killed_at(crash, ledger, "append")
-        plain_turn("fraud", now)
+def test_a_repeated_registration_finds_its_own_version_and_run(at):
+    now = at(CUT_OFF)
     (orphan,) = [v for v in tracking.api().search_model_versions("name = 'fraud'") if v.tags["kind"] == "boosting"]
     plain_turn("fraud", now)
     assert state().challenger.version == str(orphan.version)

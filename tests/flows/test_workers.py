@@ -16,6 +16,7 @@ from schemas.recipe import Recipe
 from schemas.settings import Settings
 from tasks import snapshots
 from tests.flows import jobs
+from tests.flows.clusters import cluster_of_two
 from tests.tasks.conftest import toy, toy_rows  # noqa: F401  (fixtures)
 
 
@@ -187,26 +188,9 @@ def _named(job: dict) -> str:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    pytest.importorskip("distributed", reason="the extra dask")
-    import dask
-    from distributed import LocalCluster
-
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        dask.config.set(
-            {"distributed.scheduler.allowed-failures": 1, "temporary-directory": str(tmp_path_factory.mktemp("dask"))}
-        ),
-    ):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.mktemp("home")))
-        with LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            silence_logs=60,
-        ) as made:
+        with cluster_of_two(tmp_path_factory.mktemp("dask"), lost_at_most=1) as made:
             yield made
 
 

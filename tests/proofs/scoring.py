@@ -4,7 +4,6 @@
 same request in other homes in which it is killed with SIGKILL thirty times, at moments that are drawn; a turn comes after.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from tests.shared import copied_home
+from tests.shared import copied_home, forking
 
 KILLS, HOMES = 30, 3
 _DAY = timedelta(days=1)
@@ -36,29 +35,40 @@ def _start(home: str, since: datetime, until: datetime, part_rows: int, kill_at:
     from flows.score_request import Asked
     from flows.scoring import scored
 
-    calls = 0
+    calls, ours = 0, dict[Any, bool]()
 
-    def counted(frame: Any, event: str, _arg: Any) -> None:
+    def told(frame: Any, _event: str, _arg: Any) -> Any:
         nonlocal calls
-        if event in ("call", "return") and any(part in frame.f_code.co_filename for part in _OURS):
-            calls += 1
-            if calls == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+        calls += 1
+        if calls == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return returned
+
+    def returned(frame: Any, event: str, arg: Any) -> Any:
+        return told(frame, event, arg) if event == "return" else returned
+
+    def entered(frame: Any, event: str, arg: Any) -> Any:
+        """A call, and the return from it, is counted where the function is ours; nothing else costs more than this look."""
+        code = frame.f_code
+        if (own := ours.get(code)) is None:
+            own = ours[code] = any(part in code.co_filename for part in _OURS)
+        if not own:
+            return None
+        frame.f_trace_lines = False
+        return told(frame, event, arg)
 
     if said is not None:
-        threading.setprofile(counted)
-        sys.setprofile(counted)
+        threading.settrace(entered)
+        sys.settrace(entered)
     scored("fraud", Asked("killed", since=since, until=until, part_rows=part_rows))
     if said is not None:
-        sys.setprofile(None)
+        sys.settrace(None)
         said.value = calls
 
 
 def _process(home: Path, since: datetime, until: datetime, part_rows: int, kill_at: int = 0, said: Any = None) -> Any:
     """Begun, from a process that has imported everything and opened nothing: what it takes is the request's own work."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["flows.scoring", "mlflow", "skops.io", "sklearn.ensemble", "tests.proofs.scoring"])
-    began = context.Process(target=_start, args=(str(home), since, until, part_rows, kill_at, said))
+    began = forking().Process(target=_start, args=(str(home), since, until, part_rows, kill_at, said))
     began.start()
     return began
 
@@ -69,7 +79,7 @@ def killed_until_it_ends(
     """How often the request was killed, at calls that are drawn, before it ended."""
     calls = 400
     for kills in range(at_most + 1):
-        said = multiprocessing.get_context("forkserver").Value("q", 0)
+        said = forking().Value("q", 0)
         kill_at = int(rng.integers(1, calls)) if kills < at_most else 0
         began = _process(home, since, until, part_rows, kill_at, said)
         began.join()
