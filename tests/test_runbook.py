@@ -14,9 +14,8 @@ from schemas.settings import Settings
 ROOT = Path(__file__).parents[1]
 RUNBOOK = (ROOT / "RUNBOOK.md").read_text()
 EVERY = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", RUNBOOK, flags=re.M | re.S))
-FAILURES = {
-    name: entry for name, entry in EVERY.items() if name[0].isupper()
-}  # of the machinery: no event of the loop's own
+# Of the machinery: no event of the loop's own says these.
+FAILURES = {name: entry for name, entry in EVERY.items() if name[0].isupper()}
 ENTRIES = {name: entry for name, entry in EVERY.items() if name not in FAILURES}
 
 

@@ -124,14 +124,14 @@ class Machine:
     def start_server(self) -> None:
         command, env = servers.prefect_start("127.0.0.1", self.port)
         self.server = self._started("server", command, env)
-        eventually(self._answers, seconds=180)
+        eventually(self._answers, seconds=600)
 
     def start_serving(self) -> None:
         log = self.home / "serve.log"
         before = log.stat().st_size if log.exists() else 0
         env = servers.environment(api_url=self.api)
         self.serving = self._started("serve", [sys.executable, "-m", "deployments.serve"], env)
-        eventually(lambda: b"serving" in log.read_bytes()[before:], seconds=300)
+        eventually(lambda: b"serving" in log.read_bytes()[before:], seconds=900)
         self.asked = Server(self.api, self.serving, log)
 
     def kill(self) -> None:
