@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prefect import tags
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -57,7 +59,13 @@ class Clones:
         deploy()
 
     def ask(self, path: str, **wanted: Any) -> Any:
-        return loopback.post(f"{self.api}/{path}", json=wanted, timeout=120).raise_for_status().json()
+        (answer,) = eventually(partial(self._unless_busy, path, wanted), seconds=120)
+        return answer.raise_for_status().json()
+
+    def _unless_busy(self, path: str, wanted: dict[str, Any]) -> tuple[httpx.Response, ...]:
+        """While another of its writes holds SQLite, the server says 503 and to come again."""
+        answer = loopback.post(f"{self.api}/{path}", json=wanted, timeout=120)
+        return () if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else (answer,)
 
     def there(self, mark: str) -> dict[str, Any]:
         """All that is on the server of one clone, by what people call it."""
