@@ -41,8 +41,11 @@ def of_this_clone() -> None:
 
 
 @contextmanager
-def one_turn_at_a_time(problem: str) -> Iterator[None]:
-    """Hold the problem's only slot. The ledger's unique key is the real guard; this one saves the work of losing."""
+def one_turn_at_a_time(problem: str, *, live: bool = True) -> Iterator[None]:
+    """Hold the problem's only slot, a live turn in the clone that it was deployed from. The ledger's unique key is the real
+    guard; this one saves the work of losing."""
+    if live:
+        of_this_clone()
     make_limit(problem, str(get_current_settings().api.url))
     slot = concurrency(limit_name(problem), strict=True, timeout_seconds=_WAIT, lease_duration=_LEASE)
     with slot, in_one_sentence():

@@ -6,7 +6,7 @@ from datetime import datetime
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.guard import may_pass, of_this_clone, one_turn_at_a_time
+from flows.guard import may_pass, one_turn_at_a_time
 from flows.monitoring import watch
 from flows.rollout import ab_test, canary, probation, shadow
 from flows.stops import approved, held, judged_by_old_rules, resting, reverting, tripped, unpaused
@@ -38,9 +38,7 @@ def lifecycle(problem: str, now: datetime | None = None) -> str:
         problem: Whose ledger is read and gone on with.
         now: The moment that the turn stands for: only a replay says it.
     """
-    if now is None:
-        of_this_clone()
-    with one_turn_at_a_time(problem):
+    with one_turn_at_a_time(problem, live=now is None):
         turn = open_turn(problem, now)
         with turn.logged():
             entry = close_turn(turn, task(name=turn.state.stage.lower(), cache_policy=NO_CACHE)(take_step)(turn))

@@ -151,6 +151,20 @@ def twenty() -> dict[str, Any]:
     return prove()
 
 
+def racing() -> dict[str, Any]:
+    """Two schedulers, two workers, people and a shell at three problems, one worker killed: every turn once, none beside another."""
+    from tests.proofs.racing import prove
+
+    return prove()
+
+
+def flow_faults() -> dict[str, Any]:
+    """The same life by the real flow on a real Prefect server, killed at a sample of borders and at random moments."""
+    from tests.proofs.flow_faults import prove
+
+    return prove()
+
+
 PROOFS = {
     "evidence": evidence,
     "histories": histories,
@@ -168,6 +182,8 @@ PROOFS = {
     "crashes": crashes,
     "scoring": scoring,
     "twenty": twenty,
+    "racing": racing,
+    "flow-faults": flow_faults,
 }
 
 
