@@ -377,14 +377,15 @@ def judged(race: Race, killed: dict[str, Any], folder: Path) -> dict[str, Any]:
             same = sum(one == two for one, two in zip(written, again, strict=False))
             ledgers[name] = {"rows": len(written), "again": len(again), "same": same}
     states = Counter(run["state_name"] for run in runs if run["state_type"] in ENDED)
-    gone_on = [
-        min(
+    later = [
+        [
             (began - killed["at"]).total_seconds()
             for began, _, run in spans[name]
             if began > killed["at"] and run not in killed["runs"]
-        )
+        ]
         for name in {run["parameters"]["problem"] for run in runs if run["id"] in killed["runs"]}
     ]
+    gone_on = [min(one) for one in later if one]
     failed = {run["id"]: run["state"]["message"] for run in runs if run["state_type"] == "FAILED"}
     crashed = [run["id"] for run in runs if run["state_type"] == "CRASHED"]
     # A run that needs its server while that is away ends, and says so itself; its slot's turn is the next one's.
@@ -407,6 +408,7 @@ def judged(race: Race, killed: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
     holds = (
         not overlaps
+        and all(later)  # somebody else went on with each problem whose turn was killed
         and figures["slots_twice"] == 0
         and not any(lost.values())
         and set(killed["runs"]) - set(killed["unbegun"]) <= set(crashed)
