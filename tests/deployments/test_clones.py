@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -183,25 +182,6 @@ def test_a_worker_of_a_process_pool_takes_a_turn_of_its_clone(clones):
     assert found["state_type"] == "COMPLETED", f"{found['state']['message']}\n{worked.stdout}\n{worked.stderr}"
     assert found["name"] == "fraud, COLD → HEALTHY: PASS"
     assert ledger.state_of("fraud").champion is not None
-
-
-def test_a_run_that_was_taken_and_never_began_has_crashed_and_one_that_began_has_not(clones, monkeypatch):
-    monkeypatch.setattr("deployments.automations._BEGUN", timedelta(seconds=10))
-    clones.enter("late", clone="late")
-    clones.deploy()
-    deployments, runs = clones.there("perennial.late")["deployments"], {}
-    for name, taken in {"fraud": ("PENDING",), "spam": ("PENDING", "RUNNING")}.items():
-        run = clones.ask(f"deployments/{deployments[f'lifecycle/late.{name}']}/create_flow_run")["id"]
-        for state in taken:
-            clones.ask(f"flow_runs/{run}/set_state", state={"type": state}, force=True)
-        runs[taken[-1]] = run
-
-    def states() -> dict[str, str]:
-        found = {said: loopback.get(f"{clones.api}/flow_runs/{run}", timeout=60).json() for said, run in runs.items()}
-        return {said: run["state_type"] for said, run in found.items()}
-
-    eventually(lambda: states()["PENDING"] == "CRASHED")
-    assert states()["RUNNING"] == "RUNNING"
 
 
 def test_what_a_clone_deployed_is_removed_by_itself_or_by_whoever_names_its_ledger(clones):

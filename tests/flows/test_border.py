@@ -37,6 +37,7 @@ ABOUT_A_PROBLEM = [called for called, (_, _, command) in EVERY.items() if comman
 GIVEN = {
     "pause": ["--reason", "x"],
     "resume": ["--reason", "x"],
+    "retire": ["--reason", "x"],
     "erase": ["--entity", "1", "--reason", "x"],
     "adopt": ["model.skops"],
 }

@@ -67,7 +67,8 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("PERENNIAL_HOME", str(folder / "home"))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         _until_healthy(BEGIN)
-        assert ledger.state_of(NAME).champion.name == "sgd"
+        said = [f"{row.facts['arrow']} {row.facts['gate']}: {row.notes['reason']}" for row in ledger.rows(NAME)]
+        assert ledger.state_of(NAME).champion.name == "sgd", said
         yield
         database.close_databases()
 

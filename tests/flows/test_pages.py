@@ -305,18 +305,18 @@ def test_the_steps_are_a_table_that_json_carries() -> None:
 
 
 @pytest.mark.parametrize(
-    "spent, percent",
+    "spent, done",
     [
-        (night().spent, 100 * 2.5 / 8),
-        ((Spent("experiments", 39, 40), Spent("hours", 1, 8)), 97.5),
-        ((Spent("experiments", 50, 40),), 100.0),
+        (night().spent, 2.5 / 8),
+        ((Spent("experiments", 39, 40), Spent("hours", 1, 8)), 0.975),
+        ((Spent("experiments", 50, 40),), 1.0),
         ((Spent("EUR", 3, None),), 0.0),
         ((), 0.0),
     ],
 )
-def test_progress_is_that_to_the_limit_which_is_nearest(spent: tuple[Spent, ...], percent: float) -> None:
-    assert progress(replace(night(), spent=spent, ended=None)) == pytest.approx(percent)
-    assert progress(replace(night(), spent=spent)) == 100.0
+def test_progress_is_that_to_the_limit_which_is_nearest(spent: tuple[Spent, ...], done: float) -> None:
+    assert progress(replace(night(), spent=spent, ended=None)) == pytest.approx(done)
+    assert progress(replace(night(), spent=spent)) == 1.0
 
 
 @pytest.mark.parametrize(

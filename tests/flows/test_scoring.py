@@ -4,11 +4,13 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows import lifecycle, scored_part, scoring
 from flows.__main__ import main as flows
@@ -409,7 +411,7 @@ def test_in_the_flow_each_part_is_a_run_that_people_see_with_its_progress_and_wh
         tasks = _within(
             20, lambda: _runs(client, run), lambda found: len(found) >= 2 and set(found.values()) == {"Completed"}
         )
-        made = {one.key: one for one in client.read_artifacts() if one.flow_run_id == run.id}
+        made = {one.key: one for one in client.read_artifacts(flow_run_filter=_only(run.id))}
     assert run.name == "score fraud june"
     assert len(tasks) >= 2
     assert set(tasks) == {f"part {n + 1} of {len(tasks)}" for n in range(len(tasks))}
@@ -425,7 +427,12 @@ def form(since, until) -> tuple[Rows, Output]:
 
 
 def _runs(client, run) -> dict[str, str]:
-    return {one.name: one.state_name for one in client.read_task_runs() if one.flow_run_id == run.id}
+    return {one.name: one.state_name for one in client.read_task_runs(flow_run_filter=_only(run.id))}
+
+
+def _only(run_id: UUID) -> FlowRunFilter:
+    """A server whose other tests have made more runs than a page holds is asked for this one's."""
+    return FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
 
 
 def _within(seconds, look, enough):

@@ -218,13 +218,12 @@ def _over(server: Server, runs: list[str]) -> list[str]:
 
 def _turned(folder: Path, env: dict[str, str], names: list[str], turns: int, processes: int, *, until: float) -> None:
     """All other turns: every process has its own problems, and takes one turn of each after the other."""
-    own = env | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": env["PREFECT_RUNNER_HEARTBEAT_FREQUENCY"]}
     command = [sys.executable, "-m", "tests.proofs.twenty_turns"]
     with (folder / "home" / "logs" / "turns.log").open("wb") as output:
         running = [
             subprocess.Popen(
                 [*command, str(folder / "lines"), str(turns), str(until), *some],
-                env=own,
+                env=env,
                 stdout=output,
                 stderr=output,
             )
