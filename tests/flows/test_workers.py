@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from prefect import flow
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.workers import WorkerLostError, finished, workers
 from schemas.errors import PerennialError
@@ -172,8 +173,8 @@ def test_in_a_flow_each_job_is_a_task_run_that_people_see(prefect_server, tmp_pa
     with get_client(sync_client=True) as client:
 
         def runs() -> dict[str, str]:
-            here = [r for r in client.read_task_runs() if r.flow_run_id == state.state_details.flow_run_id]
-            return {run.name: run.state_name for run in here}
+            own = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+            return {run.name: run.state_name for run in client.read_task_runs(flow_run_filter=own)}
 
         expected = {"{0}: C": "Completed", "{1}: C": "Failed", "{2}: C": "Completed"}
         assert _within(20, runs, lambda found: found == expected) == expected
