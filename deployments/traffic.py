@@ -21,6 +21,7 @@ from schemas.errors import PerennialError
 from schemas.problem import Problem, load_problem
 from schemas.settings import Settings
 from tasks import ledger, windows
+from tasks.elsewhere import settings_as
 
 __all__ = ["run"]
 
@@ -32,8 +33,15 @@ _PATIENCE = 60.0  # seconds that a gateway may be away before we give up on it
 def run(name: str, *, rate: float, url: str, days: int | None = None) -> Done:
     """Send the rows of `name` to the gateway at `url`, `rate` a second, from where its ledger stands to the end of its table
     (or for `days`), and turn the crank whenever the compressed clock says so. Killed and started again, it goes on."""
-    os.environ["PERENNIAL_SERVING"] = "gateway"  # our turns read the gateway's log, and score nothing themselves
     problem = load_problem(name)
+    with settings_as(
+        {"PERENNIAL_SERVING": "gateway"}
+    ):  # our turns read the gateway's log, and score nothing themselves
+        return _sent(problem, rate, url, days)
+
+
+def _sent(problem: Problem, rate: float, url: str, days: int | None) -> Done:
+    name = problem.name
     gateway = _Gateway(url, rate, name)
     gateway.greet()
     quiet()

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from prefect import tags
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 import schemas.problems
@@ -93,10 +94,12 @@ def clones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clones]:
             patch.delenv(name)
         patch.setenv("PERENNIAL_HOME", str(folder / "server"))
         with servers.prefect_server(seconds=300) as api, temporary_settings({PREFECT_API_URL: api}):
+            EventsWorker.drain_all()  # one that another file of this process left speaks to that file's server
             both = Clones(api, folder, patch)
             both.enter("south")
             both.deploy()
             yield both
+            EventsWorker.drain_all()  # and ours speaks to this one
     database.close_databases()
 
 

@@ -104,8 +104,10 @@ def at(stages: dict[str, tuple[Path, datetime]], tmp_path: Path, monkeypatch: py
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Prefect's own harness, over a database whose tables are there: it would make them in a folder of its own, each time."""
+    from prefect.events.worker import EventsWorker
     from prefect.testing import utilities
 
+    EventsWorker.drain_all()  # one that another file of this process left speaks to that file's server
     folder = tmp_path_factory.mktemp("prefect")
     prefect_tables(folder / "prefect-test.db")
     with pytest.MonkeyPatch.context() as patch:

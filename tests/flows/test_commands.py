@@ -187,7 +187,7 @@ def test_what_ends_a_command_is_one_line_and_a_code(monkeypatch, capsys, error, 
 )
 def test_ctrl_c_says_whether_it_goes_on_where_it_was(home, capsys, monkeypatch, command, says):
     """A person's Ctrl-C comes whenever it comes: here, while the problem is looked up."""
-    monkeypatch.setattr("schemas.problem.importlib.import_module", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("schemas.problem._problems", lambda: signal.raise_signal(signal.SIGINT))
     assert flows(command) == 130
     assert capsys.readouterr().err == f"\n{says or 'stopped'}\n"
 
