@@ -22,6 +22,7 @@ _START = timedelta(minutes=30)  # an image is pulled and a process started in le
 _LONGEST = timedelta(hours=12)  # a retrain takes minutes, and on a very large table hours
 _ONCE = timedelta(minutes=10)  # several events of one incident start one run
 _PAGE = 200
+_ENDED = ("Completed", "Failed", "TimedOut", "Cancelled", "Crashed")
 
 
 def acting(ids: Mapping[str, UUID]) -> list[AutomationCore]:
@@ -40,7 +41,39 @@ def acting(ids: Mapping[str, UUID]) -> list[AutomationCore]:
 def ending() -> list[AutomationCore]:
     """What ends a run that would otherwise stand for ever: its process is gone, never came, or hangs. Each leads to the event
     of Prefect's own by which people hear of it."""
-    return [_crash_without_heartbeat(), _crash_without_a_start(), _cancel_what_hangs()]
+    return [
+        # Killed together with what started it, it says nothing more.
+        _ends(
+            "a run without a heartbeat has crashed",
+            f"The next turn mends what a killed one left behind. {_entry('worker-killed')}",
+            after={"heartbeat"},
+            expect={"heartbeat", *_ENDED},
+            within=_SILENCE,
+            state=StateType.CRASHED,
+            message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
+        ),
+        # Killed before it began, it has no heartbeat that could stop.
+        _ends(
+            "a run that never began has crashed",
+            f"Whoever was to start it is gone; the next turn takes the step. {_entry('worker-killed')}",
+            after={"Pending", "Submitting", "InfrastructurePending"},
+            expect={"Running", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
+            within=_START,
+            state=StateType.CRASHED,
+            message=f"pending for {_START.total_seconds() / 60:.0f} minutes: whoever was to start it is gone",
+        ),
+        # A turn that waits for what never comes has a heartbeat all the same, and would keep its problem's turns waiting.
+        _ends(
+            "a turn that hangs is cancelled",
+            f"Its process is ended, and the next turn takes the step anew. {_entry('stuck-run')}",
+            after={"Running"},
+            expect=set(_ENDED),
+            within=_LONGEST,
+            state=StateType.CANCELLING,
+            message=f"running for {_LONGEST.total_seconds() / 3600:.0f} hours: it hangs",
+            tag=turn_tag(),
+        ),
+    ]
 
 
 async def apply(client: PrefectClient, declared: list[AutomationCore]) -> None:
@@ -99,49 +132,6 @@ def _turns_the_crank(known: Happening, problem: str, lifecycle_id: UUID) -> Auto
         ),
         actions=[RunDeployment(source="selected", deployment_id=lifecycle_id, job_variables=None, parameters=None)],
     )
-
-
-def _crash_without_heartbeat() -> AutomationCore:
-    """A run whose process was killed together with what started it says nothing more, and would stay Running for ever."""
-    return _ends(
-        "a run without a heartbeat has crashed",
-        f"The next turn mends what a killed one left behind. {_entry('worker-killed')}",
-        after={"heartbeat"},
-        expect={"heartbeat", *_ENDED},
-        within=_SILENCE,
-        state=StateType.CRASHED,
-        message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
-    )
-
-
-def _crash_without_a_start() -> AutomationCore:
-    """A run whose process was killed before it began has no heartbeat that could stop, and would stay Pending for ever."""
-    return _ends(
-        "a run that never began has crashed",
-        f"Whoever was to start it is gone; the next turn takes the step. {_entry('worker-killed')}",
-        after={"Pending", "Submitting", "InfrastructurePending"},
-        expect={"Running", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
-        within=_START,
-        state=StateType.CRASHED,
-        message=f"pending for {_START.total_seconds() / 60:.0f} minutes: whoever was to start it is gone",
-    )
-
-
-def _cancel_what_hangs() -> AutomationCore:
-    """A turn that waits for what never comes has a heartbeat all the same, and would keep its problem's turns waiting."""
-    return _ends(
-        "a turn that hangs is cancelled",
-        f"Its process is ended, and the next turn takes the step anew. {_entry('stuck-run')}",
-        after={"Running"},
-        expect=set(_ENDED),
-        within=_LONGEST,
-        state=StateType.CANCELLING,
-        message=f"running for {_LONGEST.total_seconds() / 3600:.0f} hours: it hangs",
-        tag=turn_tag(),
-    )
-
-
-_ENDED = ("Completed", "Failed", "TimedOut", "Cancelled", "Crashed")
 
 
 def _ends(

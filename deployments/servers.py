@@ -32,10 +32,9 @@ __all__ = [
 
 Start = tuple[list[str], dict[str, str]]  # a command, and the environment that it runs in
 _LOOPBACK = "127.0.0.1"
-
-_KEEP_RUNS = timedelta(
-    days=90
-)  # the ledger says for ever what was decided: a run's own page is for those who look into it
+_PATIENCE = 300.0  # seconds for a first answer: a PostgreSQL's first tables on a busy machine take more than one minute
+# The ledger says for ever what was decided: a run's own page is for those who look into it.
+_KEEP_RUNS = timedelta(days=90)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG: a server whose starter was killed ends by itself
 
 
@@ -78,9 +77,8 @@ def use(api_url: str) -> None:
 
 
 @contextmanager
-def prefect_server(port: int | None = None, *, seconds: float = 90) -> Iterator[str]:
-    """The API address of a running server: the user's own (PREFECT_API_URL), or one that is started, within so many seconds, and
-    ended here."""
+def prefect_server(port: int | None = None) -> Iterator[str]:
+    """The API address of a running server: the user's own (PREFECT_API_URL), or one that is started and ended here."""
     own = os.environ.get("PREFECT_API_URL")
     if own:
         yield own
@@ -88,7 +86,7 @@ def prefect_server(port: int | None = None, *, seconds: float = 90) -> Iterator[
     port = port or free_port()
     command, env = prefect_start(_LOOPBACK, port)
     api = f"http://{_LOOPBACK}:{port}/api"
-    with _running("prefect", command, env, f"{api}/health", seconds=seconds):
+    with _running("prefect", command, env, f"{api}/health"):
         yield api
 
 
@@ -149,9 +147,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(
-    name: str, command: list[str], env: dict[str, str], health: str, *, seconds: float = 300
-) -> Iterator[None]:
+def _running(name: str, command: list[str], env: dict[str, str], health: str) -> Iterator[None]:
     logs = Settings().root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"
@@ -161,7 +157,7 @@ def _running(
             command, env=env, stdout=output, stderr=output, start_new_session=True, preexec_fn=_die_with_us
         )
     try:
-        _await(name, process, health, log, seconds)
+        _await(name, process, health, log)
         yield
     finally:
         end(process)
@@ -178,8 +174,8 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             process.wait(patience)
 
 
-def _await(name: str, process: "subprocess.Popen[bytes]", health: str, log: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _await(name: str, process: "subprocess.Popen[bytes]", health: str, log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise PerennialError(
@@ -189,7 +185,7 @@ def _await(name: str, process: "subprocess.Popen[bytes]", health: str, log: Path
             if answer.status == 200:
                 return
         time.sleep(0.2)
-    raise PerennialError(f"the {name} server gave no answer at {health} in {seconds:.0f} s; its log is {log}.")
+    raise PerennialError(f"the {name} server gave no answer at {health} in {_PATIENCE:.0f} s; its log is {log}.")
 
 
 def _die_with_us() -> None:

@@ -12,7 +12,7 @@ from schemas.problem import Problem, load_problem
 from tasks import contract_history, engine_contracts, ledger, windows
 from tasks.contract_changes import Change, changes, plain, rebuilt
 
-__all__ = ["contract_figures", "contract_lines", "contract_report"]
+__all__ = ["contract_figures", "contract_lines"]
 
 _WINDOWS = 4  # monitoring windows on which the effect is shown: a month, by default
 _NO_EFFECTS: dict[str, Any] = {"not_asked": [], "windows": []}
@@ -38,12 +38,8 @@ def contract_figures(name: str, *, now: datetime | None = None) -> dict[str, Any
     return said | effects
 
 
-def contract_report(name: str, *, now: datetime | None = None) -> Iterator[str]:
-    """The same as lines for a terminal."""
-    yield from contract_lines(contract_figures(name, now=now))
-
-
 def contract_lines(said: dict[str, Any]) -> Iterator[str]:
+    """The figures as lines for a terminal."""
     name, recorded, working = said["problem"], said["recorded"], said["working"]
     if not said["known"]:
         why = f"{recorded[:12]} was recorded before contracts were kept" if recorded else "the ledger has recorded none"

@@ -8,18 +8,13 @@ from schemas.risks import open_risks
 from tasks import ledger
 from tasks.goals import aim
 
-__all__ = ["history", "history_figures", "history_lines", "verify"]
+__all__ = ["history_figures", "history_lines", "verify"]
 
 _FACTS = ("at", "sequence", "kind", "before", "stage", "arrow", "gate", "outcome", "share", "rollout")
 
 
-def history(problem: str) -> Iterator[str]:
-    """What served when, and why: what is wanted and what nobody watches, then one line a row that changed something."""
-    yield from history_lines(history_figures(problem))
-
-
 def history_lines(said: dict[str, Any]) -> Iterator[str]:
-    """The figures as lines for a terminal."""
+    """What is wanted and what nobody watches, then one line a row that changed something, for a terminal."""
     if said["goal"]:
         yield said["goal"]
     for risk, why in said["open_risks"].items():
@@ -33,7 +28,7 @@ def history_lines(said: dict[str, Any]) -> Iterator[str]:
 
 
 def history_figures(problem: str) -> dict[str, Any]:
-    """The same for scripts, by the names that rows have in the ledger."""
+    """What served when, and why, by the names that rows have in the ledger."""
     known = load_problem(problem)
     return {
         "problem": problem,

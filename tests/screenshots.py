@@ -14,14 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from deployments import servers
 from deployments.demo import quiet
 from schemas.problem import load_problem
-from schemas.problems._fraud_simulator import payments
 from tasks import windows
 from tests.deployments.browser import Browser, browser, chromium
+from tests.deployments.test_server import payments_until_tomorrow
 
 __all__ = ["FOLDER", "main"]
 
@@ -73,7 +71,7 @@ def _turned() -> int:
     from flows.replay import quick_flows, replay
 
     problem = load_problem("fraud")
-    windows.materialise(problem, _payments_until_tomorrow())
+    windows.materialise(problem, payments_until_tomorrow(days=_DAYS, per_day=_PER_DAY))
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with quick_flows():
         rows = replay(
@@ -85,13 +83,6 @@ def _turned() -> int:
         os.environ["PERENNIAL_REPORTS"] = "all"
         lifecycle("fraud")
     return turns + 1
-
-
-def _payments_until_tomorrow() -> pd.DataFrame:
-    frame = payments(seed=7, days=_DAYS, per_day=_PER_DAY)
-    # Whole days, so that the hour of a payment stays the hour that its columns say.
-    shift = pd.Timestamp.now("UTC").normalize() + DAY - frame["paid_at"].max().normalize()
-    return frame.assign(paid_at=frame["paid_at"] + shift, fraud_known_at=frame["fraud_known_at"] + shift)
 
 
 def _pictures(shown: Browser, folder: Path) -> Iterator[Path]:

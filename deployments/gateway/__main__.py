@@ -57,6 +57,7 @@ def serve(problem: Problem, *, host: str, port: int) -> None:
     import uvicorn
     from uvicorn.config import LOGGING_CONFIG
 
+    json_lines = Settings().logs == "json"
     app = build(problem, loopback=_is_loopback(host))
     from deployments.gateway.http import LimitedProtocol
 
@@ -66,9 +67,7 @@ def serve(problem: Problem, *, host: str, port: int) -> None:
         host=host,
         port=port,
         access_log=False,
-        log_config=None
-        if Settings().logs == "json"
-        else LOGGING_CONFIG,  # None: uvicorn's lines go where all others go
+        log_config=None if json_lines else LOGGING_CONFIG,  # None: uvicorn's lines go where all others go
         proxy_headers=False,
         log_level="warning",
         server_header=False,

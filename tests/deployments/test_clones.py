@@ -85,15 +85,14 @@ class Clones:
 @pytest.fixture(scope="module")
 def clones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clones]:
     folder = tmp_path_factory.mktemp("clones")
-    for (
-        name
-    ) in known_problems():  # in this process the names are the team's, which its forms offer, and so are the problems
+    # In this process the names are the team's, which its forms offer, and so are the problems.
+    for name in known_problems():
         load_problem(name)
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("PREFECT_") or n == "MLFLOW_TRACKING_URI"]:
             patch.delenv(name)
         patch.setenv("PERENNIAL_HOME", str(folder / "server"))
-        with servers.prefect_server(seconds=300) as api, temporary_settings({PREFECT_API_URL: api}):
+        with servers.prefect_server() as api, temporary_settings({PREFECT_API_URL: api}):
             EventsWorker.drain_all()  # one that another file of this process left speaks to that file's server
             both = Clones(api, folder, patch)
             both.enter("south")

@@ -139,8 +139,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 process.wait(10)
 
 
-def payments_until_tomorrow() -> pd.DataFrame:
-    frame = payments(seed=7, days=DAYS, per_day=PER_DAY)
+def payments_until_tomorrow(*, days: int = DAYS, per_day: int = PER_DAY) -> pd.DataFrame:
+    frame = payments(seed=7, days=days, per_day=per_day)
     # Whole days, so that the hour of a payment stays the hour that its columns say.
     shift = pd.Timestamp.now("UTC").normalize() + timedelta(days=1) - frame["paid_at"].max().normalize()
     return frame.assign(paid_at=frame["paid_at"] + shift, fraud_known_at=frame["fraud_known_at"] + shift)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from flows.acceptance import requirements_kept
-from flows.history import history
+from flows.history import history_figures, history_lines
 from flows.monitoring import watch
 from flows.replay import plain_turn
 from flows.rollout import probation
@@ -86,7 +86,7 @@ def test_a_challenger_and_its_promotion_say_what_was_measured_beside_the_goal(ro
 
 
 def test_the_history_begins_with_the_goal_and_the_risks_that_nothing_watches(rows):
-    lines = list(history(PLEDGED.name))
+    lines = list(history_lines(history_figures(PLEDGED.name)))
     assert lines[0] == "goal roc_auc at least 0.7, human level 0.6"
     assert lines[1].startswith("open risk, which nothing watches: a season goes by (retraining.every is None")
     promoted = next(line for line in lines if "→ PROBATION" in line)

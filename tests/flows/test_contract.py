@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandera.pandas as pa
 
 from flows.__main__ import main
-from flows.contract import contract_report
+from flows.contract import contract_figures, contract_lines
 from flows.replay import plain_turn
 from schemas.problems import fraud
 from tests.flows.test_turns import DAY, PROBLEM
@@ -19,10 +19,10 @@ def test_without_a_turn_there_is_nothing_to_compare_with(home, capsys):
 def test_a_changed_contract_is_shown_with_the_rows_it_would_refuse(at, monkeypatch):
     now = at("HEALTHY")
     plain_turn("fraud", now)
-    unchanged = list(contract_report("fraud", now=now))
+    unchanged = list(contract_lines(contract_figures("fraud", now=now)))
     tighter = PROBLEM.contract.update_column("amount", checks=[pa.Check.in_range(0.01, 50)])
     monkeypatch.setattr(fraud, "PROBLEM", replace(PROBLEM, contract=tighter))
-    said = list(contract_report("fraud", now=now + DAY))
+    said = list(contract_lines(contract_figures("fraud", now=now + DAY)))
     assert unchanged[1:] == ["  no column differs"]
     assert "  amount, rules: in_range(0.01, 50000) → in_range(0.01, 50)" in said
     effects = [line for line in said if " to 2" in line]

@@ -236,7 +236,8 @@ def _columns() -> Iterator[Variant]:
         for kind in ("parquet", "csv"):
             # A CSV file has no types: numbers in quotes are numbers.
             read = kind == "csv" and name == "amount as text"
-            yield Variant(f"{name} ({kind})", kind, *(("accepted", ()) if read else ("error", (column, "dtype"))), edit)
+            ends, names = ("accepted", ()) if read else ("error", (column, "dtype"))
+            yield Variant(f"{name} ({kind})", kind, ends, names, edit)
     times = {
         "time without a zone": lambda f: f.assign(at=f["at"].dt.tz_localize(None)),
         "time as text": lambda f: f.assign(at=f["at"].map(lambda t: t.strftime("%A %d %B"))),

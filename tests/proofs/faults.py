@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -135,32 +135,38 @@ def at_each_border(place: Place) -> dict[str, int]:
     while not ended(forked(place, lambda: _dying_at_what_is_new(seen)), place):
         pass
     counted: dict[str, int] = {}
-    for line in seen.read_text().split():
+    for line in set(seen.read_text().split()):
         name = line.split("|")[1]
         counted[name] = counted.get(name, 0) + 1
     return counted
 
 
 def _dying_at_what_is_new(seen: Path) -> None:
-    """A border is new by its name, its side, the row of the ledger that comes next, and how often it was met since."""
-    known = set(seen.read_text().split()) if seen.exists() else set()
+    watch(seen, BORDERS, lambda here, before: here not in before)
+    live()
+
+
+def watch(note: Path, borders: Sequence[str], dies: Callable[[str, set[str]], bool]) -> None:
+    """From here on this process notes each border that it meets, and is killed at those that `dies` says, given what was met
+    before this process. A border is one by its name, its side, the row of the ledger that comes next, and how often it was met
+    since."""
+    before = set(note.read_text().split()) if note.exists() else set()
     met: dict[str, int] = {}
 
     def look(name: str, side: str) -> None:
         what = f"{ledger.state_of(NAME).sequence}|{name}|{side}"
         met[what] = met.get(what, 0) + 1
         here = f"{what}|{met[what]}"
-        if here not in known:
-            with seen.open("a") as file:
-                file.write(f"{here}\n")
-                file.flush()
-                os.fsync(file.fileno())
+        with note.open("a") as file:
+            file.write(f"{here}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if dies(here, before):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for border in BORDERS:
+    for border in borders:
         module, _, name = border.rpartition(".")
         between(import_module(module), name, look)
-    live()
 
 
 def between(module: Any, name: str, look: Callable[[str, str], None]) -> None:

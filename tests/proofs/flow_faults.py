@@ -13,7 +13,6 @@ import random
 import signal
 import time
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,23 +49,7 @@ def live(api: str) -> None:
 
 def watched(note: Path, die_at: set[str], api: str) -> None:
     """A life that notes each border that it meets, and is killed at those of `die_at` that were not met before."""
-    before = set(note.read_text().split()) if note.exists() else set()
-    met: dict[str, int] = {}
-
-    def look(name: str, side: str) -> None:
-        what = f"{ledger.state_of(NAME).sequence}|{name}|{side}"
-        met[what] = met.get(what, 0) + 1
-        here = f"{what}|{met[what]}"
-        with note.open("a") as file:
-            file.write(f"{here}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if here in die_at - before:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    for border in WATCHED:
-        module, _, name = border.rpartition(".")
-        faults._between(import_module(module), name, look)
+    faults.watch(note, WATCHED, lambda here, before: here in die_at - before)
     live(api)
 
 
@@ -114,7 +97,7 @@ def chosen(met: list[str], dice: random.Random) -> list[list[str]]:
 
 
 def prove() -> dict[str, Any]:
-    faults._loaded()
+    faults.load()
     dice = random.Random(9)
     with TemporaryDirectory(prefix="perennial-flow-faults-") as scratch, made.added(made.PROBLEM, Path(scratch)):
         folder = Path(scratch)
@@ -122,7 +105,7 @@ def prove() -> dict[str, Any]:
             for name in [one for one in os.environ if one.startswith("PREFECT_")]:
                 patch.delenv(name)
             patch.setenv("PERENNIAL_HOME", str(folder / "server"))
-            with servers.prefect_server(seconds=600) as api:
+            with servers.prefect_server() as api:
                 return _of(fresh, dice, api)
 
 

@@ -38,6 +38,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Mutant", "mutants_of", "prove"]
 
@@ -112,7 +113,7 @@ def mutants_of(path: Path) -> list[Mutant]:
             # A copy is walked in the same order, so that the number names the same place.
             _apply(changed, list(ast.walk(changed))[number], kind, at)
             # A comprehension has no line of its own: that of what it tests.
-            shown = node.ifs[at] if isinstance(node, ast.comprehension) else node
+            shown: Any = node.ifs[at] if isinstance(node, ast.comprehension) else node
             text = " ".join((ast.get_source_segment(source, shown) or "").split())
             found.append(Mutant(path.name, shown.lineno, kind, change, text, ast.unparse(changed) + "\n"))
     return sorted(found, key=lambda m: (m.line, m.text, m.kind, m.change))

@@ -101,6 +101,10 @@ class Race:
             found += page
         return found
 
+    def turned(self, deployment: str) -> bool:
+        runs = self.all("flow_runs", deployments={"id": {"any_": [deployment]}})
+        return any(run["state_type"] == "COMPLETED" for run in runs)
+
     def deployments(self) -> dict[str, str]:
         flows = {one["id"]: one["name"] for one in self.all("flows")}
         return {f"{flows[one['flow_id']]}/{one['name']}": one["id"] for one in self.all("deployments")}
@@ -182,7 +186,9 @@ def disturb(race: Race, *, minutes: int) -> dict[str, Any]:
         name = PROBLEMS[minute % 3]
         race.ask("POST", f"deployments/{ids[f'lifecycle/{name}']}/create_flow_run", of="south server")
         if minute in (1, 4):
-            asked = {"problem": PROBLEMS[minute % 3], "reason": f"minute {minute}", "actor": "ana"}
+            name = PROBLEMS[minute % 3]
+            until(partial(race.turned, ids[f"lifecycle/{name}"]), what=f"{name} has begun")  # before, it is refused
+            asked = {"problem": name, "reason": f"minute {minute}", "actor": "ana"}
             race.ask("POST", f"deployments/{ids['retrain/retrain']}/create_flow_run", parameters=asked)
             race.say(f"a retrain of {asked['problem']} by hand")
         if minute in (0, 3):

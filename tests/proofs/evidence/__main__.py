@@ -40,7 +40,8 @@ def main() -> int:
     rates = [(job.part, r) for job in jobs for r in found[job.name] if isinstance(r, Rate)]
     powers = [r for job in jobs for r in found[job.name] if isinstance(r, Power)]
     failures = constructed_failures([rate for _, rate in rates])
-    broken = [r for r in [*(rate for _, rate in rates), *powers] if not r.stands(quick=asked.quick)]
+    every: list[Rate | Power] = [*(rate for _, rate in rates), *powers]
+    broken = [r for r in every if not r.stands(quick=asked.quick)]
     seconds = time.monotonic() - started
     summary = (
         f"{len(rates)} rates and {len(powers)} powers in {seconds:.0f} s{' (quick)' if asked.quick else ''}: "
