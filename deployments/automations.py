@@ -11,13 +11,14 @@ from prefect.events import EventTrigger, Posture
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore
 
+from flows.guard import watched_tag
 from schemas.events import EVENTS, Happening
 from schemas.problem import known_problems
-from schemas.settings import Settings
+from schemas.settings import HEARTBEAT, Settings
 
 __all__ = ["acting", "apply", "ending", "turn_tag"]
 
-_SILENCE = timedelta(seconds=95)  # three heartbeats of 30 s, and some
+_SILENCE = timedelta(seconds=3 * HEARTBEAT + 5)
 _START = timedelta(minutes=30)  # an image is pulled and a process started in less
 _LONGEST = timedelta(hours=12)  # a retrain takes minutes, and on a very large table hours
 _ONCE = timedelta(minutes=10)  # several events of one incident start one run
@@ -51,13 +52,15 @@ def ending() -> list[AutomationCore]:
             within=_SILENCE,
             state=StateType.CRASHED,
             message=f"no heartbeat for {_SILENCE.total_seconds():.0f} s: its process is gone",
+            tags=(Settings().mark, watched_tag()),
         ),
         # Killed before it began, it has no heartbeat that could stop.
         _ends(
             "a run that never began has crashed",
             f"Whoever was to start it is gone; the next turn takes the step. {_entry('worker-killed')}",
             after={"Pending", "Submitting", "InfrastructurePending"},
-            expect={"Running", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
+            # The server may look at two events of one moment the wrong way round, and miss the one that says it runs.
+            expect={"Running", "heartbeat", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
             within=_START,
             state=StateType.CRASHED,
             message=f"pending for {_START.total_seconds() / 60:.0f} minutes: whoever was to start it is gone",
@@ -71,7 +74,7 @@ def ending() -> list[AutomationCore]:
             within=_LONGEST,
             state=StateType.CANCELLING,
             message=f"running for {_LONGEST.total_seconds() / 3600:.0f} hours: it hangs",
-            tag=turn_tag(),
+            tags=(turn_tag(),),
         ),
     ]
 
@@ -143,9 +146,10 @@ def _ends(
     within: timedelta,
     state: StateType,
     message: str,
-    tag: str = "",
+    tags: tuple[str, ...] = (),
 ) -> AutomationCore:
-    """Change the state of a run of ours that, `within` that time `after` one state, reached none of those it should have."""
+    """Change the state of a run of ours (by one of `tags`) that, `within` that time `after` one state, reached none of those it
+    should have."""
     return AutomationCore(
         name=f"{Settings().mark}: {name}",
         description=about,
@@ -154,7 +158,7 @@ def _ends(
             expect={f"prefect.flow-run.{one}" for one in expect},
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related={
-                "prefect.resource.id": f"prefect.tag.{tag or Settings().mark}",
+                "prefect.resource.id": [f"prefect.tag.{tag}" for tag in tags or (Settings().mark,)],
                 "prefect.resource.role": "tag",
             },
             for_each={"prefect.resource.id"},

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from schemas.errors import PerennialError
-from schemas.settings import Settings
+from schemas.settings import HEARTBEAT, Settings
 
 __all__ = [
     "environment",
@@ -65,8 +65,7 @@ def of_a_run() -> dict[str, str]:
         **settings.logging,
         **({"PERENNIAL_CLONE": settings.clone} if settings.clone else {}),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "perennial",
-        # By default a run says every 180 s that it lives, and after 95 s of silence it is taken for one that was killed.
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
         "OMP_NUM_THREADS": "1",
     }
 

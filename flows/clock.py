@@ -57,13 +57,22 @@ def _longest(problem: Problem) -> timedelta:
 
 
 def _witnessed(problem: Problem, moment: datetime) -> bool:
-    """Does anything but this machine's clock say that the time has come: a database of its own, rows, requests?"""
+    """Does anything say that the time has come but the clock's word of now: a database of its own, rows, requests; or its
+    word of before? A replay's newest row, written a while ago, is of a moment long past."""
     if ledger.clock() is not None:
         return True
     since = moment - _longest(problem)
+    if (written := _written(problem)) is not None and since <= written <= moment:
+        return True
     if any(predictions.answered(problem, since=since, until=moment)):
         return True
     return windows.available(problem) and (problem.framing.timeless or windows.bounds(problem)[1] >= since)
+
+
+def _written(problem: Problem) -> datetime | None:
+    """When the newest turn's row was written, by the clock of then, whatever moment it stands for."""
+    newest = ledger.newest(kind="turn").get(problem.name)
+    return datetime.fromisoformat(newest.notes["wall"]) if newest and "wall" in newest.notes else None
 
 
 def _said(moment: datetime) -> str:

@@ -4,19 +4,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from prefect import tags
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 from prefect.states import State
 
 from flows.machine import in_one_sentence
 from schemas.errors import PerennialError
-from schemas.settings import Settings
+from schemas.settings import HEARTBEAT, Settings
 from tasks import ledger
 from tasks.database import UnreadableDatabaseError
 
-__all__ = ["LEDGER", "limit_name", "make_limit", "may_pass", "of_this_clone", "one_turn_at_a_time"]
+__all__ = [
+    "LEDGER",
+    "limit_name",
+    "make_limit",
+    "may_pass",
+    "of_this_clone",
+    "one_turn_at_a_time",
+    "watched",
+    "watched_tag",
+]
 
 LEDGER = "ledger:"  # begins the tag by which a deployment, and each of its runs, says which ledger it is of
 
@@ -38,6 +48,19 @@ def of_this_clone() -> None:
             "the PERENNIAL_HOME, PERENNIAL_DATABASE and PERENNIAL_LEDGER_URL that it was deployed with, or deploy again with "
             "theirs; two clones have a work pool each."
         )
+
+
+def watched_tag() -> str:
+    """What a run carries that belongs to another run, or to a shell: the server ends it when its process is gone. People hear
+    of it by that run, or see it in that shell."""
+    return f"{Settings().mark}-watched"
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Runs begun within say that they live, and are ended when they no longer do, as those of a deployment are."""
+    with tags(watched_tag()), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT}):
+        yield
 
 
 @contextmanager

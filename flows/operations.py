@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
 from flows.asking import approve, ask, pause, resume, revert_now, user
-from flows.guard import of_this_clone
+from flows.guard import of_this_clone, watched
 from flows.lifecycle import lifecycle
 from flows.telling import tell
 from schemas.errors import PerennialError
@@ -91,10 +91,10 @@ def retrain(
         return str(state.stage)
     if state.stage is not Stage.RETRAIN or cause in ("person", "forced replacement"):
         ask(problem, kind="retrain", note=reason, actor=actor, window_days=training_window.days, reason=Reason(cause))
-        stage = lifecycle(problem)
+        stage = turn_once(problem)
         if stage != Stage.RETRAIN:
             return stage
-    return str(lifecycle(problem))
+    return turn_once(problem)
 
 
 @flow(name="approve", flow_run_name="{decision} {problem}")
@@ -110,7 +110,7 @@ def approve_stage(problem: ProblemName, decision: Literal["approve", "reject"], 
     """
     of_this_clone()
     approve(problem, note=note, actor=name, answer=decision)
-    return str(lifecycle(problem))
+    return turn_once(problem)
 
 
 @flow(name="roll-back", flow_run_name="roll back {problem}")
@@ -204,7 +204,8 @@ def adopt(problem: str, uri: str, *, actor: str = "", now: datetime | None = Non
 
 def turn_once(problem: str) -> str:
     """One turn now, and the stage it leads to; on the Prefect server of PREFECT_API_URL."""
-    return str(lifecycle(load_problem(problem).name))
+    with watched():
+        return str(lifecycle(load_problem(problem).name))
 
 
 def fetch(problem: str) -> str:

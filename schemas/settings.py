@@ -12,7 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.errors import PerennialError
 from schemas.refused import refused
 
-__all__ = ["Settings"]
+__all__ = ["HEARTBEAT", "Settings"]
+
+HEARTBEAT = (
+    30  # seconds after which a run says again that it lives; Prefect's own 180 let a killed one stand for minutes
+)
 
 
 class _Remembered(type(BaseSettings)):  # type: ignore[misc]  # pydantic names its metaclass nowhere public

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
-from schemas.errors import told
+from schemas.errors import PerennialError, told
 
 __all__ = ["JsonLines", "about", "begin"]
 
@@ -75,7 +75,10 @@ def _where(error: Exception) -> list[str]:
 
 
 def begin(how: Literal["text", "json"], **always: str) -> None:
-    """From now on this process logs JSON to standard error, each line with what is `always` so; nothing changes for text."""
+    """From now on this process logs JSON to standard error, each line with what is `always` so; of text only what Prefect says
+    of a refusal of ours changes: its sentence, and no frames after it."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_frames)
     if how == "text":
         return
     lines = JsonLines()
@@ -85,3 +88,9 @@ def begin(how: Literal["text", "json"], **always: str) -> None:
     # Prefect leaves a root alone that has a handler; one that it, or an earlier command, put there would say all twice.
     logging.getLogger().handlers[:] = [handler]
     logging.getLogger("perennial").setLevel(logging.INFO)
+
+
+def _without_frames(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], PerennialError):
+        record.exc_info = None
+    return True

@@ -1,5 +1,6 @@
 """Where is a problem's table, and does it have what the problem reads? Opened once, derived, checked."""
 
+import atexit
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -128,6 +129,7 @@ def _key(problem: Problem, path: Path) -> tuple[str, int, int]:
 
 # Opened once a process, and again when the file has changed. The problem is kept beside its table, so that its id stays its own.
 _OPENED: dict[tuple[str, int, int], tuple[ibis.Table, Problem, dict[tuple[datetime, datetime], int]]] = {}
+atexit.register(_OPENED.clear)  # DuckDB prints page after page of what is open when it goes
 
 
 def locate(problem: Problem) -> Path:

@@ -1,6 +1,6 @@
 """What does a turn do when the clock is wrong, and what when it is right and long nothing happened?"""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -95,6 +95,19 @@ def test_two_weeks_and_four_windows_are_believed_unasked(at, monkeypatch, days, 
             live()
     else:
         assert live() == state().at + days * DAY
+
+
+def test_a_row_that_a_replay_wrote_a_while_ago_is_of_a_moment_long_past_and_the_clock_goes_on_from_when_it_was_written(
+    at, monkeypatch
+):
+    at("HEALTHY")
+    written = datetime.now(UTC)
+    assert written - state().at > 365 * DAY
+    set_to(monkeypatch, written + 27 * DAY)
+    assert live() == written + 27 * DAY
+    set_to(monkeypatch, written + 29 * DAY)
+    with pytest.raises(ClockError):
+        live()
 
 
 def test_rows_that_a_gateway_logged_say_that_the_time_has_come(at, monkeypatch):

@@ -30,6 +30,7 @@ from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from flows import improvement_story, operations, overview, replay_story, story
 from flows import lifecycle as module
 from flows.clock import ClockError
+from flows.guard import watched_tag
 from flows.improvement import Budget, improve
 from flows.life import life_file
 from flows.lifecycle import STEP, lifecycle
@@ -208,6 +209,9 @@ def test_a_retrain_asked_for_with_a_form_trains_in_the_same_run(at, monkeypatch)
     assert (judged.facts["before"], judged.facts["stage"]) == ("RETRAIN", stage)
     assert windows == [40 * DAY]
     assert runs("retrain")[0].name == "retrain fraud"
+    assert [run.tags for run in runs("lifecycle")][:2] == [[watched_tag()]] * 2, (
+        "killed with it, they would run for ever"
+    )
 
 
 def test_the_registry_says_what_the_ledger_says(first_turns):

@@ -141,3 +141,25 @@ def test_our_logging_has_every_logger_and_handler_of_prefects_but_its_own_consol
         mine = ours["loggers"][name]
         swapped = ["console" if handler == "debug" else handler for handler in said.get("handlers", [])]
         assert (mine["level"], mine.get("handlers", [])) == (said["level"], swapped), name
+
+
+REFUSED = """
+from tasks import logs
+logs.begin("text")  # before Prefect is imported, as a command does
+import logging
+import prefect.main
+from schemas.errors import PerennialError
+logging.getLogger("prefect.flow_runs").handlers.clear()  # there is no run whose log it could be
+for error in (PerennialError("a refusal of ours"), ValueError("a defect")):
+    try:
+        raise error
+    except Exception:
+        logging.getLogger("prefect.flow_runs").exception("it ended", extra={"flow_run_name": "fraud", "flow_name": "lifecycle"})
+"""
+
+
+def test_what_prefect_says_of_a_refusal_of_ours_is_a_sentence_and_of_a_defect_where_it_is(home):
+    said = run(REFUSED)
+    assert said.count("it ended") == 2
+    assert said.count("Traceback") == 1
+    assert "ValueError: a defect" in said
