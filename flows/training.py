@@ -289,7 +289,8 @@ def data_fault(problem: Problem, checked: contracts.Checked | engine_contracts.T
     if checked.rows and checked.bad_share <= limit:
         return None
     if not checked.rows:
-        return Verdict("contract", Outcome.FAIL, "there is not one row in the window", {"rows": 0})
+        reason = "not one row of the table falls into the window that is trained on; bring the table up to date, or train further back"
+        return Verdict("contract", Outcome.FAIL, reason, {"rows": 0})
     worst = sorted(checked.counts.items(), key=lambda item: -item[1])[:3]
     broken = ", ".join(f"{what} ({count:,} rows)" for what, count in worst)
     reason = f"data fault: {checked.bad_share:.1%} of {checked.rows:,} rows break the contract, {limit:.1%} is the limit: {broken}"
