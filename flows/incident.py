@@ -38,7 +38,7 @@ class Memory:
     since: datetime | None = None
     told: datetime | None = None
     asked: datetime | None = None
-    promoted: datetime | None = None  # when the champion became it, as far back as is remembered
+    promoted: datetime | None = None  # when the champion became it, as far back as is remembered: to a window of it
     found: bool = False  # by triage, and not by what every turn looks at
 
     @property
@@ -51,7 +51,8 @@ def remembered(turn: Turn) -> Memory:
     """The memory as the ledger has it: the same whoever reads it, after a restart and in a replay."""
     plan, now = turn.problem.retraining, turn.now
     reach = max(plan.flips, MONTH, 4 * plan.incident, turn.problem.monitoring.decay_window)
-    rows = [row for row in ledger.rows(turn.name, after=now - reach) if row.facts["kind"] in ("turn", "request")]
+    read = ledger.rows(turn.name, after=now - reach, noting=("incident", "window"))
+    rows = [row for row in read if row.facts["kind"] in ("turn", "request")]
     requests = [row for row in rows if row.facts["kind"] == "request"]
     turns = [row for row in rows if row.facts["kind"] == "turn"]
     chain = _chain(turns, now, plan)

@@ -1,5 +1,6 @@
 """Does the loop do the right thing about an incident, once, and does it know after a restart what it did?"""
 
+import random
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -119,6 +120,42 @@ def test_the_ledger_says_what_goes_on_and_what_was_done(home, tmp_path, rows, op
     found = memory(rows, tmp_path)
     assert (found.open and found.open["kind"]) == (open_ and str(open_))
     assert found.past.answered == (None if answered is None else NOW - answered * DAY)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_turns_in_which_nothing_happened_none_is_read_and_none_would_change_what_is_remembered(
+    home, tmp_path, monkeypatch, seed
+):
+    draw, rows, ago = random.Random(seed), list[dict](), 90.0
+    quiet = {"window": False} | CALM
+    while ago > 1:
+        step = draw.choice([CALM, BLIND, quiet, noted(0), noted(0, Kind.LABEL_FAULT, Action.HOLD), begun(0)])
+        champion = (
+            draw.choice([CHAMPION, CHAMPION, CHAMPION, OTHER]) if step is CALM else rows[-1:] and rows[-1]["champion"]
+        )
+        rows.append(step | {"ago": ago, "champion": champion or CHAMPION})
+        if step.get("after") is Stage.RETRAIN:
+            rows.append(refused(ago - 0.1) | {"champion": rows[-1]["champion"]})
+        rows += [
+            quiet | {"ago": ago - 0.2 - n / 10, "champion": rows[-1]["champion"]} for n in range(draw.randrange(4))
+        ]
+        ago -= draw.uniform(1, 9)
+    read: list[int] = []
+    real = ledger.rows
+
+    def counted(*args, **given):
+        found = list(real(*args, **given))
+        read.append(len(found))
+        return iter(found)
+
+    monkeypatch.setattr(ledger, "rows", counted)
+    few = memory(rows, tmp_path)
+    monkeypatch.setattr(ledger, "rows", lambda *args, noting, **given: counted(*args, **given))
+    with added(PROBLEM, tmp_path):
+        whole = remembered(Turn("bills", replace(ledger.state_of("bills"), stage=Stage.HEALTHY), NOW))
+    assert replace(few, promoted=None) == replace(whole, promoted=None)
+    assert whole.promoted <= few.promoted <= whole.promoted + 9 * DAY
+    assert read[0] < read[1] == len(rows) + 1
 
 
 def test_an_incident_began_when_it_was_first_seen(home, tmp_path):
