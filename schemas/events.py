@@ -104,7 +104,7 @@ _OURS = (
         _W,
         "Nothing, if you know why; whoever wants it to go on resumes.",
     ),
-    Happening("resume", "A person ended a pause: the next turn goes on.", _I, "Nothing."),
+    Happening("resume", "A pause is over, by a person's word or by its own time: the loop goes on.", _I, "Nothing."),
     # Why a champion is no longer the right one.
     Happening(
         "drift",

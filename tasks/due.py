@@ -122,6 +122,7 @@ def _reasons(entry: Entry) -> dict[str, str]:
     """What was noted beside the verdict, by its event: the verdict speaks of something else."""
     notes = entry.notes
     said = {"unanswered": f"{notes['unanswered']:,} requests got no answer"} if notes.get("unanswered") else {}
+    said |= {"resume": notes["resumed"]} if notes.get("resumed") else {}
     return said | ({"foreign-edit": "; ".join(notes["foreign"])} if notes.get("foreign") else {})
 
 

@@ -43,8 +43,12 @@ def advance(
         after = replace(after, epoch=state.epoch + 1)
     if decision.drop_request:
         after = replace(after, request=None)
+    pause, notes = state.paused, decision.notes
+    if pause is not None and not pause.holds(now):
+        after = replace(after, paused=None)
+        notes = notes | {"resumed": f"the pause by {pause.who} came to its end, {pause.until:%Y-%m-%d %H:%M} UTC"}
     after = replace(after, sequence=state.sequence + 1, at=now, turned=now, scored=scored or now)
-    return Entry(after, "turn", state.stage, arrow, decision.verdict, decision.notes)
+    return Entry(after, "turn", state.stage, arrow, decision.verdict, notes)
 
 
 def _moved(state: State, decision: Decision, target: Stage, *, now: datetime, first_share: float) -> State:

@@ -213,6 +213,7 @@ def test_a_pause_of_some_days_ends_by_itself(at, monkeypatch):
     assert state().stage is Stage.SHADOW
     plain_turn("fraud", now + 2 * DAY)
     assert state().stage is Stage.CANARY
+    assert [event.known.name for event in events_of(newest().entry)][-1] == "resume"
     with pytest.raises(PerennialError, match="is not paused"):
         resume("fraud", note="late", actor="ana", now=now + 3 * DAY)
 

@@ -115,6 +115,7 @@ ROWS = [
     (row(HEALTHY, PASS, "healthy", foreign=["alias champion was set to version 2"]), ["foreign-edit"]),
     (row(AB, PASS, "business effect", unanswered=3, foreign=["x"]), ["promotion", "unanswered", "foreign-edit"]),
     (row(HEALTHY, WAIT, "triage", reason="triage could not judge: KeyError"), ["unjudged"]),
+    (row(SHADOW, WAIT, "shadow", resumed="the pause by ana came to its end"), ["resume"]),
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.plans import Promotion, Reason
-from schemas.rows import Entry, Model, Request, State
+from schemas.rows import Entry, Model, Pause, Request, State
 from schemas.stage import NEXT, REVERT, Stage
 from schemas.verdict import Outcome, Verdict
 from tasks.transitions import Decision, adopted, advance, asked, rules_changed
@@ -262,3 +262,16 @@ def test_new_rules_are_written_down_and_the_rollout_remembers_its_own():
     state = _reach(Stage.SHADOW)
     after = rules_changed(state, "new", now=START).state
     assert (after.rules, after.judged_by, after.stage) == ("new", state.judged_by, Stage.SHADOW)
+
+
+def test_a_pause_ends_with_the_first_turn_after_its_time_which_says_so():
+    until = START + timedelta(days=2)
+    state = replace(_reach(Stage.SHADOW), paused=Pause("ana", "a move", START, until))
+    before, after = (
+        advance(state, _decision(state, Outcome.WAIT), now=now, first_share=0.05)
+        for now in (until - timedelta(seconds=1), until)
+    )
+    assert before.state.paused == state.paused
+    assert "resumed" not in before.notes
+    assert after.state.paused is None
+    assert after.notes["resumed"].startswith("the pause by ana (a claimed name) came to its end")
