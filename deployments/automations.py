@@ -63,6 +63,7 @@ def ending() -> list[AutomationCore]:
             expect={"Running", "heartbeat", "AwaitingConcurrencySlot", "Cancelling", *_ENDED},
             within=_START,
             state=StateType.CRASHED,
+            tags=(Settings().mark, watched_tag()),
             message=f"pending for {_START.total_seconds() / 60:.0f} minutes: whoever was to start it is gone",
         ),
         # A turn that waits for what never comes has a heartbeat all the same, and would keep its problem's turns waiting.
@@ -172,7 +173,7 @@ def _ends(
 
 def turn_tag() -> str:
     """What turns a crank and ends carries it: a night, a replay or a large request may last for days."""
-    return f"{Settings().mark}-turn"
+    return f"{Settings().mark}:turn"
 
 
 def _entry(name: str) -> str:

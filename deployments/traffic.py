@@ -83,9 +83,14 @@ def _sent(problem: Problem, rate: float, url: str, days: int | None) -> Done:
 def _crank() -> Any:
     """A flow run on the Prefect server of PREFECT_API_URL, or the same turn in plain Python."""
     if os.environ.get("PREFECT_API_URL"):
+        from flows.guard import watched
         from flows.lifecycle import lifecycle
 
-        return lambda name, now: lifecycle(name, now=now)
+        def by_the_flow(name: str, now: datetime) -> str:
+            with watched():
+                return str(lifecycle(name, now=now))
+
+        return by_the_flow
     from flows.replay import plain_turn
 
     return plain_turn

@@ -53,7 +53,7 @@ def of_this_clone() -> None:
 def watched_tag() -> str:
     """What a run carries that belongs to another run, or to a shell: the server ends it when its process is gone. People hear
     of it by that run, or see it in that shell."""
-    return f"{Settings().mark}-watched"
+    return f"{Settings().mark}:watched"
 
 
 @contextmanager

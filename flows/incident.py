@@ -100,7 +100,8 @@ def _by_itself(row: ledger.Row) -> bool:
 
 
 def _champions(turns: list[ledger.Row], turn: Turn) -> tuple[str, ...]:
-    """Each champion of the time by its content, as one followed another. One that failed its probation was none yet."""
+    """Each champion of the time by its content, as one followed another. One that failed its probation was none yet, nor is one
+    that a person reverted before a window of it closed, where its probation ended before the time began."""
     found: list[str] = []
     known = [row.facts["champion"] for row in turns if row.facts["champion"] and row.facts["stage"] != Stage.PROBATION]
     now = [turn.state.champion.sha256] if turn.state.champion else []

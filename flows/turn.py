@@ -204,7 +204,7 @@ def conclude(turn: Turn, decision: Decision, *, notes: dict[str, Any] | None = N
     beside |= {"foreign": turn.foreign} if turn.foreign else {}
     beside |= {"goal": said} if (said := _toward_the_goal(problem, entry)) else {}
     entry = replace(entry, notes={**beside, **entry.notes, **(notes or {})})
-    entry = replace(entry, state=_written(turn, entry))
+    entry = _written(turn, entry)
     registry.project(problem, entry.state)
     log.info("%s: %s → %s, %s", turn.name, entry.before, entry.state.stage, entry.verdict.reason)
     return entry
@@ -222,9 +222,10 @@ def _toward_the_goal(problem: Problem, entry: Entry) -> str:
     return goal_said(problem.framing, model.held_out if model else {})
 
 
-def _written(turn: Turn, entry: Entry) -> State:
+def _written(turn: Turn, entry: Entry) -> Entry:
+    """The row as it stands in the ledger."""
     try:
-        return ledger.append(turn.state, entry)
+        return replace(entry, state=ledger.append(turn.state, entry))
     except ledger.LostRaceError:
         newest = ledger.state_of(turn.name)
         # A person's request or pause may have slipped in while the turn worked. It changes nothing the turn rested on, and
@@ -238,11 +239,18 @@ def _written(turn: Turn, entry: Entry) -> State:
             paused=turn.state.paused,
         )
         # But no pause is answered by a promotion.
-        moves = entry.before is not Stage.RETRAIN and entry.state.stage is not entry.before
-        if same != turn.state or (moves and newest.paused != turn.state.paused):
+        moves, spoken = (
+            entry.before is not Stage.RETRAIN and entry.state.stage is not entry.before,
+            newest.paused != turn.state.paused,
+        )
+        if same != turn.state or (moves and spoken):
             raise
-        state = replace(entry.state, sequence=newest.sequence + 1, request=newest.request, paused=newest.paused)
-        return ledger.append(newest, replace(entry, state=state))
+        state = replace(entry.state, sequence=newest.sequence + 1, request=newest.request)
+        if spoken:  # of a pause it is the newest word that stands, and not that the one before it came to its end
+            state = replace(state, paused=newest.paused)
+            entry = replace(entry, notes={name: said for name, said in entry.notes.items() if name != "resumed"})
+        entry = replace(entry, state=state)
+        return replace(entry, state=ledger.append(newest, entry))
 
 
 def seed_of(turn: Turn) -> int:

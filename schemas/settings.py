@@ -14,9 +14,8 @@ from schemas.refused import refused
 
 __all__ = ["HEARTBEAT", "Settings"]
 
-HEARTBEAT = (
-    30  # seconds after which a run says again that it lives; Prefect's own 180 let a killed one stand for minutes
-)
+# Seconds after which a run says again that it lives; Prefect's own 180 let a killed one stand for minutes.
+HEARTBEAT = 30
 
 
 class _Remembered(type(BaseSettings)):  # type: ignore[misc]  # pydantic names its metaclass nowhere public

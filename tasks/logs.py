@@ -77,9 +77,9 @@ def _where(error: Exception) -> list[str]:
 def begin(how: Literal["text", "json"], **always: str) -> None:
     """From now on this process logs JSON to standard error, each line with what is `always` so; of text only what Prefect says
     of a refusal of ours changes: its sentence, and no frames after it."""
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_without_frames)
     if how == "text":
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_without_frames)
         return
     lines = JsonLines()
     lines.always = always

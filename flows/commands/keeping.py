@@ -28,9 +28,11 @@ def _draft(args: Args) -> Done:
 
 
 def _archive(args: Args) -> Done:
+    from flows.guard import watched
     from flows.retention import retention
 
-    said = retention(load_problem(args.problem).name, now=args.now)
+    with watched():
+        said = retention(load_problem(args.problem).name, now=args.now)
     print(said)
     return Done({"problem": args.problem, "said": said})
 

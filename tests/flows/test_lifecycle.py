@@ -26,6 +26,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+from prefect.settings import get_current_settings
 
 from flows import improvement_story, operations, overview, replay_story, story
 from flows import lifecycle as module
@@ -36,6 +37,7 @@ from flows.life import life_file
 from flows.lifecycle import STEP, lifecycle
 from schemas.plans import Promotion, Reason
 from schemas.problem import known_problems, load_problem
+from schemas.settings import HEARTBEAT
 from schemas.stage import Stage
 from tasks import database, ledger, logs, splits, tracking
 from tests.flows import made
@@ -192,7 +194,13 @@ def test_the_flow_and_plain_python_write_the_same_ledger(first_turns, stages, mo
 def test_a_retrain_asked_for_with_a_form_trains_in_the_same_run(at, monkeypatch):
     now = at("HEALTHY")
     # The clock of this home's past, in place of today's.
-    monkeypatch.setattr(operations, "lifecycle", lambda problem: lifecycle(problem, now=now))
+    beats = []
+
+    def then(problem):
+        beats.append(get_current_settings().flows.heartbeat_frequency)
+        return lifecycle(problem, now=now)
+
+    monkeypatch.setattr(operations, "lifecycle", then)
     monkeypatch.setattr(operations, "ask", partial(operations.ask, now=now))
     windows, real = [], splits.folds
     monkeypatch.setattr(splits, "folds", lambda *a, window, **k: windows.append(window) or real(*a, window=window, **k))
@@ -209,9 +217,8 @@ def test_a_retrain_asked_for_with_a_form_trains_in_the_same_run(at, monkeypatch)
     assert (judged.facts["before"], judged.facts["stage"]) == ("RETRAIN", stage)
     assert windows == [40 * DAY]
     assert runs("retrain")[0].name == "retrain fraud"
-    assert [run.tags for run in runs("lifecycle")][:2] == [[watched_tag()]] * 2, (
-        "killed with it, they would run for ever"
-    )
+    killed = "killed with it, they would run for ever"
+    assert ([run.tags for run in runs("lifecycle")][:2], beats) == ([[watched_tag()]] * 2, [HEARTBEAT] * 2), killed
 
 
 def test_the_registry_says_what_the_ledger_says(first_turns):

@@ -231,6 +231,24 @@ def test_a_pause_that_comes_while_a_turn_works_is_answered_by_no_promotion(at, m
     assert state().paused is None, "a turn that moves nothing is written after the word that came meanwhile"
 
 
+def test_a_pause_that_ends_while_somebody_speaks_is_gone_and_of_two_the_newer_stands(at, monkeypatch):
+    now = reached(at, monkeypatch, "AB")
+    operations.pause("fraud", note="a move", actor="ana", span=DAY / 24, now=now)
+    turn = begin("fraud", now + DAY)
+    operations.ask("fraud", kind="retrain", note="new cards", actor="ben", now=now + DAY)
+    conclude(turn, Decision(Verdict("ab", WAIT, "not yet")))
+    assert (state().paused, state().request.actor) == (None, "ben")
+    assert "resumed" in newest().notes
+
+    operations.pause("fraud", note="a move", actor="ana", span=DAY / 24, now=now + DAY)
+    turn = begin("fraud", now + 2 * DAY)
+    operations.pause("fraud", note="once more", actor="ana", now=now + 2 * DAY)
+    entry = conclude(turn, Decision(Verdict("ab", WAIT, "not yet")))
+    assert state().paused.note == "once more"
+    assert entry.state == state()
+    assert "resumed" not in {**entry.notes, **newest().notes}
+
+
 def test_the_form_of_a_pause_pauses_and_resumes(at):
     at("HEALTHY")
     assert pause_loop.fn("fraud", "pause", "ana", "a move", 2.0) == "HEALTHY"

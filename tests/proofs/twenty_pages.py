@@ -9,7 +9,7 @@ from tests.deployments.browser import Browser, browser
 
 __all__ = ["opened"]
 
-_TIMES = 3
+_TIMES = 5
 
 
 def opened(url: str, *, name: str, deployment: str, run: str, times: int = _TIMES) -> dict[str, dict[str, float]]:
